@@ -1,0 +1,98 @@
+# Everything a developer does here. `make` alone says what there is.
+
+PYTHON ?= python3
+# Empty: Airflow and all else as uv.lock has it. A version, such as 3.2.2: that Airflow, with what there was in its time.
+AIRFLOW ?=
+AIRFLOW_AS_OF ?= 2026-07-01
+UV ?= $(or $(shell command -v uv),.venv-tools/bin/uv)
+# More for pytest, such as ARGS="-x -k token".
+ARGS ?=
+
+VENV := $(if $(AIRFLOW),.venv-airflow-$(AIRFLOW),.venv)
+BIN := $(VENV)/bin
+SYNCED := $(VENV)/.synced
+# What runs here is the Python that is there, and what was locked.
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv lock format lint types test test-unit test-integration test-system chromium demo screenshot clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
+
+# --- the environment ----------------------------------------------------------------------------------
+
+venv: $(SYNCED) ## The virtual environment .venv, from uv.lock (PYTHON=python3.12 or AIRFLOW=3.2.2 for another)
+
+.venv-tools/bin/uv:
+	@echo "Installing uv into .venv-tools"
+	@$(PYTHON) -m venv .venv-tools
+	@.venv-tools/bin/pip install --quiet --disable-pip-version-check "uv>=0.9"
+
+$(BIN)/python: | $(UV)
+	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
+
+ifeq ($(AIRFLOW),)
+$(SYNCED): uv.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) what uv.lock says"
+	@$(UV) sync --quiet --locked
+	@touch $@
+else
+# Not by uv.lock, which holds one Airflow.
+$(SYNCED): pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) Airflow $(AIRFLOW), as of $(AIRFLOW_AS_OF)"
+	@$(UV) pip install --quiet --python $(BIN)/python --exclude-newer $(AIRFLOW_AS_OF) \
+		"apache-airflow==$(AIRFLOW)" --editable . --group dev
+	@touch $@
+endif
+
+lock: | $(UV) ## Bring uv.lock in line with pyproject.toml (ARGS=--upgrade for the newest of all)
+	$(UV) lock --python "$$(command -v $(PYTHON))" $(ARGS)
+
+# --- checks -------------------------------------------------------------------------------------------
+
+format: venv ## Put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: venv ## ruff: rules and form
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv ## mypy, strict
+	$(BIN)/mypy
+
+test: lint types chromium ## All of it: lint, types, then every test (about 10 minutes on two cores)
+	$(BIN)/pytest $(ARGS)
+
+test-unit: venv ## Tests without a network
+	$(BIN)/pytest tests/unit $(ARGS)
+
+test-integration: venv ## Tests against the sandbox over HTTP
+	$(BIN)/pytest tests/integration $(ARGS)
+
+test-system: venv chromium ## Tests in a real Airflow, and in its UI
+	$(BIN)/pytest tests/system $(ARGS)
+
+# Only where it can be had without a question: as root on Debian. Elsewhere the tests that need it say so and skip.
+chromium:
+	@if (command -v chromium || command -v chromium-browser || command -v google-chrome) >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Chromium is missing, installing Debian's"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; } || echo "It did not work: tests of the UI will be skipped"; \
+	else echo "No Chromium: tests of the UI will be skipped"; fi
+
+# --- to look at ---------------------------------------------------------------------------------------
+
+demo: venv ## Airflow moves images to a local 123pan, before your eyes (ONCE=1: end when they arrived)
+	@$(BIN)/python -m dev.demo $(if $(ONCE),--once)
+
+screenshot: venv chromium ## The picture of the connection form in the README
+	$(BIN)/python -m dev.screenshot docs/connection-form.png
+
+clean: ## Remove environments, caches and what was built
+	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""Migrate images to 123pan's image host (123云盘图床) from Apache Airflow."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+
+def get_provider_info() -> dict[str, object]:
+    """What Airflow's provider manager wants to know; its source is ``provider_info.schema.json`` of Airflow."""
+    package = "airflow_provider_123pan"
+    integration = "123pan"
+    return {
+        "package-name": "airflow-provider-123pan",
+        "name": "123pan",
+        "description": "Migrate images to `123pan's image host <https://www.123pan.com/>`__ (123云盘图床).",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://www.123pan.com/developer",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.pan123"]}],
+        "operators": [
+            {"integration-name": integration, "python-modules": [f"{package}.operators.offline_download"]}
+        ],
+        "sensors": [
+            {"integration-name": integration, "python-modules": [f"{package}.sensors.offline_download"]}
+        ],
+        "triggers": [
+            {"integration-name": integration, "python-modules": [f"{package}.triggers.offline_download"]}
+        ],
+        "connection-types": [
+            {
+                "connection-type": "pan123",
+                "hook-class-name": f"{package}.hooks.pan123.Pan123Hook",
+                "hook-name": "123pan",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["port", "schema"],
+                    "relabeling": {"login": "Client ID", "password": "Client secret", "host": "Base URL"},
+                    "placeholders": {"host": "https://open-api.123pan.com"},
+                },
+                "conn-fields": {
+                    "requests_per_second": {
+                        "label": "Requests per second",
+                        "description": "An upper bound; empty: the provider finds the service's limit by itself",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                    },
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds per request; empty: 30",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                    },
+                    "access_token": {
+                        "label": "Access token",
+                        "description": "Use this token as it is, instead of logging in",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "verify": {
+                        "label": "Verify certificates",
+                        "description": "Check the service's TLS certificate",
+                        "schema": {"type": ["boolean", "null"], "default": True},
+                    },
+                    "proxy": {
+                        "label": "Proxy",
+                        "description": "Address of an HTTP proxy; empty: the environment's",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                },
+            }
+        ],
+    }

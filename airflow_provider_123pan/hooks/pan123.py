@@ -1,0 +1,171 @@
+"""From an Airflow connection to 123pan's calls."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_123pan.hooks.settings import Settings
+from airflow_provider_123pan.hooks.token import FixedToken, SharedToken
+from airflow_provider_123pan.hooks.variables import AirflowVariables, SharedRate
+from airflow_provider_123pan.service import protocol
+from airflow_provider_123pan.service.errors import Pan123Error, Pan123InputError
+from airflow_provider_123pan.service.flow import Flow, TokenSource
+from airflow_provider_123pan.service.throttle import Throttle
+
+if TYPE_CHECKING:
+    import requests
+
+    from airflow_provider_123pan.service.client import Pan123Client
+    from airflow_provider_123pan.service.models import Image, OfflineTask
+
+T = TypeVar("T")
+
+
+def account_of(settings: Settings) -> tuple[TokenSource, Throttle, SharedRate]:
+    """What the calls of one account share in a process; reads a Variable, so it blocks."""
+    variables = AirflowVariables()
+    tokens: TokenSource
+    if settings.access_token:
+        mask_secret(settings.access_token)
+        tokens = FixedToken(settings.access_token)
+    else:
+        tokens = SharedToken(
+            settings.account, settings.client_id, settings.client_secret, variables, mask_secret
+        )
+    rate = SharedRate(settings.account, variables)
+    return tokens, Throttle(start=rate.load(), ceiling=settings.requests_per_second), rate
+
+
+class Pan123Hook(BaseHook):
+    """Calls 123pan's image host (123云盘图床): one method per call, models as answers.
+
+    Tasks of the whole deployment share one access token per account, and the request rate adapts to the
+    service's unpublished limit. Threads may share a hook.
+
+    :param pan123_conn_id: the connection, of type ``pan123``.
+    """
+
+    conn_name_attr = "pan123_conn_id"
+    default_conn_name = "pan123_default"
+    conn_type = "pan123"
+    hook_name = "123pan"
+
+    def __init__(self, pan123_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pan123_conn_id = pan123_conn_id
+        self._rate_lock = threading.Lock()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the connection says; Pan123InputError names a wrong field."""
+        try:
+            return Settings.of(self.get_connection(self.pan123_conn_id))
+        except AirflowNotFoundException:
+            raise unknown_connection(self.pan123_conn_id) from None
+
+    @cached_property
+    def client(self) -> Pan123Client:
+        """The blocking client that every method here uses."""
+        from airflow_provider_123pan.service.client import Pan123Client
+
+        tokens, throttle, self._rate = account_of(self.settings)
+        return Pan123Client(self.settings.endpoint, tokens, throttle)
+
+    def get_conn(self) -> requests.Session:
+        """The session of the calls, authorized with the shared token; for calls that the hook lacks.
+
+        Addresses must be whole, errors and the rate limit are the caller's.
+        """
+        return self.client.authorized_session()
+
+    def call(self, call: protocol.Call[T], patience: float = protocol.PATIENCE) -> T:
+        """Make a call of :mod:`airflow_provider_123pan.service.protocol`.
+
+        :param patience: seconds for which a call refused for its load is queued again.
+        """
+        return self.run(_asking(call, patience))
+
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow of calls and sleeps, and keep the rate that was found for the next process."""
+        client = self.client
+        try:
+            return client.run(flow)
+        finally:
+            with self._rate_lock:
+                if self._rate.due(client.throttle):
+                    self._rate.save(client.throttle)
+
+    def create_offline_download(
+        self,
+        url: str,
+        file_name: str | None = None,
+        directory_id: str | None = None,
+        callback_url: str | None = None,
+    ) -> OfflineTask:
+        """Let the service fetch the image at ``url``; answers at once, with the offline task's ``taskID``.
+
+        :param url: http or https address of the image.
+        :param file_name: name in the image host, with an image extension.
+        :param directory_id: target directory, not the root; by default the one named ``来自:离线下载``.
+        :param callback_url: is called by POST at the end.
+        """
+        return self.call(protocol.create_offline_download(url, file_name, directory_id, callback_url))
+
+    def get_offline_download(self, taskID: int) -> OfflineTask:
+        """How far an offline task is."""
+        return self.call(protocol.get_offline_download(taskID))
+
+    def list_images(self, directory_id: str = "", since: datetime | None = None) -> Iterator[Image]:
+        """The images of a directory (``""``: the root), without those in directories below.
+
+        :param since: only what is not older, by the service's own filter.
+        """
+        last_file_id = None
+        while True:
+            page = self.call(protocol.list_directory(directory_id, since, last_file_id))
+            yield from page.images
+            if (last_file_id := page.last_file_id) is None:
+                return
+
+    def get_image(self, fileID: str) -> Image:
+        """One image, with its addresses."""
+        return self.call(protocol.get_image(fileID))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make a real call; no login is spent where a token is at hand."""
+        try:
+            self.call(protocol.list_directory(), patience=10)
+        except Pan123Error as error:
+            return False, str(error)
+        return True, f"123pan answers for client ID {self.settings.client_id or '(access_token)'}"
+
+
+def _asking(call: protocol.Call[T], patience: float) -> Flow[T]:
+    value: T = yield protocol.Ask(call, patience)
+    return value
+
+
+def unknown_connection(conn_id: str) -> Pan123InputError:
+    return Pan123InputError(
+        f"pan123_conn_id: there is no connection {conn_id!r}; create it, with type 123pan, under Admin > Connections"
+    )
+
+
+@contextlib.contextmanager
+def failing_without_retry() -> Iterator[None]:
+    """Let an error that no retry can mend fail the task at once."""
+    try:
+        yield
+    except Pan123Error as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from error

@@ -1,0 +1,133 @@
+"""Submits one image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, conf
+
+from airflow_provider_123pan.submission import Request, Submission
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_123pan.outcome import Outcome
+
+
+class Pan123OfflineDownloadOperator(BaseOperator):
+    """Let 123pan fetch an image by itself (offline migration) into its image host.
+
+    Returns, and pushes each key as an XCom of its own: ``taskID`` (int; None only where an earlier try was found
+    again without it), ``url``, ``file_name``, ``directory_id`` (as given), ``callback_id`` and ``submitted_at``
+    (ISO 8601, UTC). Pass it to :class:`~airflow_provider_123pan.sensors.offline_download.\
+Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's keys.
+
+    A retry after a crash goes on with what the crashed try submitted (Airflow 3.3; on 3.2 it submits again); a
+    cleared task submits anew.
+
+    :param url: http or https address of the image. (templated)
+    :param file_name: name in the image host, ending with png, gif, jpeg, tiff, webp, jpg, tif, svg or bmp; by
+        default the last part of the address, where it ends so. Without any name the new address cannot be found.
+        (templated)
+    :param directory_id: target directory, not the root; by default the service's own, ``来自:离线下载``. (templated)
+    :param wait_for_completion: wait for the end; a failed download fails the task, and its retry submits again.
+    :param deferrable: wait in the triggerer.
+    :param poke_interval: seconds between two questions while waiting.
+    :param timeout: seconds to wait at most.
+    :param pan123_conn_id: the connection, of type ``pan123``. (templated)
+    """
+
+    template_fields: Sequence[str] = ("url", "file_name", "directory_id", "pan123_conn_id")
+    ui_color = "#d9ecff"
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        file_name: str | None = None,
+        directory_id: str | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 10.0,
+        timeout: timedelta | float = 24 * 60 * 60.0,
+        pan123_conn_id: str = "pan123_default",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.url = url
+        self.file_name = file_name
+        self.directory_id = directory_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poke_interval = _seconds("poke_interval", poke_interval)
+        self.timeout = _seconds("timeout", timeout)
+        self.pan123_conn_id = pan123_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
+        from airflow_provider_123pan.submit_once import submit_once
+
+        with failing_without_retry():
+            request = Request.of(self.url, self.file_name, self.directory_id)
+            hook = Pan123Hook(self.pan123_conn_id)
+            submission = submit_once(hook, request, context)
+            if not self.wait_for_completion:
+                return submission.xcom()
+            for key, value in submission.xcom().items():
+                context["ti"].xcom_push(key, value)  # known from now on, whatever becomes of the wait
+            return self._result(submission, self._wait(hook, submission))
+
+    def execute_complete(
+        self, context: Context, event: Any = None, submission: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resume after the wait in the triggerer."""
+        from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+        from airflow_provider_123pan.waiting import outcome_of
+
+        with failing_without_retry():
+            return self._result(Submission.parse(submission), outcome_of(event))
+
+    def _wait(self, hook: Any, submission: Submission) -> Outcome:
+        from airflow_provider_123pan.outcome import intervals, look, wait
+        from airflow_provider_123pan.waiting import BACKSTOP, event_of, outcome_of
+
+        deadline = time.time() + self.timeout
+        if not self.deferrable:
+            end = hook.run(wait(submission, deadline, intervals(self.poke_interval, False, None)))
+            return outcome_of(event_of(end))
+        if (outcome := hook.run(look(submission, deadline))) is not None:
+            return outcome  # type: ignore[no-any-return]
+        from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+
+        self.defer(
+            trigger=Pan123OfflineDownloadTrigger(
+                submission=submission.xcom(),
+                pan123_conn_id=self.pan123_conn_id,
+                deadline=deadline,
+                poke_interval=self.poke_interval,
+            ),
+            method_name="execute_complete",
+            kwargs={"submission": submission.xcom()},
+            timeout=timedelta(seconds=self.timeout + BACKSTOP),
+        )
+
+    @staticmethod
+    def _result(submission: Submission, outcome: Outcome) -> dict[str, Any]:
+        from airflow_provider_123pan.outcome import Pan123DownloadFailedError
+
+        if outcome.reason is not None:
+            raise Pan123DownloadFailedError(
+                f"{submission.url} (taskID {submission.taskID}): {outcome.reason}"
+            )
+        return submission.xcom() | outcome.xcom()
+
+
+def _seconds(name: str, value: Any) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+        raise ValueError(f"{name} must be a timedelta or seconds, not below 0; got {value!r}")
+    return float(seconds)

@@ -1,0 +1,127 @@
+"""Routes that the real service does not have: the page at `/`, and `/sandbox/...` for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from itertools import islice
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from airflow_provider_123pan.sandbox.api import IMAGE_HEADERS
+from airflow_provider_123pan.sandbox.calls import item
+from airflow_provider_123pan.sandbox.images import NotAnImage, thumbnail
+from airflow_provider_123pan.sandbox.page import render
+from airflow_provider_123pan.sandbox.settings import FIXED_AT_START
+from airflow_provider_123pan.sandbox.tasks import OfflineTask
+from airflow_provider_123pan.sandbox.world import World
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
+    "Cache-Control": "no-store",
+}
+
+
+def add_routes(app: FastAPI, world: World) -> None:
+    router = APIRouter()
+
+    @router.get("/")
+    async def page(request: Request) -> Response:
+        base_url = str(request.base_url).rstrip("/")
+        return HTMLResponse(render(world, base_url), headers=_PAGE_HEADERS)
+
+    @router.get("/sandbox/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/sandbox/state")
+    async def state(request: Request, limit: int = 1000) -> dict[str, Any]:
+        return _state(world, str(request.base_url).rstrip("/"), limit)
+
+    @router.get("/sandbox/settings")
+    async def settings() -> dict[str, Any]:
+        return world.settings.model_dump(mode="json")
+
+    @router.put("/sandbox/settings")
+    async def configure(knobs: dict[str, Any]) -> Response:
+        fixed = [name for name in FIXED_AT_START if name in knobs]
+        if fixed:
+            return JSONResponse({"detail": [{"loc": fixed, "msg": "fixed at start"}]}, 422)
+        try:
+            world.configure(knobs)
+        except ValidationError as error:
+            told = json.loads(error.json(include_url=False, include_context=False))
+            return JSONResponse({"detail": told}, 422)
+        return JSONResponse(world.settings.model_dump(mode="json"))
+
+    @router.post("/sandbox/reset")
+    async def reset() -> dict[str, str]:
+        world.reset()
+        return {"status": "ok"}
+
+    @router.post("/sandbox/kill-tokens")
+    async def kill_tokens() -> dict[str, int]:
+        return {"killed": world.tokens.kill_all()}
+
+    @router.get("/sandbox/thumbnail/{file_id}")
+    async def small(file_id: str) -> Response:
+        found = (tree.images.get(file_id) for tree in world.store.trees.values())
+        image = next((image for image in found if image), None)
+        if image is None:
+            return PlainTextResponse("no such image", 404)
+        content, media_type = world.store.content(image), image.media_type
+        if media_type != "image/svg+xml":
+            try:
+                content, media_type = await asyncio.to_thread(thumbnail, content), "image/png"
+            except NotAnImage:
+                return PlainTextResponse("no thumbnail", 404)
+        headers = {**IMAGE_HEADERS, "Cache-Control": "max-age=3600"}
+        return Response(content, media_type=media_type, headers=headers)
+
+    app.include_router(router)
+
+
+def _state(world: World, base_url: str, limit: int) -> dict[str, Any]:
+    trees = world.store.trees.values()
+    images = ((tree, image) for tree in trees for image in reversed(tree.images.values()))
+    tasks = world.tasks.newest_first()
+    return {
+        "counts": {
+            "requests": dict(world.requests),
+            "logins": world.logins,
+            "submissions": world.submissions,
+            "callbacks": world.callbacks.sent,
+            "refusals": {str(code): count for code, count in world.refusals.items()},
+            "refused_429": world.refusals[429],
+            "tasks": dict(Counter(task.state for task in tasks)),
+            "files": sum(len(tree.images) for tree in trees),
+        },
+        "tokens": world.tokens.alive(),
+        "running": dict(world.tasks.running),
+        "answers_left": world.faults.left(),
+        "tasks": [_task(task) for task in tasks[:limit]],
+        "files": [
+            item(image, tree, base_url, world.settings.own_domain) for tree, image in islice(images, limit)
+        ],
+    }
+
+
+def _task(task: OfflineTask) -> dict[str, Any]:
+    return {
+        "taskID": task.task_id,
+        "clientID": task.client_id,
+        "url": task.url,
+        "fileName": task.file_name,
+        "businessDirID": task.directory_id,
+        "callBackUrl": task.callback_url,
+        "state": task.state,
+        "status": task.status,
+        "reason": task.reason,
+        "fileID": task.image.file_id if task.image else None,
+        "deliveries": task.deliveries,
+    }

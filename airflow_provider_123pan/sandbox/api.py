@@ -1,0 +1,136 @@
+"""The service's routes: what comes in, in which order it is judged, and what goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from airflow_provider_123pan.sandbox.calls import CALLS, Call, log_in
+from airflow_provider_123pan.sandbox.envelope import TOO_FREQUENT, Refusal, envelope
+from airflow_provider_123pan.sandbox.settings import Answer
+from airflow_provider_123pan.sandbox.world import World
+
+LOGIN = "/api/v1/access_token"
+TOO_OFTEN = "请求太频繁"
+# An SVG may hold scripts: whoever opens one here opens it in a box of its own.
+IMAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Work = Callable[[Request], Awaitable[Any]]
+
+
+def add_routes(app: FastAPI, world: World) -> None:
+    # Plain routes: FastAPI's own would read and refuse bodies in its own way, and more slowly.
+    app.add_route(LOGIN, _endpoint(world, _login(world)), methods=["POST"])
+    for (method, path), call in CALLS.items():
+        app.add_route(path, _endpoint(world, _with_token(world, call)), methods=[method])
+    app.add_route("/{user_id:int}/{name}", _image(world), methods=["GET"])
+
+
+def _endpoint(world: World, work: Work) -> Callable[[Request], Awaitable[Response]]:
+    """Around every call: counting, scripted answers, latency, and refusals as body codes."""
+
+    async def judge(request: Request) -> Response:
+        try:
+            if request.headers.get("platform") != "open_platform":
+                raise Refusal("header Platform must be open_platform")
+            return envelope(await work(request))
+        except Refusal as refusal:
+            world.refusals[refusal.code] += 1
+            return envelope(None, refusal.code, refusal.message)
+
+    async def endpoint(request: Request) -> Response:
+        path = request.url.path
+        world.requests[path] += 1
+        fault = world.faults.next(path)
+        if fault is None or fault.action == "pass":
+            if fault:
+                await world.pause(fault.delay)
+            answer = await judge(request)
+        else:
+            if fault.action.startswith("process"):
+                await judge(request)
+            await world.pause(fault.delay)
+            if fault.action.endswith("drop"):
+                await _hang_up(world, request)
+            answer = _scripted(fault)
+        if world.settings.latency[1]:
+            await asyncio.sleep(random.uniform(*world.settings.latency))
+        return answer
+
+    return endpoint
+
+
+async def _hang_up(world: World, request: Request) -> None:
+    world.hang_up(request.scope["client"])
+    # Once the server knows that the peer is gone, it throws the answer away.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _scripted(fault: Answer) -> Response:
+    if isinstance(fault.body, str):
+        return Response(fault.body, fault.status, {"Content-Type": "text/plain", **fault.headers})
+    return Response(
+        json.dumps(fault.body), fault.status, {"Content-Type": "application/json", **fault.headers}
+    )
+
+
+def _login(world: World) -> Work:
+    async def work(request: Request) -> Any:
+        params = await _params(request)
+        rate = world.settings.login_rate
+        # Whoever is no account shares one limit, so that made-up names take no memory.
+        key = params.get("clientID") if params.get("clientID") in world.settings.accounts else ""
+        if rate and not world.limits.allows(f"login {key}", rate, world.settings.rate_kind):
+            raise Refusal(TOO_OFTEN, TOO_FREQUENT)
+        return log_in(world, params)
+
+    return work
+
+
+def _with_token(world: World, call: Callable[[Call], Awaitable[Any]]) -> Work:
+    async def work(request: Request) -> Any:
+        client_id = world.tokens.client_of(request.headers.get("authorization", ""))
+        rate = world.settings.rate
+        if rate and not world.limits.allows(client_id, rate, world.settings.rate_kind):
+            raise Refusal(TOO_OFTEN, TOO_FREQUENT)
+        return await call(Call(world, client_id, await _params(request), str(request.base_url).rstrip("/")))
+
+    return work
+
+
+async def _params(request: Request) -> dict[str, Any]:
+    """The query of a GET, the JSON object of a POST."""
+    if request.method in ("GET", "HEAD"):
+        return dict(request.query_params)
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise Refusal("header Content-Type must be application/json")
+    try:
+        params = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise Refusal("the body is not JSON") from error
+    if not isinstance(params, dict):
+        raise Refusal("the body is not a JSON object")
+    return params
+
+
+def _image(world: World) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        file_id = request.path_params["name"].partition(".")[0]
+        image = world.store.find_image(request.path_params["user_id"], file_id)
+        if image is None:
+            return PlainTextResponse("no such image", 404)
+        image.traffic += image.size
+        return Response(world.store.content(image), media_type=image.media_type, headers=IMAGE_HEADERS)
+
+    return endpoint

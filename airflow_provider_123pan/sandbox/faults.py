@@ -1,0 +1,56 @@
+"""Which call is to go wrong: scripted answers, and the gateway in front of the service."""
+
+from __future__ import annotations
+
+import random
+
+from airflow_provider_123pan.sandbox.settings import Answer, Settings
+
+_HTML = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>kong</center>\r\n</body>\r\n</html>\r\n"
+)
+_BAD_GATEWAY = {"status": 502, "body": _HTML, "headers": {"Content-Type": "text/html"}}
+_KNOBS = frozenset({"answers", "gateway", "gateway_times", "gateway_share"})
+
+
+class Faults:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._used: list[int] = []
+        self._gateway_used = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from nought again."""
+        self._used = [0] * len(self._settings.answers)
+        self._gateway_used = 0
+
+    def changed(self, knobs: set[str]) -> None:
+        if knobs & _KNOBS:
+            self.restart()
+
+    def next(self, path: str) -> Answer | None:
+        """The scripted answer that this call gets, if any; counts it."""
+        for place, answer in enumerate(self._settings.answers):
+            left = answer.times is None or self._used[place] < answer.times
+            if left and answer.path.search(path):
+                self._used[place] += 1
+                return answer
+        return self._gateway(path)
+
+    def left(self) -> list[int | None]:
+        """How many calls each scripted answer still waits for; None = for ever."""
+        return [
+            None if answer.times is None else answer.times - used
+            for answer, used in zip(self._settings.answers, self._used, strict=True)
+        ]
+
+    def _gateway(self, path: str) -> Answer | None:
+        pattern, times = self._settings.gateway, self._settings.gateway_times
+        if not pattern or (times is not None and self._gateway_used >= times):
+            return None
+        if not pattern.search(path) or random.random() >= self._settings.gateway_share:
+            return None
+        self._gateway_used += 1
+        return Answer.model_validate({"path": pattern, **_BAD_GATEWAY})

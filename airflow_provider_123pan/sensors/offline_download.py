@@ -1,0 +1,154 @@
+"""Waits for one submission."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralTimeout,
+)
+
+from airflow_provider_123pan.service.errors import Pan123Error
+from airflow_provider_123pan.submission import Submission
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_123pan.outcome import Outcome
+
+
+class Pan123OfflineDownloadSensor(BaseSensorOperator):
+    """Wait until 123pan has fetched an image, and give its new address.
+
+    Returns, and pushes each key as an XCom of its own: ``taskID``, ``url``, ``fileID``, ``file_name``,
+    ``directory_id``, ``download_url``, ``user_url`` (on the user's own domain), ``etag`` (MD5) and ``size``
+    (bytes); None where the service does not tell.
+
+    A failed download fails the task without a retry, since waiting again cannot mend it. Errors of the service are
+    retried. ``soft_fail`` skips on a time-out and on a failed download, and on nothing else, in every mode.
+
+    :param submission: what Pan123OfflineDownloadOperator returned, or a bare taskID. (templated)
+    :param deferrable: wait in the triggerer.
+    :param pan123_conn_id: the connection, of type ``pan123``. (templated)
+    :param poke_interval: seconds between two questions; all other arguments as for every sensor.
+    """
+
+    template_fields: Sequence[str] = ("submission", "pan123_conn_id")
+    ui_color = "#c8f0e0"
+
+    def __init__(
+        self,
+        *,
+        submission: Any,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        pan123_conn_id: str = "pan123_default",
+        poke_interval: timedelta | float = 10.0,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.submission = submission
+        self.deferrable = deferrable
+        self.pan123_conn_id = pan123_conn_id
+
+    def execute(self, context: Context) -> Any:
+        from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+
+        # What the base sensor would skip under soft_fail, an AirflowFailException, is made here, outside of it.
+        with failing_without_retry():
+            self._parsed = Submission.parse(self.submission)
+            self._deadline = self._started(context) + self.timeout
+            if not self.deferrable:
+                return super().execute(context)
+            with self._never_failing():
+                return self._execute_deferrable()
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        outcome = self._look()
+        return False if outcome is None else PokeReturnValue(True, self._result(outcome))
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Resume after the wait in the triggerer."""
+        from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+        from airflow_provider_123pan.outcome import Pan123WaitTimeoutError
+        from airflow_provider_123pan.waiting import outcome_of
+
+        with failing_without_retry():
+            try:
+                return self._result(outcome_of(event))
+            except Pan123WaitTimeoutError as error:
+                raise self._timed_out(str(error)) from None
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        # Not the base sensor's, which under soft_fail skips on every AirflowException.
+        with self._never_failing():
+            try:
+                return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
+            except TaskDeferralTimeout:
+                raise self._timed_out("no trigger ended the wait before Airflow did") from None
+
+    def _execute_deferrable(self) -> Any:
+        from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+        from airflow_provider_123pan.waiting import BACKSTOP
+
+        try:
+            if (outcome := self._look()) is not None:
+                return self._result(outcome)
+        except Pan123Error as error:
+            if not self.silent_fail:
+                raise
+            self.log.error("The wait goes on: %s", error)
+        self.defer(
+            trigger=Pan123OfflineDownloadTrigger(
+                submission=self._parsed.xcom(),
+                pan123_conn_id=self.pan123_conn_id,
+                deadline=self._deadline,
+                poke_interval=self.poke_interval,
+                exponential_backoff=self.exponential_backoff,
+                max_wait=self.max_wait.total_seconds() if self.max_wait else None,
+                silent_fail=self.silent_fail,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout + BACKSTOP),
+        )
+
+    @contextlib.contextmanager
+    def _never_failing(self) -> Iterator[None]:
+        """``never_fail`` as the base sensor knows it for poking, for the deferred wait."""
+        try:
+            yield
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            if not self.never_fail:
+                raise
+            raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+
+    def _look(self) -> Outcome | None:
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+        from airflow_provider_123pan.outcome import look
+
+        return Pan123Hook(self.pan123_conn_id).run(look(self._parsed, self._deadline))
+
+    def _result(self, outcome: Outcome) -> dict[str, Any]:
+        if outcome.reason is None:
+            return outcome.xcom()
+        message = f"{outcome.url or ''} (taskID {outcome.taskID}): {outcome.reason}".strip()
+        raise (AirflowSkipException if self.soft_fail else AirflowFailException)(message)
+
+    def _timed_out(self, message: str) -> Exception:
+        return (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(
+            f"{message} ({self.timeout:g} s)"
+        )
+
+    def _started(self, context: Context) -> float:
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return first.timestamp() if first else time.time()

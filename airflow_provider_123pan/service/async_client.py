@@ -1,0 +1,99 @@
+"""The async shell: performs the protocol's steps with ``httpx``."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import httpx
+
+from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
+from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, TokenSource, adrive
+from airflow_provider_123pan.service.protocol import PATIENCE, Answer, Ask, Call, Send, exchange
+from airflow_provider_123pan.service.throttle import Throttle
+
+T = TypeVar("T")
+
+CONNECTIONS = 8  # httpx is three times slower at 32 concurrent requests
+
+
+class AsyncPan123Client:
+    """Makes calls from one event loop, which shares it among all that waits there.
+
+    :param in_thread: how a blocking function is called away from the loop.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        tokens: TokenSource,
+        throttle: Throttle,
+        in_thread: Callable[[Callable[[], Any]], Awaitable[Any]] = asyncio.to_thread,
+    ) -> None:
+        self.throttle = throttle
+        self._endpoint = endpoint
+        self._tokens = tokens
+        self._token_lock = asyncio.Lock()
+        self._in_thread = in_thread
+        verify = endpoint.verify
+        self._http = httpx.AsyncClient(
+            base_url=endpoint.base_url,
+            headers=HEADERS,
+            verify=ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify,
+            proxy=endpoint.proxy,
+            limits=httpx.Limits(max_connections=CONNECTIONS),
+            follow_redirects=False,
+        )
+
+    async def call(self, call: Call[T], patience: float = PATIENCE) -> T:
+        """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
+        return await adrive(exchange(call, self.throttle, patience), self._perform)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow of calls and sleeps."""
+        return await adrive(flow, self._perform)
+
+    async def token(self, refused: str | None = None) -> str:
+        """An access token that is not the refused one."""
+        if (token := self._tokens.cached(refused)) is not None:
+            return token
+        async with self._token_lock:
+            if (token := self._tokens.cached(refused)) is not None:
+                return token
+            return await adrive(self._tokens.obtain(refused), self._perform)
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _perform(self, step: Any) -> Any:
+        match step:
+            case Send():
+                return await self._send(step)
+            case Sleep():
+                return await asyncio.sleep(step.seconds) if step.seconds > 0 else None
+            case NeedToken():
+                return await self.token(step.refused)
+            case Ask():
+                return await self.call(step.call, step.patience)
+            case Blocking():
+                return await self._in_thread(step.function)
+        raise TypeError(f"no step: {step!r}")
+
+    async def _send(self, step: Send[Any]) -> Answer:
+        call = step.call
+        headers = {} if step.token is None else {"Authorization": f"Bearer {step.token}"}
+        try:
+            response = await self._http.request(
+                call.method,
+                call.path,
+                params=call.params,
+                json=call.body,
+                headers=headers,
+                timeout=httpx.Timeout(call.timeout or self._endpoint.timeout, pool=None),
+            )
+        except httpx.HTTPError as error:
+            unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+            raise self._endpoint.unavailable(call, error, ambiguous=not unsent) from error
+        return Answer(response.status_code, response.headers, response.content)

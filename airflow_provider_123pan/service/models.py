@@ -1,0 +1,207 @@
+"""The service's things, parsed once, at the edge. Every ``parse`` raises ValueError with what it saw.
+
+Field names are the provider's own (``fileID``, ``directory_id`` …): the service spells them in several ways.
+Source of all shapes: the open platform's documents, sections "offline migration" and "image host".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from enum import IntEnum
+from typing import Any
+
+BEIJING = timezone(timedelta(hours=8))
+REJECTED_ABOVE = 100  # a file record's status above this: rejected by review
+
+
+class TaskStatus(IntEnum):
+    """The status of an offline task in the progress answer (the callback's enum runs the other way)."""
+
+    RUNNING = 0
+    FAILED = 1
+    SUCCEEDED = 2
+    RETRYING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A login's answer; ``expires_at`` is the service's word, never a constant."""
+
+    value: str = field(repr=False)
+    expires_at: datetime
+
+    @classmethod
+    def parse(cls, data: Any) -> AccessToken:
+        return cls(_text(data, "accessToken"), _moment(_text(data, "expiredAt")))
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineTask:
+    """An offline task.
+
+    :ivar taskID: 64-bit number.
+    :ivar process: 0 to 100; falls back to 0 on failure, so only ``status`` decides.
+    :ivar seen_at: the service's clock when it answered (``Date`` header; ours where it is missing), UTC.
+    """
+
+    taskID: int
+    status: TaskStatus
+    process: float
+    seen_at: datetime
+
+    @classmethod
+    def created(cls, data: Any, seen_at: datetime) -> OfflineTask:
+        """From the answer to a creation: code 0 means created, not downloaded."""
+        return cls(_whole(data, "taskID"), TaskStatus.RUNNING, 0, seen_at)
+
+    @classmethod
+    def parse(cls, data: Any, taskID: int, seen_at: datetime) -> OfflineTask:
+        status = _whole(data, "status")
+        try:
+            known = TaskStatus(status)
+        except ValueError:
+            raise ValueError(f"unknown status {status} of an offline task") from None
+        process = data.get("process")
+        return cls(taskID, known, process if isinstance(process, (int, float)) else 0, seen_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in the image host.
+
+    :ivar fileID: opaque string.
+    :ivar etag: MD5 of the bytes, lower-case hex.
+    :ivar size: bytes.
+    :ivar status: above 100 means rejected by review.
+    :ivar changed_at: the later of creation and change; its time zone is presumed to be Beijing's.
+    :ivar user_url: the address on the user's own domain, where there is one.
+    """
+
+    fileID: str
+    file_name: str
+    directory_id: str
+    directory_name: str | None
+    etag: str | None
+    size: int | None
+    status: int
+    changed_at: datetime | None
+    download_url: str | None
+    user_url: str | None
+
+    @property
+    def rejected(self) -> bool:
+        return self.status > REJECTED_ABOVE
+
+    @classmethod
+    def parse(cls, data: Any) -> Image:
+        item = _mapping(data)
+        size = item.get("size")
+        status = item.get("status")
+        dates = [when for key in ("createAt", "updateAt") if (when := _beijing(item.get(key)))]
+        return cls(
+            fileID=_identifier(item, "fileId"),
+            file_name=_text(item, "filename"),
+            directory_id=_identifier(item, "parentFileId"),
+            directory_name=item.get("parentFilename") or None,
+            etag=item.get("etag") or None,
+            size=size if isinstance(size, int) else None,
+            status=status if isinstance(status, int) else 0,
+            changed_at=max(dates, default=None),
+            download_url=item.get("downloadURL") or None,
+            user_url=item.get("userSelfURL") or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory of the image host; the root's id is ``""``."""
+
+    directory_id: str
+    name: str
+    parent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a directory: at most 100 entries, and where the next page begins (None: no more)."""
+
+    images: tuple[Image, ...]
+    directories: tuple[Directory, ...]
+    last_file_id: str | None
+
+    @classmethod
+    def parse(cls, data: Any) -> Listing:
+        page = _mapping(data)
+        items = page.get("fileList") or []
+        if not isinstance(items, list):
+            raise ValueError(f"fileList is {_seen(items)}, not a list")
+        last = page.get("lastFileId")
+        return cls(
+            images=tuple(Image.parse(item) for item in items if not _is_directory(item)),
+            directories=tuple(
+                Directory(
+                    _identifier(item, "fileId"), _text(item, "filename"), _identifier(item, "parentFileId")
+                )
+                for item in items
+                if _is_directory(item)
+            ),
+            last_file_id=None if last is None or str(last) in ("-1", "") else str(last),
+        )
+
+
+def _is_directory(item: Any) -> bool:
+    return isinstance(item, Mapping) and item.get("type") == 1
+
+
+def _mapping(data: Any) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"data is {_seen(data)}, not an object")
+    return data
+
+
+def _text(data: Any, key: str) -> str:
+    value = _mapping(data).get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} is {_seen(value)}, not a text")
+    return value
+
+
+def _whole(data: Any, key: str) -> int:
+    value = _mapping(data).get(key)
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{key} is {_seen(value)}, not a whole number")
+    return value
+
+
+def _identifier(data: Mapping[str, Any], key: str) -> str:
+    """Ids are opaque strings, and numbers in some samples."""
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{key} is {_seen(value)}, not an id")
+    return str(value)
+
+
+def _moment(text: str) -> datetime:
+    """RFC 3339; where the offset is missing it is Beijing's (seen in copies of the documents)."""
+    # fromisoformat of Python 3.10 takes neither "Z" nor any number of fractional digits.
+    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+
+
+def _beijing(text: Any) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+    except (TypeError, ValueError):
+        return None
+
+
+def _seen(value: Any) -> str:
+    """A short picture of what came instead; never a text's content, which may be a secret."""
+    return repr(value) if value is None or isinstance(value, (bool, int, float)) else type(value).__name__

@@ -1,0 +1,268 @@
+"""Each call as a request, each answer as a value or an error; no input or output happens here."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from airflow_provider_123pan.service.errors import (
+    Pan123AnswerError,
+    Pan123CredentialsError,
+    Pan123Error,
+    Pan123RateLimitError,
+    Pan123RedirectError,
+    Pan123ServiceError,
+    Pan123TokenError,
+    Pan123TooManyTasksError,
+    Pan123UnavailableError,
+)
+from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep
+from airflow_provider_123pan.service.models import AccessToken, Image, Listing, OfflineTask
+from airflow_provider_123pan.service.throttle import Throttle
+
+T = TypeVar("T")
+
+BASE_URL = "https://open-api.123pan.com"
+PAGE = 100  # entries per listing, the most that the service gives
+LOGIN_TIMEOUT = 15.0  # seconds; other processes wait for the one that logs in
+PATIENCE = 600.0  # seconds for which a call that the service refuses for its load is queued again
+
+RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
+RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
+TOO_MANY_TASKS = "同时下载的任务超出最大限制"
+TOO_MANY_TASKS_PAUSES = (5.0, 15.0, 30.0)  # what the service's users settled on
+#: After these the gateway may have passed the request on before it gave up.
+AMBIGUOUS_STATUSES = frozenset({502, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> datetime:
+        """The service's clock; ours where its answer has no date."""
+        try:
+            moment = parsedate_to_datetime(self.headers["Date"])
+        except (KeyError, ValueError, TypeError):
+            return datetime.now(timezone.utc)
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call: its request, and how its ``data`` becomes a value."""
+
+    name: str
+    method: str
+    path: str
+    parse: Callable[[Any, Answer], T]
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    params: Mapping[str, str] | None = None
+    timeout: float | None = None  # seconds; the endpoint's where it is None
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Generic[T]):
+    """Step: make this request and give its :class:`Answer`; raise Pan123UnavailableError without one."""
+
+    call: Call[T]
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[T]):
+    """Step: make this call from its start to its end (:func:`exchange`) and give its value."""
+
+    call: Call[T]
+    patience: float = PATIENCE
+
+
+# -- the calls -----------------------------------------------------------------------------------------------
+
+
+def login(client_id: str, client_secret: str) -> Call[AccessToken]:
+    """``POST /api/v1/access_token``: a new access token; at most three of a client ID are alive."""
+    return Call(
+        "login",
+        "POST",
+        "/api/v1/access_token",
+        lambda data, _: AccessToken.parse(data),
+        body={"clientID": client_id, "clientSecret": client_secret},
+        timeout=LOGIN_TIMEOUT,
+    )
+
+
+def create_offline_download(
+    url: str,
+    file_name: str | None = None,
+    directory_id: str | None = None,
+    callback_url: str | None = None,
+) -> Call[OfflineTask]:
+    """``POST /api/v1/oss/offline/download``: the service fetches ``url`` by itself, in the background."""
+    optional = {"fileName": file_name, "businessDirID": directory_id, "callBackUrl": callback_url}
+    return Call(
+        "create_offline_download",
+        "POST",
+        "/api/v1/oss/offline/download",
+        lambda data, answer: OfflineTask.created(data, answer.date),
+        body={"url": url, "type": 1} | {key: value for key, value in optional.items() if value is not None},
+    )
+
+
+def get_offline_download(taskID: int) -> Call[OfflineTask]:
+    """``GET /api/v1/oss/offline/download/process``: how far an offline task is."""
+    return Call(
+        "get_offline_download",
+        "GET",
+        "/api/v1/oss/offline/download/process",
+        lambda data, answer: OfflineTask.parse(data, taskID, answer.date),
+        params={"taskID": str(taskID)},
+    )
+
+
+def list_directory(
+    directory_id: str = "", since: datetime | None = None, last_file_id: str | None = None
+) -> Call[Listing]:
+    """``POST /api/v1/oss/file/list``: one page of a directory (``""``: the root)."""
+    body: dict[str, Any] = {"parentFileId": directory_id, "limit": PAGE, "type": 1}
+    if since is not None:
+        body |= {"startTime": int(since.timestamp()), "endTime": int(time.time()) + 86_400}
+    if last_file_id is not None:
+        body["lastFileId"] = last_file_id
+    return Call(
+        "list_images", "POST", "/api/v1/oss/file/list", lambda data, _: Listing.parse(data or {}), body=body
+    )
+
+
+def get_image(fileID: str) -> Call[Image]:
+    """``GET /api/v1/oss/file/detail``: one image."""
+    return Call(
+        "get_image",
+        "GET",
+        "/api/v1/oss/file/detail",
+        lambda data, _: Image.parse(data),
+        params={"fileID": fileID},
+    )
+
+
+# -- the answers ---------------------------------------------------------------------------------------------
+
+
+def read(call: Call[T], answer: Answer) -> T:
+    """What an answer means: its value, or the error that it is. The one place that decides this.
+
+    The body's code comes before the HTTP status; where the body is not JSON, the status stands in.
+    """
+    if 300 <= answer.status < 400:
+        raise Pan123RedirectError(
+            f"HTTP {answer.status} redirects to {answer.headers.get('Location', 'an unnamed place')!r}, "
+            "which is not followed; set the connection's host to the service's own address",
+            call=call.name,
+            code=answer.status,
+        )
+    try:
+        envelope = json.loads(answer.body)
+        code = envelope["code"]
+    except (ValueError, KeyError, TypeError):
+        raise _without_envelope(call, answer) from None
+    trace_id = envelope.get("x-traceID")
+    if isinstance(code, bool) or not isinstance(code, int):
+        raise Pan123AnswerError(
+            f"the answer's code is {type(code).__name__}, not a number", call=call.name, trace_id=trace_id
+        )
+    if code != 0:
+        message = str(envelope.get("message") or "no message")
+        raise _kind(call, code, message)(message, call=call.name, code=code, trace_id=trace_id)
+    try:
+        return call.parse(envelope.get("data"), answer)
+    except ValueError as error:
+        raise Pan123AnswerError(
+            f"the answer is not understood: {error}", call=call.name, code=code, trace_id=trace_id
+        ) from None
+
+
+def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error]:
+    if code in RATE_LIMIT_CODES or any(words in message for words in RATE_LIMIT_WORDS):
+        return Pan123RateLimitError
+    if TOO_MANY_TASKS in message:
+        return Pan123TooManyTasksError
+    if 500 <= code < 600:
+        return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
+    if call.name == "login":
+        return Pan123CredentialsError
+    return Pan123TokenError if code == 401 else Pan123ServiceError
+
+
+def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
+    status = answer.status
+    if status < 400:
+        return Pan123AnswerError(
+            f"HTTP {status} without the service's JSON; is the connection's host the open platform's address?",
+            call=call.name,
+            code=status,
+        )
+    return _kind(call, status, "")(
+        f"HTTP {status} from the gateway, not from the service", call=call.name, code=status
+    )
+
+
+# -- one call from its start to its end -----------------------------------------------------------------------
+
+
+def exchange(
+    call: Call[T],
+    throttle: Throttle,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
+) -> Flow[T]:
+    """Send a call at the pace that the service allows, with a token that it takes.
+
+    A refused token is renewed once. A call that is refused for its load (429, too many offline tasks) is queued
+    again until ``patience`` seconds are over; then its last error is raised. Every other error is raised at once.
+    """
+    deadline = clock() + patience
+    token = yield NeedToken()
+    renewed = False
+    refusals = crowded = 0
+    while True:
+        yield Sleep(throttle.reserve())
+        answer = yield Send(call, token)
+        try:
+            value = read(call, answer)
+        except Pan123RateLimitError:
+            throttle.refused()
+            pause = throttle.backoff(refusals)
+            refusals += 1
+            if clock() + pause > deadline:
+                raise
+        except Pan123TooManyTasksError:
+            throttle.accepted()
+            pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(crowded, 2)]
+            crowded += 1
+            if clock() + pause > deadline:
+                raise
+        except Pan123TokenError:
+            throttle.accepted()
+            if renewed:
+                raise
+            renewed, pause = True, 0.0
+            token = yield NeedToken(refused=token)
+        except Pan123Error:
+            throttle.accepted()
+            raise
+        else:
+            throttle.accepted()
+            return value
+        yield Sleep(pause)

@@ -1,0 +1,150 @@
+"""Submit once, though the worker may be killed at any moment.
+
+The service has no idempotency key, so a record is kept in Airflow's ``task_state_store`` (3.3): before the call
+that the call is about to be made, and right after it the taskID. A retry of the same task goes on with what the
+record says; a person's Clear, or another request, submits anew. Airflow 3.2 has no such store: there a retry
+after a crash submits again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_123pan.outcome import find
+from airflow_provider_123pan.service.errors import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123ServiceError,
+    Pan123UnavailableError,
+)
+from airflow_provider_123pan.service.flow import Flow, Sleep
+from airflow_provider_123pan.service.models import TaskStatus
+from airflow_provider_123pan.submission import Request, Submission
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+log = logging.getLogger(__name__)
+
+STORE_KEY = "pan123_submission"
+SEARCH = 60.0  # seconds for which a submission that may have arrived is looked for
+SEARCH_EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store holds: a submission, for which request, and since which Clear."""
+
+    digest: str
+    max_tries: int
+    submission: Submission
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def parse(cls, value: Any) -> Record | None:
+        try:
+            return cls(value["digest"], value["max_tries"], Submission(**value["submission"]))
+        except (KeyError, TypeError):
+            return None  # nothing, or nothing of ours
+
+
+def submit_once(hook: Pan123Hook, request: Request, context: Context) -> Submission:
+    """Submit the request, or go on with the submission of an earlier try of this task."""
+    store: Any = context.get("task_state_store")  # Airflow 3.3
+    record = Record(
+        digest=request.digest(hook.settings.account),
+        max_tries=context["ti"].max_tries,
+        submission=Submission(
+            taskID=None, url=request.url, file_name=request.file_name, directory_id=request.directory_id
+        ),
+    )
+    earlier = Record.parse(store.get(STORE_KEY)) if store is not None else None
+    if (
+        earlier is not None
+        and (earlier.digest, earlier.max_tries) == (record.digest, record.max_tries)
+        and (submission := _resume(hook, earlier.submission)) is not None
+    ):
+        return submission
+    return _submit(hook, record, store)
+
+
+def _submit(hook: Pan123Hook, record: Record, store: Any) -> Submission:
+    submission = replace(record.submission, submitted_at=datetime.now(timezone.utc).isoformat())
+    if store is not None:
+        store.set(STORE_KEY, replace(record, submission=submission).dump())
+    try:
+        task = _create(hook, submission)
+    except Pan123Error as error:
+        # Only what may have arrived is worth looking for when the task is tried again.
+        if store is not None and not (
+            getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError)
+        ):
+            store.delete(STORE_KEY)
+        raise
+    if isinstance(task, Submission):
+        return task
+    submission = replace(submission, taskID=task.taskID, submitted_at=task.seen_at.isoformat())
+    if store is not None:
+        store.set(STORE_KEY, replace(record, submission=submission).dump())
+    log.info("Submitted %s as taskID %s", submission.url, submission.taskID)
+    return submission
+
+
+def _create(hook: Pan123Hook, submission: Submission) -> Any:
+    """The offline task; or the submission, where the first try's answer was lost but its image is there."""
+    try:
+        return _call(hook, submission)
+    except Pan123UnavailableError as error:
+        if not error.ambiguous:
+            raise
+        log.warning("Looking for %s: %s", submission.url, error)
+    return _search(hook, submission) or _call(hook, submission)
+
+
+def _call(hook: Pan123Hook, submission: Submission) -> Any:
+    assert submission.url is not None
+    return hook.create_offline_download(submission.url, submission.file_name, submission.directory_id)
+
+
+def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
+    """An earlier try's submission, unless it failed or never arrived."""
+    if submission.taskID is None:
+        log.info("An earlier try may have submitted %s: looking for its image", submission.url)
+        return _search(hook, submission)
+    try:
+        if hook.get_offline_download(submission.taskID).status is TaskStatus.FAILED:
+            log.info("taskID %s of an earlier try failed: submitting again", submission.taskID)
+            return None
+    except Pan123ServiceError as error:
+        log.warning("taskID %s of an earlier try: %s", submission.taskID, error)
+    log.info("Going on with taskID %s of an earlier try", submission.taskID)
+    return submission
+
+
+def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
+    return submission if hook.run(_appears(submission)) else None
+
+
+def _appears(submission: Submission, clock: Callable[[], float] = time.monotonic) -> Flow[bool]:
+    """Whether the image of a submission shows up; one from before it proves nothing."""
+    if submission.file_name is None:
+        return False
+    until = clock() + SEARCH
+    while clock() < until:
+        try:
+            if (yield from find(submission, older=False)) is not None:
+                return True
+        except Pan123Error as error:
+            if not error.transient:
+                raise
+        yield Sleep(SEARCH_EVERY)
+    return False

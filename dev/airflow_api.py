@@ -1,0 +1,151 @@
+"""The few calls of Airflow's REST API that the demo and the system tests need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from dev.waiting import wait_for
+
+FINISHED = {"success", "failed"}
+
+
+class AirflowAPI:
+    def __init__(self, base_url: str, *, username: str, password: str) -> None:
+        self.base_url = base_url
+        self._login = {"username": username, "password": password}
+        self._session = requests.Session()
+        self._session.trust_env = False  # neither proxies nor .netrc lie between us and loopback
+
+    def call(self, method: str, path: str, **kwargs: Any) -> Any:
+        """One call below /api/v2, its JSON answer, or an error that quotes the answer."""
+        if "Authorization" not in self._session.headers:
+            reply = self._session.post(f"{self.base_url}/auth/token", json=self._login, timeout=30)
+            reply.raise_for_status()
+            self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+        reply = self._session.request(method, f"{self.base_url}/api/v2{path}", timeout=60, **kwargs)
+        if not reply.ok:
+            raise requests.HTTPError(
+                f"{method} {path}: {reply.status_code} {reply.text[:1000]}", response=reply
+            )
+        return reply.json() if reply.content else None
+
+    def health(self) -> dict[str, str | None]:
+        """Component → "healthy", "unhealthy", or None where it never ran. Needs no login."""
+        reply = self._session.get(f"{self.base_url}/api/v2/monitor/health", timeout=10)
+        reply.raise_for_status()
+        return {name: part["status"] for name, part in reply.json().items()}
+
+    # --- connections and Variables ------------------------------------------------------------------
+
+    def connection(self, conn_id: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.call("GET", f"/connections/{conn_id}")
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code == 404:
+                return None
+            raise
+        return found
+
+    def set_connection(self, conn_id: str, *, extra: Mapping[str, Any] | None = None, **fields: Any) -> None:
+        """Create a connection, or put it in the place of the one that has this id."""
+        if self.connection(conn_id):
+            self.call("DELETE", f"/connections/{conn_id}")
+        body = {"connection_id": conn_id, "extra": json.dumps(extra) if extra else None, **fields}
+        self.call("POST", "/connections", json=body)
+
+    def set_variable(self, key: str, value: Any) -> None:
+        """Put a value, as JSON, under this name, whatever was there."""
+        try:
+            self.call("DELETE", f"/variables/{key}")
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code != 404:
+                raise
+        self.call("POST", "/variables", json={"key": key, "value": json.dumps(value)})
+
+    # --- DAGs and runs -------------------------------------------------------------------------------
+
+    def import_errors(self) -> dict[str, str]:
+        """File → traceback."""
+        errors = self.call("GET", "/importErrors")["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in errors}
+
+    def has_dag(self, dag_id: str) -> bool:
+        return any(
+            dag["dag_id"] == dag_id for dag in self.call("GET", "/dags", params={"limit": 100})["dags"]
+        )
+
+    def trigger(
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None
+    ) -> str:
+        """Start a run and return its id. A paused DAG would only queue it, so it is unpaused first."""
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        body = {"logical_date": None, "dag_run_id": run_id, "conf": dict(conf or {})}
+        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+        return found
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return str(self.run(dag_id, run_id)["state"])
+
+    def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 300) -> str:
+        """The state in which the run ended."""
+
+        def ended() -> str | None:
+            state = self.run_state(dag_id, run_id)
+            return state if state in FINISHED else None
+
+        return wait_for(ended, what=f"the end of {dag_id}, run {run_id}", timeout=timeout, every=0.5)
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """All of a run, mapped ones included."""
+        found: list[dict[str, Any]] = []
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        while True:
+            page = self.call("GET", path, params={"limit": 100, "offset": len(found)})
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                return found
+
+    def states(self, dag_id: str, run_id: str) -> dict[tuple[str, int], str | None]:
+        """(task, map index) → state."""
+        return {
+            (task["task_id"], task["map_index"]): task["state"]
+            for task in self.task_instances(dag_id, run_id)
+        }
+
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
+    ) -> Any:
+        """A value that a task left, or None where it left none."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        try:
+            return self.call("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code == 404:
+                return None
+            raise
+
+    def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1) -> str:
+        """A task's log as text, one event per line."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        content = self.call("GET", path, params={"map_index": map_index, "full_content": True})["content"]
+        return "\n".join(event if isinstance(event, str) else _line(event) for event in content)
+
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """What a person does with "Clear task"."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": list(task_ids), "only_failed": False}
+        self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
+
+def _line(event: dict[str, Any]) -> str:
+    rest = {
+        key: value for key, value in event.items() if key not in {"timestamp", "level", "event"} and value
+    }
+    details = f" {json.dumps(rest, ensure_ascii=False)}" if rest else ""
+    return f"{event.get('timestamp', '')} {event.get('level', '')} {event.get('event', '')}{details}"

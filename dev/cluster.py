@@ -1,0 +1,230 @@
+"""A real Airflow of one's own: `airflow standalone` on SQLite with the LocalExecutor, on free ports.
+
+    with Cluster(home=Path("…"), dags=Path("example_dags")) as airflow:
+        airflow.wait_for_dag("example_pan123_many_images")
+        run_id = airflow.api.trigger("example_pan123_many_images", {"urls": […]})
+        airflow.api.wait_for_run("example_pan123_many_images", run_id)
+
+`python -m dev.cluster` starts one and leaves it up until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import psutil
+import requests
+
+from dev.airflow_api import AirflowAPI
+from dev.leash import Leash, is_alive
+from dev.waiting import wait_for
+
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+USERNAME = PASSWORD = "admin"  # it listens on loopback only
+
+Component = Literal["scheduler", "dag-processor", "api-server", "triggerer"]
+TITLES: dict[Component, str] = {
+    "scheduler": "airflow scheduler",
+    "dag-processor": "airflow dag-processor",
+    "api-server": "airflow api_server",  # it sets a process title of its own
+    "triggerer": "airflow triggerer",
+}
+
+
+class ClusterError(RuntimeError):
+    """Airflow did not do what was expected; the message ends with its own last words."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on. They are held until all are found, so that they differ."""
+    with ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            found.append(int(probe.getsockname()[1]))
+        return found
+
+
+class Cluster:
+    """An Airflow whose every file lies in `home`, and whose every process ends with it."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        dags: Path = EXAMPLE_DAGS,
+        env: Mapping[str, str] | None = None,
+        bin_dir: Path = Path(sys.executable).parent,
+    ) -> None:
+        """`env` goes over the settings made here; `bin_dir` says which Airflow, by default this Python's."""
+        self.home = home
+        self._airflow = bin_dir / "airflow"
+        self._stack = ExitStack()
+        self._leashes: list[Leash] = []
+        port, worker_logs, trigger_logs = free_ports(3)
+        self.url = f"http://127.0.0.1:{port}"
+        self.api = AirflowAPI(self.url, username=USERNAME, password=PASSWORD)
+        passwords = home / "passwords.json"
+        home.mkdir(parents=True, exist_ok=True)
+        passwords.write_text(json.dumps({USERNAME: PASSWORD}))
+        settings = {
+            "CORE__DAGS_FOLDER": str(dags),
+            "CORE__LOAD_EXAMPLES": "False",
+            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__PARALLELISM": "4",
+            "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "CORE__TEST_CONNECTION": "Enabled",
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            # Workers and API server have to agree on both, and neither default knows our port.
+            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+            "API__HOST": "127.0.0.1",
+            "API__PORT": str(port),
+            "API__BASE_URL": self.url,
+            "API__SECRET_KEY": secrets.token_urlsafe(32),
+            "LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+            "LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        }
+        # The caller's own Airflow, and a proxy that stands between it and the world, are not ours.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        self.env: dict[str, str] = {
+            **inherited,
+            "AIRFLOW_HOME": str(home),
+            "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",  # standalone calls `airflow` by name
+            "NO_PROXY": "127.0.0.1,localhost",
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+            **{f"AIRFLOW__{name}": value for name, value in settings.items()},
+            **(env or {}),
+        }
+
+    @property
+    def log(self) -> Path:
+        """What all components say; each task's own log lies under `logs` beside it."""
+        return self.home / "airflow.log"
+
+    def __enter__(self) -> Cluster:
+        with self._stack:
+            self._start("standalone")
+            self.wait_until_healthy()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self, command: str) -> None:
+        self._leashes.append(
+            self._stack.enter_context(Leash([self._airflow, command], log=self.log, env=self.env))
+        )
+
+    # --- waiting -------------------------------------------------------------------------------------
+
+    def wait_until_healthy(self, *components: Component, timeout: float = 240) -> None:
+        """About 30 seconds after the start, more on a busy machine."""
+        wanted = {name.replace("-", "_") for name in components or TITLES if name != "api-server"}
+
+        def healthy() -> bool:
+            self._check_alive()
+            try:
+                health = self.api.health()
+            except requests.RequestException:
+                return False
+            return all(health.get(name) == "healthy" for name in wanted)
+
+        self._wait(healthy, "a healthy Airflow", timeout)
+
+    def wait_for_dag(self, *dag_ids: str, timeout: float = 120) -> None:
+        """Until the DAGs are parsed. A file that cannot be imported ends the waiting at once."""
+
+        def parsed() -> bool:
+            self._check_alive()
+            if errors := self.api.import_errors():
+                raise ClusterError(
+                    "\n".join(f"{name} cannot be imported:\n{why}" for name, why in errors.items())
+                )
+            return all(self.api.has_dag(dag_id) for dag_id in dag_ids)
+
+        self._wait(parsed, f"the DAGs {', '.join(dag_ids)}", timeout)
+
+    def _wait(self, look: Callable[[], bool], what: str, timeout: float) -> None:
+        try:
+            wait_for(look, what=what, timeout=timeout)
+        except AssertionError as error:
+            raise ClusterError(f"{error}\n{self._last_words()}") from error
+
+    def _check_alive(self) -> None:
+        for leash in self._leashes:
+            if leash.returncode is not None:
+                raise ClusterError(
+                    f"Airflow ended by itself, exit code {leash.returncode}\n{self._last_words()}"
+                )
+
+    def _last_words(self) -> str:
+        return f"--- the end of {self.log}\n{self._leashes[0].tail()}"
+
+    # --- the command line, and the components --------------------------------------------------------
+
+    def cli(self, *args: str, timeout: float = 120) -> str:
+        """What an `airflow …` command prints."""
+        done = subprocess.run(
+            [self._airflow, *args], env=self.env, timeout=timeout, text=True, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise ClusterError(f"airflow {' '.join(args)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def processes(self, component: Component) -> list[psutil.Process]:
+        """A component's main process and all below it."""
+        found: dict[int, psutil.Process] = {}
+        for leash in self._leashes:
+            for process in leash.processes():
+                with suppress(psutil.Error):
+                    if TITLES[component] in " ".join(process.cmdline()):
+                        found |= {each.pid: each for each in [process, *process.children(recursive=True)]}
+        return [process for process in found.values() if is_alive(process)]
+
+    def kill(self, component: Component, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to a component, its children included, and wait until it is gone."""
+        processes = self.processes(component)
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(sig)
+        self._wait(lambda: not any(map(is_alive, processes)), f"the end of the {component} by {sig.name}", 60)
+
+    def start(self, component: Component) -> None:
+        """Start a component again that was killed: `standalone` does not. Health lags behind a kill by some
+        30 seconds, so a test that needs the new one waits for what that does, not for `healthy`."""
+        self._start(component)
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with tempfile.TemporaryDirectory(prefix="pan123-airflow-") as home, suppress(KeyboardInterrupt):
+        print(f"Airflow starts, its log is {home}/airflow.log")
+        with Cluster(home=Path(home)) as airflow:
+            print(f"{airflow.url}  login {USERNAME}, password {PASSWORD}. Ctrl-C ends it.")
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The demo: Airflow moves generated pictures from one host to a local 123pan, before your eyes.
+
+`make demo` stays up until Ctrl-C; `make demo ONCE=1` ends by itself, with exit code 0 only if every picture
+arrived and its bytes are equal. All that it starts ends with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from dev import images
+from dev.airflow_api import FINISHED
+from dev.cluster import PASSWORD, USERNAME, Cluster
+from dev.leash import Leash
+from dev.waiting import wait_for
+
+DAG_ID = "example_pan123_many_images"
+CONN_ID = "pan123_default"
+DONE = {"success", "failed", "upstream_failed", "skipped", "removed"}
+WIDE = 230  # columns in which a row of the table fits without being folded
+
+
+class DemoError(RuntimeError):
+    """Something is not as it should be; the message says what."""
+
+
+class Ended(BaseException):
+    """A signal asks to end."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number
+
+
+def end_on(*signals: signal.Signals) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        for each in signals:  # one is enough: let the clean-up finish
+            signal.signal(each, signal.SIG_IGN)
+        raise Ended(number)
+
+    for each in signals:
+        signal.signal(each, handle)
+
+
+class Demo:
+    def __init__(self, console: Console, home: Path, stack: ExitStack) -> None:
+        self.console, self.home, self.stack = console, home, stack
+        self.http = stack.enter_context(closing(requests.Session()))
+        self.http.trust_env = False  # all is on loopback
+
+    def prepare(self) -> None:
+        """Pictures, the sandbox, Airflow, and a connection between the two."""
+        with self.console.status("Painting pictures") as status:
+            self.source = self.stack.enter_context(images.serve(images.pictures()))
+            self.urls = [f"{self.source}/{name}" for name in images.NAMES]
+            self.console.print(f"✓ {len(self.urls)} pictures at {self.source}")
+            status.update("Starting the sandbox")
+            client_id, secret = self._start_sandbox()
+            self.console.print(f"✓ the sandbox, a local 123pan, at {self.sandbox}")
+            status.update("Starting Airflow, which takes half a minute or more")
+            self.airflow = self.stack.enter_context(Cluster(home=self.home / "airflow"))
+            self.console.print(f"✓ Airflow at {self.airflow.url}")
+            status.update("Creating the connection")
+            self.airflow.api.set_connection(
+                CONN_ID, conn_type="pan123", host=self.sandbox, login=client_id, password=secret
+            )
+            status.update(f"Waiting for the DAG {DAG_ID}")
+            self.airflow.wait_for_dag(DAG_ID)
+            self.console.print(f"✓ connection {CONN_ID} and DAG {DAG_ID}")
+
+    def _start_sandbox(self) -> tuple[str, str]:
+        """Gives client ID and client secret."""
+        # Each picture takes a moment, as it would there.
+        command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--port", "0", "--delay", "1,4"]
+        leash = self.stack.enter_context(Leash(command, log=self.home / "sandbox.log"))
+
+        def ready() -> re.Match[str] | None:
+            if leash.returncode is not None:
+                raise DemoError(f"the sandbox ended by itself:\n{leash.tail()}")
+            return re.search(r"at (\S+) with client ID (\S+) and client secret (\S+)", leash.tail())
+
+        self.sandbox, client_id, client_secret = wait_for(ready, what="the sandbox", timeout=60).groups()
+        return client_id, client_secret
+
+    def migrate(self) -> None:
+        """Trigger the DAG and follow it to its end."""
+        self.run_id = self.airflow.api.trigger(DAG_ID, {"urls": self.urls})
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.console) as progress:
+            bars = {
+                "migrate.submit": progress.add_task("submitted", total=len(self.urls)),
+                "migrate.wait": progress.add_task("arrived", total=len(self.urls)),
+            }
+
+            def ended() -> bool:
+                states = self.airflow.api.states(DAG_ID, self.run_id)
+                for task_id, bar in bars.items():
+                    done = [state for (name, _), state in states.items() if name == task_id and state in DONE]
+                    progress.update(bar, completed=done.count("success"))
+                return self.airflow.api.run_state(DAG_ID, self.run_id) in FINISHED
+
+            wait_for(ended, what=f"the end of {DAG_ID}", timeout=900, every=1)
+
+    def report(self) -> bool:
+        """The table; true if every picture arrived unchanged."""
+        table = Table(show_lines=self.console.width < WIDE)
+        for heading in ("source", "taskID", "file ID", "new address", "bytes"):
+            table.add_column(heading, overflow="fold")  # whole addresses, whatever the width
+        good = True
+        for index, url in enumerate(self.urls):
+            submitted = self._xcom("migrate.submit", index)
+            arrived = self._xcom("migrate.wait", index)
+            address = arrived.get("user_url") or arrived.get("download_url")
+            equal = address is not None and self._equal(url, address)
+            good = good and equal
+            verdict = "[green]equal" if equal else "[red]different" if address else "[red]did not arrive"
+            row = (url, submitted.get("taskID"), arrived.get("fileID"), address)
+            table.add_row(*(str(cell or "–") for cell in row), verdict)
+        self.console.print(table)
+        for task in self.airflow.api.task_instances(DAG_ID, self.run_id):
+            if task["state"] == "failed":
+                self._explain(task)
+        return good and self.airflow.api.run_state(DAG_ID, self.run_id) == "success"
+
+    def _xcom(self, task_id: str, index: int) -> dict[str, Any]:
+        return self.airflow.api.xcom(DAG_ID, self.run_id, task_id, map_index=index) or {}
+
+    def _equal(self, url: str, address: str) -> bool:
+        before, after = (self.http.get(each, timeout=30) for each in (url, address))
+        return before.ok and after.ok and before.content == after.content
+
+    def _explain(self, task: dict[str, Any]) -> None:
+        log = self.airflow.api.log(
+            DAG_ID, self.run_id, task["task_id"], map_index=task["map_index"], attempt=task["try_number"]
+        )
+        errors = [line for line in log.splitlines() if " error " in line] or log.splitlines()
+        self.console.print(f"[red]{task['task_id']}\\[{task['map_index']}] failed:[/] {errors[-1][:600]}")
+
+    def stay_up(self) -> None:
+        self.console.print(
+            f"Airflow: {self.airflow.url}/dags/{DAG_ID}  (login {USERNAME}, password {PASSWORD})\n"
+            f"Sandbox: {self.sandbox}/  (what it holds)\n"
+            "Ctrl-C ends both."
+        )
+        signal.pause()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m dev.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end when the pictures have arrived")
+    once: bool = parser.parse_args().once
+    end_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    home = Path(tempfile.mkdtemp(prefix="pan123-demo-"))
+    arrived: bool | None = None
+    code = 1
+    try:
+        with ExitStack() as stack:
+            demo = Demo(console, home, stack)
+            try:
+                demo.prepare()
+                demo.migrate()
+                arrived = demo.report()
+                code = 0 if arrived else 1
+                if not once:
+                    demo.stay_up()
+            finally:
+                console.print("Ending what was started")
+    except Ended as ended:
+        if arrived is None:  # else it was up, and this is its normal end
+            shutil.rmtree(home, ignore_errors=True)
+            return ended.code
+    except Exception as error:
+        console.print(f"[red]The demo failed:[/] {error}", soft_wrap=True)
+    if arrived:
+        shutil.rmtree(home, ignore_errors=True)
+    else:
+        console.print(f"The logs are in {home}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

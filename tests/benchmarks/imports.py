@@ -1,0 +1,39 @@
+"""What importing costs: the package alone, and operator and sensor on top of ``airflow.sdk``.
+
+python -m tests.benchmarks.imports
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+RUNS = 15
+SDK = "from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, PokeReturnValue, conf, task"
+PACKAGE = "import airflow_provider_123pan"
+OPERATORS = "; ".join(
+    f"import airflow_provider_123pan.{kind}.offline_download" for kind in ("operators", "sensors")
+)
+
+
+def milliseconds(before: str, measured: str) -> float:
+    code = (
+        f"import sys, time; {before}; start = time.perf_counter(); {measured}; "
+        "print((time.perf_counter() - start) * 1000)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(run.stdout.split()[-1])
+
+
+def main() -> None:
+    for what, before, measured, goal in (
+        ("airflow_provider_123pan alone", "pass", PACKAGE, 5),
+        ("operator and sensor on top of airflow.sdk", SDK, OPERATORS, 30),
+    ):
+        times = [milliseconds(before, measured) for _ in range(RUNS)]
+        print(f"{what}: median {statistics.median(times):.1f} ms, worst {max(times):.1f} ms (goal {goal} ms)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""How much of an unknown limit is used, and how many calls are refused, over real HTTP with real processes.
+
+    python -m tests.benchmarks.limit
+
+Each scenario has a sandbox of its own, which answers 429 above R per second with 30-120 ms latency; the client
+knows nothing of R. All scenarios of a round run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_123pan.hooks.token import SharedToken
+from airflow_provider_123pan.hooks.variables import SharedRate
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.service.client import Pan123Client
+from airflow_provider_123pan.service.endpoint import Endpoint
+from airflow_provider_123pan.service.protocol import create_offline_download, get_offline_download
+from airflow_provider_123pan.service.throttle import Throttle
+
+SECONDS = 60.0
+THREADS = 16
+ACCOUNT = "0" * 64
+
+
+class FileVariables:
+    """Variables that processes share, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> str | None:
+        path = self._folder / name
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def set(self, name: str, value: str, description: str) -> None:
+        part = self._folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
+        part.write_text(value, encoding="utf-8")
+        part.replace(self._folder / name)
+
+
+@dataclass(frozen=True)
+class Target:
+    base_url: str
+    client_id: str
+    client_secret: str
+    folder: Path
+    ceiling: float | None = None
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Pan123Client]:
+        variables = FileVariables(self.folder)
+        rate = SharedRate(ACCOUNT, variables)
+        tokens = SharedToken(ACCOUNT, self.client_id, self.client_secret, variables, lambda _: None)
+        throttle = Throttle(start=rate.load(), ceiling=self.ceiling)
+        with Pan123Client(Endpoint(self.base_url), tokens, throttle) as client:
+            client.token()
+            yield client
+            if rate.due(throttle):
+                rate.save(throttle)
+
+
+@contextlib.contextmanager
+def target(rate: float, kind: str, ceiling: float | None = None) -> Iterator[tuple[Sandbox, Target]]:
+    with (
+        Sandbox(rate=rate, rate_kind=kind, latency=(0.03, 0.12), fetch=False, delay=0) as sandbox,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        yield (
+            sandbox,
+            Target(sandbox.base_url, sandbox.client_id, sandbox.client_secret, Path(folder), ceiling),
+        )
+
+
+def submit_for(where: Target, seconds: float, name: str) -> int:
+    """Submit as fast as the throttle allows; how many were taken in time."""
+    with where.client() as client:
+        end = time.monotonic() + seconds
+
+        def submit(thread: int) -> int:
+            taken = 0
+            while time.monotonic() < end:
+                client.call(create_offline_download(f"https://example.com/{name}-{thread}-{taken}.jpg"))
+                taken += time.monotonic() < end
+            return taken
+
+        with ThreadPoolExecutor(THREADS) as threads:
+            return sum(threads.map(submit, range(THREADS)))
+
+
+def short(where: Target, number: int) -> bool:
+    """A mapped task: one submission and two questions."""
+    with where.client() as client:
+        task = client.call(create_offline_download(f"https://example.com/{number}.jpg"))
+        for _ in range(2):
+            client.call(get_offline_download(task.taskID))
+    return True
+
+
+def scenario(processes: int, rate: float, kind: str, ceiling: float | None = None) -> str:
+    spawn = multiprocessing.get_context("spawn")
+    with target(rate, kind, ceiling) as (sandbox, where), ProcessPoolExecutor(processes, spawn) as pool:
+        for ready in [pool.submit(os.getpid) for _ in range(processes)]:
+            ready.result()
+        taken = list(
+            pool.map(submit_for, [where] * processes, [SECONDS] * processes, map(str, range(processes)))
+        )
+        refused = sandbox.state(limit=0)["counts"]["refused_429"]
+    name = f"R={rate:<3g} {kind:6} {processes} process{'es' if processes > 1 else ''}"
+    used, share = sum(taken) / (rate * SECONDS), refused / (refused + sum(taken))
+    split = f", smaller share {min(taken) / sum(taken):.0%}" if processes > 1 else ""
+    bound = f", at most {ceiling}/s wanted, {sum(taken) / SECONDS:.2f}/s used" if ceiling else ""
+    return f"{name}: {used:.0%} of R used, {share:.1%} refused{split}{bound}"
+
+
+def short_processes(count: int = 300, at_once: int = 16) -> str:
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        target(2, "bucket") as (sandbox, where),
+        ProcessPoolExecutor(at_once, spawn, max_tasks_per_child=1) as pool,
+    ):
+        start = time.monotonic()
+        done = sum(pool.map(short, [where] * count, range(count)))
+        counts: Any = sandbox.state(limit=0)["counts"]
+    return (
+        f"{count} short processes at R=2, {at_once} at once: {done} succeeded in {time.monotonic() - start:.0f} s, "
+        f"{counts['submissions']} submissions, {counts['logins']} login, {counts['refused_429']} refused"
+    )
+
+
+def main() -> None:
+    print(f"{os.cpu_count()} cores, {SECONDS:.0f} s each", flush=True)
+    kinds = [(rate, kind) for rate in (2.0, 10.0, 50.0) for kind in ("bucket", "window")]
+    for processes in (1, 2):
+        with ThreadPoolExecutor(len(kinds)) as side_by_side:
+            for line in side_by_side.map(partial(scenario, processes), *zip(*kinds, strict=True)):
+                print(line, flush=True)
+    print(scenario(1, 10, "bucket", ceiling=4), flush=True)
+    print(short_processes(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

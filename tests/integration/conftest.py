@@ -1,0 +1,102 @@
+"""The provider against the sandbox over real HTTP, without an Airflow around it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.sandbox import Sandbox
+
+CONN_ID = "pan123_default"
+
+
+class MemoryVariables:
+    """Airflow's Variables for one process."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> str | None:
+        if name.startswith("pan123_rate__"):
+            return "1000"  # as an earlier process found: the sandbox has no limit, and tests no time
+        with self._lock:
+            return self.values.get(name)
+
+    def set(self, name: str, value: str, description: str) -> None:
+        with self._lock:
+            self.values[name] = value
+
+
+class MemoryStore:
+    """Airflow 3.3's ``task_state_store`` of one task."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        return json.loads(self.values[key]) if key in self.values else None
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+
+@pytest.fixture(scope="session")
+def _running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(delay=0.2, fetch=False) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_running_sandbox: Sandbox) -> Sandbox:
+    _running_sandbox.reset()
+    return _running_sandbox
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> MemoryVariables:
+    made = MemoryVariables()
+    monkeypatch.setattr("airflow_provider_123pan.hooks.pan123.AirflowVariables", lambda: made)
+    monkeypatch.setattr("airflow_provider_123pan.hooks.token.SETTLE", 0.0)
+    return made
+
+
+@pytest.fixture
+def connect(
+    sandbox: Sandbox, variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Define the connection ``pan123_default``: the sandbox's, with these fields changed."""
+
+    def define(extra: dict[str, Any] | str | None = None, **fields: Any) -> None:
+        content = {
+            "conn_type": "pan123",
+            "host": sandbox.base_url,
+            "login": sandbox.client_id,
+            "password": sandbox.client_secret,
+            "extra": extra or {},
+        } | fields
+        monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(content))
+
+    define()
+    return define
+
+
+@pytest.fixture
+def context() -> dict[str, Any]:
+    """What a task of Airflow 3.3 finds in its context, as far as the provider looks."""
+    pushed: dict[str, Any] = {}
+    instance = SimpleNamespace(
+        max_tries=0,
+        xcom_push=pushed.__setitem__,
+        pushed=pushed,
+        get_first_reschedule_date=lambda _: None,
+    )
+    return {"ti": instance, "task_state_store": MemoryStore()}

@@ -1,0 +1,49 @@
+"""Runs a sensor, or a waiting operator, to its end in each mode, as Airflow does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+
+from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
+from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+
+MODES = ("poke", "reschedule", "deferrable")
+
+
+def sensor(mode: str, submission: Any, **arguments: Any) -> Pan123OfflineDownloadSensor:
+    given: dict[str, Any] = {"poke_interval": 0.1, "timeout": 20} | arguments
+    if mode == "deferrable":
+        return Pan123OfflineDownloadSensor(task_id="wait", submission=submission, deferrable=True, **given)
+    return Pan123OfflineDownloadSensor(
+        task_id="wait", submission=submission, deferrable=False, mode=mode, **given
+    )
+
+
+def run(task: Any, context: dict[str, Any]) -> Any:
+    """The task's result, or its exception; deferred and rescheduled as long as it wants."""
+    while True:
+        try:
+            return task.execute(context)
+        except AirflowRescheduleException as reschedule:
+            first = context["ti"].get_first_reschedule_date(context) or reschedule.reschedule_date
+            context["ti"].get_first_reschedule_date = lambda _, first=first: first
+        except TaskDeferred as deferred:
+            return resume(task, deferred, context)
+
+
+def resume(task: Any, deferred: TaskDeferred, context: dict[str, Any]) -> Any:
+    classpath, kwargs = deferred.trigger.serialize()
+    assert classpath == f"{Pan123OfflineDownloadTrigger.__module__}.Pan123OfflineDownloadTrigger"
+    kwargs = json.loads(json.dumps(kwargs))  # through the database, as Airflow sends it
+    event = json.loads(json.dumps(asyncio.run(_fire(Pan123OfflineDownloadTrigger(**kwargs)))))
+    return task.resume_execution(deferred.method_name, {**(deferred.kwargs or {}), "event": event}, context)
+
+
+async def _fire(trigger: Pan123OfflineDownloadTrigger) -> Any:
+    events = [event async for event in trigger.run()]
+    assert len(events) == 1
+    return events[0].payload

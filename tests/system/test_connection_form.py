@@ -1,0 +1,66 @@
+"""A person makes a connection in the UI's form, and a DAG uses it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from airflow_provider_123pan.sandbox import Sandbox
+from dev.browser import ConnectionForm, chromium, logged_in
+from dev.cluster import Cluster
+
+CONN_ID = "pan123_of_the_form"
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    executable = chromium()
+    if executable is None:
+        pytest.skip("no Chromium: install the package chromium, or say where it is by CHROMIUM=…")
+    return executable
+
+
+@pytest.mark.timeout(300)
+def test_form_saves_its_own_fields_and_the_example_uses_them(
+    airflow: Cluster, sandbox: Sandbox, source: str, pictures: dict[str, bytes], browser: str
+) -> None:
+    with logged_in(airflow.url, executable=browser) as page:
+        form = ConnectionForm(page, airflow.url, conn_id=CONN_ID, conn_type="123pan")
+        labels = {
+            "element_requests_per_second": "Requests per second",
+            "element_timeout": "Timeout",
+            "element_access_token": "Access token",
+            "element_verify": "Verify certificates",
+            "element_proxy": "Proxy",
+        }
+        assert {name: form.label_of(name) for name in labels} == labels
+        form.field("element_requests_per_second").fill("7.5")
+        form.field("element_timeout").fill("12")
+        form.section("Standard Fields")
+        assert form.label_of("host") == "Base URL"
+        assert form.label_of("login") == "Client ID"
+        assert form.label_of("password") == "Client secret"
+        assert form.field("port").count() == form.field("schema").count() == 0
+        form.field("host").fill(sandbox.base_url)
+        form.field("login").fill(sandbox.client_id)
+        form.field("password").fill(sandbox.client_secret)
+        form.save()
+
+    saved = airflow.api.connection(CONN_ID)
+    assert saved is not None
+    assert (saved["conn_type"], saved["host"], saved["login"]) == (
+        "pan123",
+        sandbox.base_url,
+        sandbox.client_id,
+    )
+    extra = json.loads(saved["extra"])
+    assert (extra["requests_per_second"], extra["timeout"]) == (7.5, 12)
+
+    dag_id = "example_pan123_offline_download"
+    conf = {"url": f"{source}/aurora.png", "pan123_conn_id": CONN_ID}
+    run_id = airflow.api.trigger(dag_id, conf)
+    assert airflow.api.wait_for_run(dag_id, run_id) == "success", airflow.api.log(dag_id, run_id, "submit")
+    address = airflow.api.xcom(dag_id, run_id, "show")
+    assert requests.get(address, timeout=10).content == pictures["aurora.png"]

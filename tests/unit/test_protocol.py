@@ -1,0 +1,215 @@
+"""What an answer means, and what happens to a call from its start to its end."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.service import errors, protocol
+from airflow_provider_123pan.service.flow import NeedToken, Sleep, drive
+from airflow_provider_123pan.service.models import BEIJING, TaskStatus
+from airflow_provider_123pan.service.protocol import Answer, Send, exchange, read
+from airflow_provider_123pan.service.throttle import Throttle
+
+PROGRESS = protocol.get_offline_download(7)
+CREATE = protocol.create_offline_download("https://example.com/a.jpg")
+LOGIN = protocol.login("id", "secret")
+
+
+def answer(body: Any, status: int = 200, **headers: str) -> Answer:
+    return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, Any]:
+    return {"code": code, "message": message, "data": data, "x-traceID": "trace-1"}
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "kind", "words"),
+    [
+        (
+            PROGRESS,
+            answer(envelope(code=401, message="token is expired")),
+            errors.Pan123TokenError,
+            "expired",
+        ),
+        (
+            PROGRESS,
+            answer(envelope(code=429, message="请求太频繁")),
+            errors.Pan123RateLimitError,
+            "请求太频繁",
+        ),
+        (PROGRESS, answer(envelope(code=42902)), errors.Pan123RateLimitError, "42902"),
+        (PROGRESS, answer(envelope(code=1, message="操作频繁")), errors.Pan123RateLimitError, "操作频繁"),
+        (
+            CREATE,
+            answer(envelope(code=1, message="同时下载的任务超出最大限制")),
+            errors.Pan123TooManyTasksError,
+            "同时下载",
+        ),
+        (
+            PROGRESS,
+            answer(envelope(code=1, message="boom")),
+            errors.Pan123ServiceError,
+            "boom (code 1, x-traceID",
+        ),
+        (PROGRESS, answer(envelope(code=5066)), errors.Pan123ServiceError, "5066"),
+        (
+            PROGRESS,
+            answer(b"<html>bad</html>", 502),
+            errors.Pan123UnavailableError,
+            "HTTP 502 from the gateway",
+        ),
+        (PROGRESS, answer(b"", 503), errors.Pan123UnavailableError, "503"),
+        (PROGRESS, answer(b"slow down", 429), errors.Pan123RateLimitError, "429"),
+        (PROGRESS, answer(b"no", 401), errors.Pan123TokenError, "401"),
+        (PROGRESS, answer(b"no", 404), errors.Pan123ServiceError, "404"),
+        (PROGRESS, answer(b"<html>hi</html>"), errors.Pan123AnswerError, "host"),
+        (PROGRESS, answer([1, 2]), errors.Pan123AnswerError, "host"),
+        (PROGRESS, answer({"code": "0"}), errors.Pan123AnswerError, "not a number"),
+        (PROGRESS, answer(envelope(None)), errors.Pan123AnswerError, "data is None"),
+        (
+            PROGRESS,
+            answer(envelope({"process": 3, "status": 9})),
+            errors.Pan123AnswerError,
+            "unknown status 9",
+        ),
+        (PROGRESS, answer(envelope({"process": 3})), errors.Pan123AnswerError, "status is None"),
+        (CREATE, answer(envelope(None)), errors.Pan123AnswerError, "create_offline_download"),
+        (CREATE, answer(envelope({"taskID": "x"})), errors.Pan123AnswerError, "taskID is str"),
+        (PROGRESS, answer(b"", 302, Location="https://evil"), errors.Pan123RedirectError, "https://evil"),
+        (LOGIN, answer(envelope(code=1, message="无效的登录信息")), errors.Pan123CredentialsError, "无效"),
+        (LOGIN, answer(envelope(code=401, message="wrong")), errors.Pan123CredentialsError, "wrong"),
+        (LOGIN, answer(envelope(code=429, message="wait")), errors.Pan123RateLimitError, "wait"),
+    ],
+)
+def test_errors(call: Any, given: Answer, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        read(call, given)
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
+    assert call.name in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "ambiguous"), [(500, False), (502, True), (503, False), (504, True)])
+def test_which_gateway_errors_are_ambiguous(status: int, ambiguous: bool) -> None:
+    with pytest.raises(errors.Pan123UnavailableError) as caught:
+        read(CREATE, answer(b"", status))
+    assert caught.value.ambiguous is ambiguous
+
+
+def test_the_code_decides_before_the_http_status() -> None:
+    assert read(PROGRESS, answer(envelope({"process": 1.5, "status": 0}), 500)).status is TaskStatus.RUNNING
+
+
+def test_a_creation_is_dated_by_the_service() -> None:
+    task = read(CREATE, answer(envelope({"taskID": 2**53 + 1}), Date="Mon, 23 Nov 2026 08:00:00 GMT"))
+    assert task.taskID == 2**53 + 1
+    assert task.seen_at.isoformat() == "2026-11-23T08:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["2025-03-23T15:48:37+08:00", "2025-03-23T15:48:37", "2025-03-23T07:48:37.12Z"]
+)
+def test_expiry(text: str) -> None:
+    token = read(LOGIN, answer(envelope({"accessToken": "jwt", "expiredAt": text})))
+    assert token.expires_at.astimezone(BEIJING).isoformat() == "2025-03-23T15:48:37+08:00"
+    assert "jwt" not in repr(token)
+
+
+def test_a_listing_of_nothing() -> None:
+    page = read(protocol.list_directory(), answer(envelope({"lastFileId": "-1", "fileList": None})))
+    assert (page.images, page.directories, page.last_file_id) == ((), (), None)
+
+
+def test_errors_survive_pickling() -> None:
+    error = errors.Pan123UnavailableError("m", ambiguous=True, call="login", code=502, trace_id="t")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.ambiguous, again.code) == (str(error), True, 502)
+
+
+def test_secrets_are_in_no_repr() -> None:
+    assert "secret" not in repr(LOGIN)
+    assert "jwt" not in repr(Send(PROGRESS, "jwt")) + repr(NeedToken("jwt"))
+
+
+class World:
+    """Performs an exchange's steps in virtual time."""
+
+    def __init__(self, *answers: Answer | Exception) -> None:
+        self.answers = list(answers)
+        self.now = 0.0
+        self.tokens: list[str | None] = []
+        self.sent: list[str | None] = []
+
+    def perform(self, step: Any) -> Any:
+        match step:
+            case Sleep(seconds):
+                self.now += seconds
+                return None
+            case NeedToken(refused):
+                self.tokens.append(refused)
+                return f"token-{len(self.tokens)}"
+            case Send(_, token):
+                self.sent.append(token)
+                reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if isinstance(reply, Exception):
+                    raise reply
+                return reply
+        raise AssertionError(step)
+
+    def exchange(self, call: Any = PROGRESS, patience: float = 600.0) -> Any:
+        def clock() -> float:
+            return self.now
+
+        return drive(exchange(call, Throttle(clock=clock), patience, clock), self.perform)
+
+
+GOOD = answer(envelope({"process": 100, "status": 2}))
+REFUSED = answer(envelope(code=401, message="tokens number has exceeded the limit"))
+BUSY = answer(envelope(code=429, message="请求太频繁"))
+CROWDED = answer(envelope(code=1, message="同时下载的任务超出最大限制"))
+
+
+def test_a_refused_token_is_renewed_once() -> None:
+    world = World(REFUSED, GOOD)
+    assert world.exchange().status is TaskStatus.SUCCEEDED
+    assert (world.tokens, world.sent) == ([None, "token-1"], ["token-1", "token-2"])
+
+
+def test_a_token_refused_twice_is_an_error() -> None:
+    world = World(REFUSED)
+    with pytest.raises(errors.Pan123TokenError):
+        world.exchange()
+    assert len(world.sent) == 2
+
+
+@pytest.mark.parametrize("refusal", [BUSY, CROWDED])
+def test_a_call_refused_for_load_is_queued_again(refusal: Answer) -> None:
+    world = World(*[refusal] * 12, GOOD)
+    assert world.exchange(patience=6000).status is TaskStatus.SUCCEEDED
+    assert len(world.sent) == 13
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"), [(BUSY, errors.Pan123RateLimitError), (CROWDED, errors.Pan123TooManyTasksError)]
+)
+def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) -> None:
+    world = World(refusal)
+    with pytest.raises(kind):
+        world.exchange(patience=600)
+    assert 500 < world.now <= 600
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [answer(envelope(code=1, message="bad")), answer(b"", 502), errors.Pan123UnavailableError("x")],
+)
+def test_other_errors_are_raised_at_once(failure: Any) -> None:
+    world = World(failure)
+    with pytest.raises(errors.Pan123Error):
+        world.exchange()
+    assert len(world.sent) == 1

@@ -1,0 +1,123 @@
+"""Bad input gives an error that names the field, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.submission import EXTENSIONS, Request, Submission, name_of
+
+URL = "https://example.com/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"url": None}, "url: got None"),
+        ({"url": ""}, "url: got ''"),
+        ({"url": ["https://a/b.jpg"]}, "url: got a list"),
+        ({"url": "ftp://example.com/a.jpg"}, "url: the scheme"),
+        ({"url": "example.com/a.jpg"}, "url: the scheme"),
+        ({"url": "file:///etc/passwd"}, "url: the scheme"),
+        ({"url": "http:///a.jpg"}, "no host"),
+        ({"url": "https://example.com/a b.jpg"}, "white space"),
+        ({"url": "https://[::1/a.jpg"}, "url: "),
+        ({"file_name": "a.txt"}, "file_name: 'a.txt' needs a name and an image extension"),
+        ({"file_name": "a"}, "file_name"),
+        ({"file_name": ".jpg"}, "file_name"),
+        ({"file_name": "a.jpg.exe"}, "file_name"),
+        ({"file_name": "b/a.jpg"}, "file_name: 'b/a.jpg' must be a plain name"),
+        ({"file_name": "a\n.jpg"}, "plain name"),
+        ({"file_name": 3}, "file_name"),
+        ({"directory_id": ""}, "directory_id: '' is the root"),
+        ({"directory_id": "0"}, "directory_id: '0' is the root"),
+        ({"directory_id": 0}, "root"),
+        ({"directory_id": "/"}, "root"),
+        ({"directory_id": ["x"]}, "directory_id: got a list"),
+    ],
+)
+def test_bad_requests(arguments: dict[str, Any], words: str) -> None:
+    given = {"url": URL, "file_name": None, "directory_id": None} | arguments
+    with pytest.raises(Pan123InputError) as caught:
+        Request.of(**given)
+    assert words in str(caught.value)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+def test_the_nine_extensions(extension: str) -> None:
+    assert Request.of(URL, f"x.{extension.upper()}", 10023).file_name == f"x.{extension.upper()}"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (URL, "a.jpg"),
+        ("https://example.com/x/%E5%9B%BE%201.PNG?x=1#y", "图 1.PNG"),
+        ("https://example.com/a%2Fb.jpg", "b.jpg"),
+        ("https://example.com/", None),
+        ("https://example.com/image?format=webp", None),
+        ("https://example.com/.jpg", None),
+        ("https://example.com/a%0A.jpg", None),
+    ],
+)
+def test_the_name_that_an_address_shows(url: str, name: str | None) -> None:
+    assert name_of(url) == name
+    assert Request.of(url, None, None).file_name == name
+
+
+def test_a_given_name_wins() -> None:
+    assert Request.of(URL, "b.png", None).file_name == "b.png"
+
+
+def test_digests_differ_in_every_part() -> None:
+    base = Request.of(URL, "b.png", "d")
+    digests = {
+        base.digest("account"),
+        base.digest("other"),
+        Request.of(URL + "?", "b.png", "d").digest("account"),
+        Request.of(URL, "c.png", "d").digest("account"),
+        Request.of(URL, "b.png", None).digest("account"),
+    }
+    assert len(digests) == 5
+    assert base.digest("account") == Request.of(URL, "b.png", "d").digest("account")
+
+
+GOOD = Submission(7, URL, "a.jpg", None, None, "2026-11-23T08:00:00+00:00")
+
+
+@pytest.mark.parametrize("value", [GOOD.xcom(), {**GOOD.xcom(), "more": 1}])
+def test_the_operators_output_is_taken(value: Any) -> None:
+    assert Submission.parse(value) == GOOD
+
+
+@pytest.mark.parametrize("value", [7, "7", " 7 "], ids=repr)
+def test_a_bare_taskid_is_taken(value: Any) -> None:
+    assert Submission.parse(value) == Submission(7)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "got None"),
+        ("", "got ''"),
+        ("abc", "got a str"),
+        (True, "got a bool"),
+        (-1, "got a int"),
+        (1.5, "got a float"),
+        (("taskID", 7), "not mapped"),
+        (["url", URL], "not mapped"),
+        ([GOOD.xcom()], "map the sensor"),
+        ({}, "no taskID"),
+        ({"taskID": "7"}, "taskID is a str"),
+        ({"taskID": None}, "nothing can be looked for"),
+        (GOOD.xcom() | {"submitted_at": "yesterday"}, "submitted_at"),
+        (GOOD.xcom() | {"submitted_at": "2026-11-23T08:00:00"}, "offset"),
+    ],
+)
+def test_wrong_submissions(value: Any, words: str) -> None:
+    with pytest.raises(Pan123InputError, match="^submission: ") as caught:
+        Submission.parse(value)
+    assert words in str(caught.value)
