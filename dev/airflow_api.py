@@ -131,11 +131,28 @@ class AirflowAPI:
                 return None
             raise
 
-    def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1) -> str:
-        """A task's log as text, one event per line."""
+    def log_events(
+        self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1
+    ) -> list[dict[str, Any]]:
+        """What a try of a task logged."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         content = self.call("GET", path, params={"map_index": map_index, "full_content": True})["content"]
-        return "\n".join(event if isinstance(event, str) else _line(event) for event in content)
+        return [event if isinstance(event, dict) else {"event": event} for event in content]
+
+    def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1) -> str:
+        """The same as text, one event per line."""
+        events = self.log_events(dag_id, run_id, task_id, map_index=map_index, attempt=attempt)
+        return "\n".join(map(_line, events))
+
+    def error(
+        self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1
+    ) -> str | None:
+        """Why a try of a task failed, in a line; None if the log does not tell."""
+        events = self.log_events(dag_id, run_id, task_id, map_index=map_index, attempt=attempt)
+        for event in reversed(events):
+            if detail := event.get("error_detail"):
+                return f"{detail[0]['exc_type']}: {detail[0]['exc_value']}"
+        return None
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
         """What a person does with "Clear task"."""

@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 import httpx
 
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
-from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, TokenSource, adrive
+from airflow_provider_123pan.service.flow import (
+    Blocking,
+    Flow,
+    NeedToken,
+    Sleep,
+    Slot,
+    TokenSource,
+    adrive,
+)
 from airflow_provider_123pan.service.protocol import PATIENCE, Answer, Ask, Call, Send, exchange
 from airflow_provider_123pan.service.throttle import Throttle
 
@@ -35,7 +43,7 @@ class AsyncPan123Client:
         self.throttle = throttle
         self._endpoint = endpoint
         self._tokens = tokens
-        self._token_lock = asyncio.Lock()
+        self._token_lock, self._slot_lock = asyncio.Lock(), asyncio.Lock()
         self._in_thread = in_thread
         verify = endpoint.verify
         self._http = httpx.AsyncClient(
@@ -73,6 +81,9 @@ class AsyncPan123Client:
                 return await self._send(step)
             case Sleep():
                 return await asyncio.sleep(step.seconds) if step.seconds > 0 else None
+            case Slot():
+                async with self._slot_lock:
+                    return await asyncio.sleep(self.throttle.reserve())
             case NeedToken():
                 return await self.token(step.refused)
             case Ask():

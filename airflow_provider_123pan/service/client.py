@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError
 
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
-from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, TokenSource, drive
+from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, TokenSource, drive
 from airflow_provider_123pan.service.protocol import PATIENCE, Answer, Ask, Call, Send, exchange
 from airflow_provider_123pan.service.throttle import Throttle
 
@@ -39,7 +39,7 @@ class Pan123Client:
         self.throttle = throttle
         self._endpoint = endpoint
         self._tokens = tokens
-        self._token_lock = threading.Lock()
+        self._token_lock, self._slot_lock = threading.Lock(), threading.Lock()
         self.session = requests.Session()
         self.session.headers.update(HEADERS)
         self.session.auth = TokenAuth(None)
@@ -86,6 +86,10 @@ class Pan123Client:
                 return self._send(step)
             case Sleep():
                 return time.sleep(step.seconds) if step.seconds > 0 else None
+            case Slot():
+                # One at a time: a slot taken far ahead would be one of a rate that is out of date by then.
+                with self._slot_lock:
+                    return time.sleep(self.throttle.reserve())
             case NeedToken():
                 return self.token(step.refused)
             case Ask():

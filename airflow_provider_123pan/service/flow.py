@@ -22,6 +22,11 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """Step: queue for the throttle's next slot and wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class NeedToken:
     """Step: give an access token, another one than the refused."""
 

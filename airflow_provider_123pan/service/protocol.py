@@ -23,7 +23,7 @@ from airflow_provider_123pan.service.errors import (
     Pan123TooManyTasksError,
     Pan123UnavailableError,
 )
-from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep
+from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import AccessToken, Image, Listing, OfflineTask
 from airflow_provider_123pan.service.throttle import Throttle
 
@@ -237,7 +237,7 @@ def exchange(
     renewed = False
     refusals = crowded = 0
     while True:
-        yield Sleep(throttle.reserve())
+        yield Slot()
         answer = yield Send(call, token)
         try:
             value = read(call, answer)

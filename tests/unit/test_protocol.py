@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.service import errors, protocol
-from airflow_provider_123pan.service.flow import NeedToken, Sleep, drive
+from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
 from airflow_provider_123pan.service.models import BEIJING, TaskStatus
 from airflow_provider_123pan.service.protocol import Answer, Send, exchange, read
 from airflow_provider_123pan.service.throttle import Throttle
@@ -150,6 +150,9 @@ class World:
             case Sleep(seconds):
                 self.now += seconds
                 return None
+            case Slot():
+                self.now += self.throttle.reserve()
+                return None
             case NeedToken(refused):
                 self.tokens.append(refused)
                 return f"token-{len(self.tokens)}"
@@ -165,7 +168,8 @@ class World:
         def clock() -> float:
             return self.now
 
-        return drive(exchange(call, Throttle(clock=clock), patience, clock), self.perform)
+        self.throttle = Throttle(clock=clock)
+        return drive(exchange(call, self.throttle, patience, clock), self.perform)
 
 
 GOOD = answer(envelope({"process": 100, "status": 2}))

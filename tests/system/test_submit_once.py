@@ -1,0 +1,102 @@
+"""A worker is killed at each step of a real task: nothing is submitted twice that could be found again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.sandbox import Sandbox
+from dev.cluster import EXAMPLE_DAGS, Cluster
+
+ROOT = Path(__file__).parents[2]
+DAG_ID = "pan123_killed_worker"
+EXAMPLE = "example_pan123_offline_download"
+MODES = ("submit", "wait", "defer")
+LAST_STEP = 14  # of "submit": every later one lies in the wait
+STEPS = [*range(LAST_STEP + 10), -1]  # -1: when the task is resumed
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        version("apache-airflow").startswith("3.2."), reason="Airflow 3.2 has no task_state_store"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(delay=1, fetch=False) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def killing_airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Iterator[Cluster]:
+    dags = tmp_path_factory.mktemp("dags")
+    for path in (ROOT / "tests/system/dags" / f"{DAG_ID}.py", EXAMPLE_DAGS / f"{EXAMPLE}.py"):
+        (dags / path.name).symlink_to(path)
+    with Cluster(home=tmp_path_factory.mktemp("killing"), dags=dags) as airflow:
+        airflow.api.set_connection(
+            "pan123_default",
+            conn_type="pan123",
+            host=sandbox.base_url,
+            login=sandbox.client_id,
+            password=sandbox.client_secret,
+        )
+        airflow.wait_for_dag(DAG_ID, EXAMPLE)
+        # The token is stored before anybody dies: its own steps have tests of their own.
+        assert airflow.api.wait_for_run(EXAMPLE, airflow.api.trigger(EXAMPLE, conf("first"))) == "success"
+        yield airflow
+
+
+def conf(name: str) -> dict[str, Any]:
+    return {"url": f"https://example.com/{name}.png"}
+
+
+def submissions(sandbox: Sandbox) -> Counter[str]:
+    return Counter(task["url"] for task in sandbox.state()["tasks"])
+
+
+def test_killed_at_each_step(killing_airflow: Cluster, sandbox: Sandbox) -> None:
+    api = killing_airflow.api
+    images = [conf(f"step{step}") | {"step": step} for step in STEPS]
+    run_id = api.trigger(DAG_ID, {"images": images})
+    state = api.wait_for_run(DAG_ID, run_id, timeout=800)
+    states = api.states(DAG_ID, run_id)
+    assert state == "success", {key: state for key, state in states.items() if state != "success"}
+
+    tries = {
+        (each["task_id"], each["map_index"]): each["try_number"]
+        for each in api.task_instances(DAG_ID, run_id)
+    }
+    died = {key for key, number in tries.items() if number == 2}
+    assert {("submit", step) for step in range(8)} <= died
+    assert {("defer", len(STEPS) - 1)} <= died
+    # Each image is submitted by three tasks, once each: it shows up while the retry looks for it.
+    found = submissions(sandbox)
+    assert {image["url"]: found[image["url"]] for image in images} == dict.fromkeys(
+        (image["url"] for image in images), len(MODES)
+    )
+
+
+def test_a_cleared_task_and_a_run_made_again_submit_anew(killing_airflow: Cluster, sandbox: Sandbox) -> None:
+    api, given = killing_airflow.api, conf("again")
+    run_id = api.trigger(EXAMPLE, given, run_id="the_same")
+    assert api.wait_for_run(EXAMPLE, run_id) == "success"
+    assert submissions(sandbox)[given["url"]] == 1
+    first = api.xcom(EXAMPLE, run_id, "submit", "taskID")
+
+    api.clear(EXAMPLE, run_id, "submit", "wait", "show")
+    assert api.wait_for_run(EXAMPLE, run_id) == "success"
+    assert submissions(sandbox)[given["url"]] == 2
+    assert api.xcom(EXAMPLE, run_id, "submit", "taskID") != first
+
+    api.call("DELETE", f"/dags/{EXAMPLE}/dagRuns/{run_id}")
+    assert api.trigger(EXAMPLE, given, run_id="the_same") == run_id
+    assert api.wait_for_run(EXAMPLE, run_id) == "success"
+    assert submissions(sandbox)[given["url"]] == 3
