@@ -44,7 +44,7 @@ EXPIRY_MARGIN = timedelta(minutes=1)
 
 
 class Pan123LoginLimitError(Pan123TransientError):
-    """The token is refused again and again: others log in with the same client ID."""
+    """All logins that the provider makes within ten minutes were made, and still no token is taken."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,9 @@ class SharedToken:
             mine = self._claim(mark)
             yield from self._write_mark(mine)
             late = self._clock() - started > LATE
-            yield Sleep(SETTLE_LATE if late else SETTLE)
+            settled = self._clock() + (SETTLE_LATE if late else SETTLE)
+            while self._clock() < settled and not (yield from self._stored(refused)):
+                yield Sleep(SETTLE)
             found: Mark = yield from self._read_mark()
             if found == mine:
                 return (yield from self._renew(mine, refused))

@@ -74,7 +74,7 @@ def test_killed_at_each_step(killing_airflow: Cluster, sandbox: Sandbox) -> None
         (each["task_id"], each["map_index"]): each["try_number"]
         for each in api.task_instances(DAG_ID, run_id)
     }
-    died = {key for key, number in tries.items() if number == 2}
+    died = {key for key, number in tries.items() if number > 1}
     assert {("submit", step) for step in range(8)} <= died
     assert {("defer", len(STEPS) - 1)} <= died
     # Each image is submitted by three tasks, once each: it shows up while the retry looks for it.

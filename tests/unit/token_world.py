@@ -1,0 +1,208 @@
+"""Processes, Airflow's Variables and a login service in virtual time: minutes of waiting pass in milliseconds.
+
+A process is a flow, as the provider's shells drive them, but every step takes a random time here, and a process may
+die or sleep in the middle of any. The same seed gives the same history.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.hooks import token as token_module
+from airflow_provider_123pan.hooks.token import SharedToken
+from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
+from airflow_provider_123pan.service.protocol import Answer, Send
+
+EPOCH = 1_800_000_000.0
+ACCOUNT = "a" * 64
+TOKENS_ALIVE = 3
+
+TOKEN_NAME = f"pan123_access_token__{ACCOUNT[:16]}"
+MARK_NAME = f"pan123_login__{ACCOUNT[:16]}"
+
+Latency = Callable[[random.Random], float]
+
+
+def quick(dice: random.Random) -> float:
+    return dice.uniform(0.005, 0.05)
+
+
+def slow(dice: random.Random) -> float:
+    """Mostly well below a second, now and then above ten."""
+    return min(dice.lognormvariate(-1.5, 1.5), 12.0)
+
+
+class Service:
+    """Its logins: a fourth token of a client ID knocks the oldest off."""
+
+    def __init__(self) -> None:
+        self.alive: list[str] = []
+        self.logins = 0
+        self.answers: list[Answer | Exception] = []  # instead of a token, one after the other
+        self.refusal: Answer | Exception | None = None  # instead of any token
+
+    def log_in(self) -> Answer:
+        answer = self.answers.pop(0) if self.answers else self.refusal
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or self.issue()
+
+    def kill(self) -> None:
+        self.alive = []
+
+    def issue(self) -> Answer:
+        self.logins += 1
+        token = f"secret-{self.logins}"
+        self.alive = [*self.alive, token][-TOKENS_ALIVE:]
+        until = datetime.now(timezone.utc) + timedelta(days=30)
+        return envelope(0, data={"accessToken": token, "expiredAt": until.isoformat()})
+
+
+def envelope(code: int, message: str = "", data: Any = None) -> Answer:
+    return Answer(200, {}, json.dumps({"code": code, "message": message, "data": data}).encode())
+
+
+@dataclass
+class Process:
+    """A flow under way: how many steps it took, and how it ended."""
+
+    flow: Flow[Any]
+    steps: list[str] = field(default_factory=list)
+    result: Any = None
+    error: Exception | None = None
+    ended: bool = False
+    dies_at: float | None = None  # step; a half more: it was carried out, but its answer finds nobody
+    pause: tuple[int, float] = (-1, 0.0)  # step, and the seconds that pass before its answer is seen
+
+
+def one_token(processes: list[Process]) -> str:
+    """All of them ended well, with one and the same token."""
+    assert [process.error for process in processes if process.error] == []
+    assert all(process.ended for process in processes)
+    (token,) = {process.result for process in processes}
+    return str(token)
+
+
+class World:
+    """:param latency: of each way, there and back, to the Variables and to the service."""
+
+    def __init__(self, seed: int, latency: Latency = quick, login: Latency = quick) -> None:
+        self.dice = random.Random(seed)
+        self.now = 0.0
+        self.service = Service()
+        self.variables: dict[str, str] = {}
+        self.masked: set[str] = set()
+        self.processes: list[Process] = []
+        self._latency, self._login = latency, login
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def patch(self, monkeypatch: pytest.MonkeyPatch) -> World:
+        """Let the token module live in this world's time, with its dice."""
+        monkeypatch.setattr(token_module, "time", SimpleNamespace(time=lambda: EPOCH + self.now))
+        monkeypatch.setattr(token_module, "random", self.dice)
+        return self
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self.variables[MARK_NAME])
+        return record
+
+    # Airflow's Variables; the last write wins.
+
+    def get(self, name: str) -> str | None:
+        return self.variables.get(name)
+
+    def set(self, name: str, value: str, description: str) -> None:
+        self.variables[name] = value
+
+    def source(self, account: str = ACCOUNT, variables: Any = None) -> SharedToken:
+        zero = self.dice.uniform(0, 1e6)  # monotonic clocks of two hosts have nothing in common
+        return SharedToken(
+            account, "client", "password", variables or self, self.masked.add, lambda: zero + self.now
+        )
+
+    def start(self, flow: Flow[Any]) -> Process:
+        process = Process(flow)
+        self.processes.append(process)
+        self.at(0, lambda: self._step(process, lambda: next(flow)))
+        return process
+
+    def workers(self, count: int, seconds: float = 0.0) -> list[Process]:
+        return [self.start(self.work(self.source(), seconds)) for _ in range(count)]
+
+    def work(self, source: SharedToken, seconds: float = 0.0) -> Flow[str]:
+        """Use the token for some time, and ask for another whenever the service refuses it."""
+        token = source.cached(None) or (yield from source.obtain(None))
+        end = self.now + seconds
+        while self.now < end:
+            yield Sleep(self.dice.uniform(0.5, 2))
+            if token not in self.service.alive:
+                token = source.cached(token) or (yield from source.obtain(token))
+        return token
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (self.now + delay, next(self._order), action))
+
+    def run(self, seconds: float = 3600.0) -> World:
+        """Let this time pass, or less where nothing is left to happen."""
+        until = self.now + seconds
+        while self._agenda and self._agenda[0][0] <= until:
+            self.now, _, action = heapq.heappop(self._agenda)
+            action()
+        if self._agenda:
+            self.now = until
+        return self
+
+    def _step(self, process: Process, go_on: Callable[[], Any]) -> None:
+        try:
+            step = go_on()
+        except StopIteration as end:
+            process.result, process.ended = end.value, True
+            return
+        except Exception as error:
+            process.error, process.ended = error, True
+            return
+        number = len(process.steps)
+        process.steps.append(type(step).__name__)
+        if process.dies_at == number:
+            return
+        there, act = self._work(step)
+
+        def carry_out() -> None:
+            try:
+                result = act()
+            except Exception as error:
+                answer = partial(process.flow.throw, error)
+            else:
+                answer = partial(process.flow.send, result)
+            if process.dies_at == number + 0.5:
+                return
+            back = there() + (process.pause[1] if process.pause[0] == number else 0)
+            self.at(back, lambda: self._step(process, answer))
+
+        self.at(there(), carry_out)
+
+    def _work(self, step: Any) -> tuple[Callable[[], float], Callable[[], Any]]:
+        """How long a step takes each way, and what it does in the middle."""
+        match step:
+            case Sleep():
+                return (lambda: step.seconds / 2), (lambda: None)
+            case Send():
+                return (lambda: self._login(self.dice)), self.service.log_in
+            case Blocking() if "_mask" in step.function.__code__.co_names:
+                return (lambda: 0.0), step.function  # it stays within the process
+            case Blocking():
+                return (lambda: self._latency(self.dice)), step.function
+        raise TypeError(f"no step: {step!r}")
