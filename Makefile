@@ -17,7 +17,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv lock format lint types test test-unit test-integration test-system chromium demo screenshot clean
+.PHONY: help venv lock format lint types test test-unit test-integration test-system faults chromium demo screenshot clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ test-integration: venv ## Tests against the sandbox over HTTP
 
 test-system: venv chromium ## Tests in a real Airflow, and in its UI
 	$(BIN)/pytest tests/system $(ARGS)
+
+faults: venv ## Break a real Airflow at every step of a task (long; not part of test)
+	$(BIN)/pytest -m faults $(ARGS)
 
 # Only where it can be had without a question: as root on Debian. Elsewhere the tests that need it say so and skip.
 chromium:

@@ -117,13 +117,13 @@ class Throttle:
         good = self._good_rate(now)
         # How much was too much? A small step down each time keeps processes that share the limit even: who has
         # more is refused more often. What really got through decides only where the rate may be far off.
-        far_off = not self._learned or good < self._rate / 2
+        far_off = not self._learned or good < self._rate / 4
         lowest = self._rate / (WORST_OVERSHOOT if far_off else OVERSHOOT)
         self._goal = min(max(good, lowest), self._rate / OVERSHOOT)
         self._bottom = max(self._goal * self._uniform(0.8, 0.9), min(LOWEST_RATE, self._ceiling))
         self._goal = max(self._goal, self._bottom)
         # A low rate may be a share of a low limit: climb sooner, so that the shares even out sooner.
-        self._span = min(max(6 * self._goal, 4.0), 8.0)
+        self._span = min(max(6 * self._goal, 4.0), 9.0)
         self._rate, self._climbed, self._since = self._bottom, 0.0, now
         self._deaf_until = now + max(1.0, 3 / self._rate)
 

@@ -205,7 +205,7 @@ def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) ->
     world = World(refusal)
     with pytest.raises(kind):
         world.exchange(patience=600)
-    assert 500 < world.now <= 600
+    assert 500 < world.now <= 610  # the last try may still have to wait for its slot
 
 
 @pytest.mark.parametrize(
