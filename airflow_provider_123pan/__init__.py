@@ -70,4 +70,41 @@ def get_provider_info() -> dict[str, object]:
                 },
             }
         ],
+        "cli": [f"{package}.cli.get_pan123_cli_commands"],
+        "config": {
+            "pan123": {
+                "description": "How the callbacks of 123pan reach the tasks that wait for them.",
+                "options": {
+                    "inbox_uri": {
+                        "description": (
+                            "SQLAlchemy address of the database that keeps what was called back. "
+                            "Empty: Airflow's metadata database."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "sensitive": True,
+                        "example": "postgresql+psycopg2://pan123:secret@inbox/pan123",
+                        "default": "",
+                    },
+                    "inbox_url": {
+                        "description": (
+                            "Where triggerers read the inbox: the base URL of Airflow's API server, or of the "
+                            "receiver started by ``airflow pan123 receiver``. Empty: what ``[core] "
+                            "execution_api_server_url`` says, without ``/execution/``, else ``[api] base_url``."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "http://receiver:8123",
+                        "default": "",
+                    },
+                    "inbox_retention_days": {
+                        "description": "Days for which a callback address is valid and deliveries are kept.",
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": None,
+                        "default": "30",
+                    },
+                },
+            }
+        },
     }

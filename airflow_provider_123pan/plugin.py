@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
 
 class Pan123Plugin(AirflowPlugin):
-    """123pan's plugin."""
+    """Mounts the receiver of callbacks in Airflow's API server, under ``/pan123``."""
 
     name = "pan123"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        # Only the API server asks for this, and what prints a plugin's parts.
+        from airflow_provider_123pan.callbacks.deployment import Connections, inbox_engine, retention_seconds
+        from airflow_provider_123pan.callbacks.receiver import create_app
+
+        app = create_app(inbox_engine, Connections(metadata=True), retention_seconds())
+        return [{"name": "123pan receiver", "app": app, "url_prefix": "/pan123"}]

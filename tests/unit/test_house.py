@@ -25,12 +25,18 @@ FLOORS = [
     ["hooks.token"],
     ["hooks.pan123"],
     ["hooks.shared"],
+    ["callbacks.address", "callbacks.delivery", "callbacks.metrics", "callbacks.database"],
+    ["callbacks.inbox", "callbacks.deployment", "callbacks.keys"],
+    ["callbacks.writer"],
+    ["callbacks.reader"],
+    ["callbacks.runtime"],
+    ["callbacks.receiver"],
     ["submission"],
     ["outcome"],
     ["waiting", "submit_once"],
     ["triggers"],
     ["sensors", "operators"],
-    ["plugin"],
+    ["plugin", "cli"],
 ]
 MODULES = [
     path

@@ -1,0 +1,1 @@
+"""From "the service calls us" to "the waiting task knows"."""

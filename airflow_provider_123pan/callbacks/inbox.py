@@ -1,0 +1,261 @@
+"""The durable table of deliveries, the same on SQLite, PostgreSQL and MySQL. Every call here blocks.
+
+A reader goes on from the last sequence number that it has seen, so the numbers must appear in the order in which they
+were given: a number below the cursor that shows up later would be lost. An autoincrement does not keep that order,
+because transactions commit in any order. So the number comes from a row that every storing transaction updates first,
+and so holds until it has committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import func
+
+from airflow_provider_123pan.callbacks.delivery import Delivery
+
+DISTINCT = 4  # deliveries kept per submission, so that a lying first one cannot hide the true one
+
+_ATTEMPTS = 5
+_PRUNE_ROWS = 1000
+_Result = TypeVar("_Result")
+
+
+def _exact(length: int) -> String:
+    """Text that is equal only if its bytes are: MySQL's default finds "A" equal to "a"."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+_METADATA = MetaData()
+_MYSQL: dict[str, Any] = {
+    f"{name}_{option}": value
+    for name in ("mysql", "mariadb")
+    for option, value in {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}.items()
+}
+
+# Indexes are constraints of the table, so that one statement makes it all.
+DELIVERIES = Table(
+    "pan123_inbox_v1",
+    _METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("conn_id", _exact(250), nullable=False),
+    Column("callback_id", _exact(32), nullable=False),
+    Column("digest", _exact(32), nullable=False),
+    # JSON in ASCII, so that no encoding of a database refuses what a caller sent.
+    Column("content", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),  # Unix seconds
+    UniqueConstraint("callback_id", "conn_id", "digest"),
+    UniqueConstraint("conn_id", "seq"),
+    **_MYSQL,
+)
+COUNTER = Table(
+    "pan123_inbox_counter_v1",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", _exact(32), nullable=False),
+    Column("last", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+
+class State(NamedTuple):
+    """:ivar epoch: another one means another table: what a reader knows is worth nothing.
+    :ivar last: the newest sequence number; everything up to it has been committed."""
+
+    epoch: str
+    last: int
+
+
+class Received(NamedTuple):
+    """A delivery with its sequence number."""
+
+    seq: int
+    delivery: Delivery
+
+
+class Stored(Enum):
+    """What became of a delivery: kept, known already, or one too many for its submission."""
+
+    NEW = "stored"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+
+
+class Inbox:
+    """The table in one database.
+
+    :param connect: makes the engine, with the first call that needs it.
+    """
+
+    def __init__(self, connect: Callable[[], Engine]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._connect()
+
+    def close(self) -> None:
+        """Close idle connections; a later call opens new ones."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    def create(self) -> None:
+        """Make the tables where they are missing; any number of processes may do so at once."""
+        self._again(self._create, _ATTEMPTS)
+
+    def _create(self) -> None:
+        with self._engine.begin() as connection:
+            _METADATA.create_all(connection)
+            if connection.execute(select(COUNTER.c.id)).first() is None:
+                last = connection.scalar(select(func.coalesce(func.max(DELIVERIES.c.seq), 0)))
+                connection.execute(insert(COUNTER).values(id=1, epoch=secrets.token_hex(16), last=last))
+
+    def state(self) -> State:
+        """:raises LookupError: the tables are there, but not what belongs into them."""
+        with self._engine.connect() as connection:
+            return _state(connection)
+
+    def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[Stored]:
+        """Keep deliveries, each with the id of its connection, in one transaction; they are safe on return."""
+        rows = [_row(conn_id, delivery) for conn_id, delivery in batch]
+        # A second time: the connection may have been cut, or another one was served first. Nothing is kept twice.
+        return self._again(lambda: self._store(rows), 2)
+
+    def _store(self, rows: list[dict[str, Any]]) -> list[Stored]:
+        with self._engine.begin() as connection:
+            connection.execute(update(COUNTER).values(last=COUNTER.c.last + len(rows)))
+            end = _state(connection).last
+            results, new = _sorted_out(rows, _known(connection, rows))
+            if new:
+                start = end - len(rows) + 1
+                connection.execute(
+                    insert(DELIVERIES), [row | {"seq": seq} for seq, row in enumerate(new, start)]
+                )
+            if len(new) < len(rows):
+                connection.execute(update(COUNTER).values(last=end - len(rows) + len(new)))
+        return results
+
+    def after(self, conn_id: str, seq: int, limit: int) -> list[Received]:
+        """A connection's deliveries beyond a sequence number, oldest first."""
+        return self._read(
+            select(DELIVERIES)
+            .where(DELIVERIES.c.conn_id == conn_id, DELIVERIES.c.seq > seq)
+            .order_by(DELIVERIES.c.seq)
+            .limit(limit)
+        )
+
+    def lookup(self, conn_id: str, callback_ids: Iterable[str]) -> list[Received]:
+        """All deliveries to these submissions of a connection, oldest first."""
+        return self._read(
+            select(DELIVERIES)
+            .where(DELIVERIES.c.callback_id.in_(list(callback_ids)), DELIVERIES.c.conn_id == conn_id)
+            .order_by(DELIVERIES.c.seq)
+        )
+
+    def prune(self, before: float) -> int:
+        """Delete what arrived before a moment (Unix seconds), a thousand at a time; how many were deleted."""
+        oldest = (
+            select(DELIVERIES.c.seq, DELIVERIES.c.received_at).order_by(DELIVERIES.c.seq).limit(_PRUNE_ROWS)
+        )
+        total = 0
+        while True:
+            with self._engine.begin() as connection:
+                rows = connection.execute(oldest).all()
+                old = [row.seq for row in rows if row.received_at < before]
+                if old:
+                    connection.execute(delete(DELIVERIES).where(DELIVERIES.c.seq.in_(old)))
+            total += len(old)
+            if len(old) < _PRUNE_ROWS:
+                return total
+
+    def _read(self, query: Any) -> list[Received]:
+        with self._engine.connect() as connection:
+            return [_received(row) for row in connection.execute(query).mappings()]
+
+    def _again(self, attempt: Callable[[], _Result], times: int) -> _Result:
+        for left in reversed(range(times)):
+            try:
+                return attempt()
+            except DBAPIError:
+                if not left:
+                    raise
+                time.sleep(random.uniform(0.02, 0.2))
+        raise AssertionError
+
+
+def _state(connection: Connection) -> State:
+    row = connection.execute(select(COUNTER.c.epoch, COUNTER.c.last)).first()
+    if row is None:
+        raise LookupError(f"{COUNTER.name} is empty")
+    return State(row.epoch, row.last)
+
+
+def _row(conn_id: str, delivery: Delivery) -> dict[str, Any]:
+    content = json.dumps(delivery.content, separators=(",", ":"))
+    return {
+        "conn_id": conn_id,
+        "callback_id": delivery.callback_id,
+        "digest": hashlib.sha256(content.encode()).hexdigest()[:32],
+        "content": content,
+        "received_at": int(time.time()),
+    }
+
+
+def _received(row: RowMapping) -> Received:
+    content = json.loads(row["content"])
+    return Received(row["seq"], Delivery.from_dict(content | {"callback_id": row["callback_id"]}))
+
+
+def _known(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[str, str], set[str]]:
+    """The digests that each submission of these rows has already."""
+    columns = DELIVERIES.c.conn_id, DELIVERIES.c.callback_id, DELIVERIES.c.digest
+    wanted = sorted({row["callback_id"] for row in rows})
+    known: dict[tuple[str, str], set[str]] = {}
+    for conn_id, callback_id, digest in connection.execute(
+        select(*columns).where(DELIVERIES.c.callback_id.in_(wanted))
+    ):
+        known.setdefault((conn_id, callback_id), set()).add(digest)
+    return known
+
+
+def _sorted_out(
+    rows: list[dict[str, Any]], known: dict[tuple[str, str], set[str]]
+) -> tuple[list[Stored], list[dict[str, Any]]]:
+    """What becomes of each row, and the rows that are to be written."""
+    results, new = [], []
+    for row in rows:
+        digests = known.setdefault((row["conn_id"], row["callback_id"]), set())
+        if row["digest"] in digests:
+            results.append(Stored.REPEATED)
+        elif len(digests) >= DISTINCT:
+            results.append(Stored.REFUSED)
+        else:
+            digests.add(row["digest"])
+            new.append(row)
+            results.append(Stored.NEW)
+    return results, new

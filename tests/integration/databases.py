@@ -1,0 +1,52 @@
+"""A PostgreSQL of one's own, where its server and a driver are installed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Unavailable(Exception):
+    """Why there is no PostgreSQL."""
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a server that only a socket in a temporary folder leads to; its SQLAlchemy address."""
+    if importlib.util.find_spec("psycopg2") is None:
+        raise Unavailable("psycopg2 is not installed")
+    as_postgres = []
+    if os.getuid() == 0:  # which the server refuses to run as
+        as_postgres = ["runuser", "-u", "postgres", "--"]
+    initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
+    with tempfile.TemporaryDirectory(prefix="pan123-pg-", ignore_cleanup_errors=True) as folder:
+        if as_postgres:
+            shutil.chown(folder, "postgres", "postgres")
+        data, log = f"{folder}/data", f"{folder}/log"
+
+        def run(*command: str) -> None:
+            done = subprocess.run([*as_postgres, *command], cwd=folder, capture_output=True, text=True)
+            if done.returncode:
+                raise Unavailable(f"{Path(command[0]).name}: {done.stderr.strip() or done.stdout.strip()}")
+
+        run(initdb, "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8")
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=60"
+        run(pg_ctl, "-D", data, "-l", log, "-o", options, "-w", "start")
+        try:
+            yield f"postgresql+psycopg2://postgres@/postgres?host={folder}"
+        finally:
+            run(pg_ctl, "-D", data, "-m", "immediate", "stop")
+
+
+def _program(name: str) -> str:
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ.get("PATH", "")]))
+    if not found:
+        raise Unavailable(f"no {name}: is PostgreSQL's server installed?")
+    return found

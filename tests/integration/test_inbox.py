@@ -1,0 +1,339 @@
+"""The inbox on real databases: SQLite always, PostgreSQL where its server and psycopg2 are installed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+
+from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.database import own_engine
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
+from airflow_provider_123pan.callbacks.inbox import Inbox, Received, Stored
+from tests.integration import databases
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    try:
+        with databases.postgresql() as address:
+            yield address
+    except databases.Unavailable as error:
+        pytest.skip(f"no PostgreSQL: {error}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/inbox.db"
+    address: str = request.getfixturevalue("postgresql")
+    with Inboxes(address) as inboxes:
+        inboxes.drop()
+    return address
+
+
+class Inboxes:
+    """Inboxes over one database, each with an engine of its own as another process would have."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._engines: list[Engine] = []
+
+    def engine(self) -> Engine:
+        self._engines.append(own_engine(self._uri))
+        return self._engines[-1]
+
+    def new(self, created: bool = True) -> Inbox:
+        inbox = Inbox(self.engine)
+        if created:
+            inbox.create()
+        return inbox
+
+    def drop(self, *names: str) -> None:
+        with self.engine().begin() as connection:
+            for name in names or ("pan123_inbox_v1", "pan123_inbox_counter_v1"):
+                connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
+
+    def __enter__(self) -> Inboxes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for engine in self._engines:
+            engine.dispose()
+
+
+@pytest.fixture
+def inboxes(uri: str) -> Iterator[Inboxes]:
+    with Inboxes(uri) as made:
+        yield made
+
+
+@pytest.fixture
+def inbox(inboxes: Inboxes) -> Inbox:
+    return inboxes.new()
+
+
+def delivery(reason: str = "", callback_id: str | None = None, **fields: Any) -> Delivery:
+    return Delivery(callback_id or new_callback_id(), DeliveryStatus.FAILED, reason, **fields)
+
+
+def everything(inbox: Inbox, conn_id: str = "a") -> list[Received]:
+    return inbox.after(conn_id, 0, 1_000_000)
+
+
+# --- keeping ------------------------------------------------------------------------------------------
+
+
+def test_what_is_stored_is_read_as_it_was(inbox: Inbox) -> None:
+    first = Delivery(new_callback_id(), DeliveryStatus.SUCCEEDED, "", "yk6baz", "https://example.com/图.jpg")
+    second = delivery("图片下载失败 🙈")
+    assert inbox.store([("a", first), ("a", second)]) == [Stored.NEW, Stored.NEW]
+    assert everything(inbox) == [(1, first), (2, second)]
+    assert inbox.after("a", 1, 10) == [(2, second)]
+    assert inbox.after("a", 0, 1) == [(1, first)]
+    assert inbox.state().last == 2
+
+
+def test_nothing_stored_is_nothing(inbox: Inbox) -> None:
+    assert inbox.store([]) == []
+    assert inbox.state().last == 0
+    assert inbox.lookup("a", []) == []
+
+
+def test_equal_deliveries_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
+    one = delivery("once")
+    assert inbox.store([("a", one), ("a", one)]) == [Stored.NEW, Stored.REPEATED]
+    assert inboxes.new().store([("a", one), ("a", delivery("other"))]) == [Stored.REPEATED, Stored.NEW]
+    assert [seq for seq, _ in everything(inbox)] == [1, 2]
+    assert inbox.state().last == 2
+
+
+def test_four_different_ones_are_kept_per_submission(inbox: Inbox) -> None:
+    callback_id = new_callback_id()
+    for number in range(4):
+        assert inbox.store([("a", delivery(str(number), callback_id))]) == [Stored.NEW]
+    assert inbox.store([("a", delivery("4", callback_id)), ("a", delivery("0", callback_id))]) == [
+        Stored.REFUSED,
+        Stored.REPEATED,
+    ]
+    batch = [("a", delivery(str(number), "0" * 32)) for number in range(6)]
+    assert inbox.store(batch) == [Stored.NEW] * 4 + [Stored.REFUSED] * 2
+    assert [each.delivery.reason for each in inbox.lookup("a", [callback_id])] == ["0", "1", "2", "3"]
+
+
+def test_connections_are_told_apart_by_their_bytes(inbox: Inbox) -> None:
+    names = ["a", "A", "\u00e1", "a\u0301", "图床", "a/b#c:d\\e", "%", "_"]
+    one = delivery()
+    assert inbox.store([(name, one) for name in names]) == [Stored.NEW] * len(names)
+    for number, name in enumerate(names, 1):
+        assert everything(inbox, name) == [(number, one)]
+        assert inbox.lookup(name, [one.callback_id]) == [(number, one)]
+
+
+def test_a_thousand_are_looked_up_at_once(inbox: Inbox) -> None:
+    batch = [("a", delivery()) for _ in range(1000)]
+    inbox.store(batch[:500])
+    inbox.store(batch[500:])
+    ids = [each.callback_id for _, each in batch]
+    assert [each.delivery.callback_id for each in inbox.lookup("a", ids)] == ids
+
+
+def test_any_text_can_be_kept(inbox: Inbox) -> None:
+    body = json.dumps(
+        {"status": 1, "failReason": "\0a\ud800\u202eb\x7f\n图", "url": "http://x/\0", "fileID": "\0"}
+    )
+    parsed = Delivery.parse(new_callback_id(), body.encode())
+    assert (parsed.reason, parsed.url, parsed.fileID) == ("ab 图", None, None)
+    longest = delivery("\U0001f648" * 500, url="\U0001f648" * 4096)
+    assert inbox.store([("a", parsed), ("a", longest)]) == [Stored.NEW, Stored.NEW]
+    assert [each.delivery for each in everything(inbox)] == [parsed, longest]
+
+
+def test_what_failed_leaves_no_trace(inbox: Inbox) -> None:
+    broken: Any = [("a", delivery()), (None, delivery())]
+    with pytest.raises(DBAPIError):
+        inbox.store(broken)
+    assert everything(inbox) == []
+    assert inbox.state().last == 0
+    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+    assert inbox.state().last == 1
+
+
+# --- order --------------------------------------------------------------------------------------------
+
+
+def _write(uri: str, writer: int, count: int) -> list[str]:
+    with Inboxes(uri) as inboxes:
+        inbox = inboxes.new(created=False)
+        written = []
+        for number in range(count):
+            batch = [("a", delivery(f"{writer}-{number}-{each}")) for each in range(1 + number % 3)]
+            assert inbox.store(batch) == [Stored.NEW] * len(batch)
+            written += [each.callback_id for _, each in batch]
+        return written
+
+
+def test_a_reader_with_a_cursor_misses_nothing(uri: str, inbox: Inbox) -> None:
+    """Sequence numbers appear in their order: at no time is one visible and a smaller one not yet."""
+    done, seen = threading.Event(), list[Received]()
+
+    def follow() -> None:
+        cursor = 0
+        while True:
+            last_look = done.is_set()
+            last = inbox.state().last
+            found = inbox.after("a", cursor, 100)
+            seen.extend(found)
+            if len(found) < 100:
+                cursor = max([last, *(each.seq for each in found)])
+            else:
+                cursor = found[-1].seq
+            if last_look and not found:
+                return
+
+    with ThreadPoolExecutor(1) as reading, ProcessPoolExecutor(2, SPAWN) as pool:
+        reader = reading.submit(follow)
+        try:
+            writers = [pool.submit(_write, uri, writer, 60) for writer in range(2)]
+            with Inboxes(uri) as more, ThreadPoolExecutor(2) as threads:
+                shared = more.new()
+                at_once = [
+                    threads.submit(lambda: [shared.store([("a", delivery())]) for _ in range(60)])
+                    for _ in range(2)
+                ]
+                assert all(future.result() for future in at_once)
+            written = [each for writer in writers for each in writer.result()]
+        finally:
+            done.set()
+        reader.result()
+    assert [each.seq for each in seen] == list(range(1, len(written) + 120 + 1))
+    assert {each.delivery.callback_id for each in seen} >= set(written)
+
+
+# --- the tables ---------------------------------------------------------------------------------------
+
+
+def _create(uri: str, start: float) -> tuple[str, int]:
+    with Inboxes(uri) as inboxes:
+        inbox = inboxes.new(created=False)
+        time.sleep(max(0.0, start - time.time()))
+        inbox.create()
+        return inbox.state()
+
+
+def test_several_processes_create_the_tables_at_once(uri: str) -> None:
+    with ProcessPoolExecutor(4, SPAWN) as pool:
+        list(pool.map(_create_nothing, range(4)))  # all are there
+        states = set(pool.map(_create, [uri] * 4, [time.time() + 0.5] * 4))
+    assert len(states) == 1
+    assert next(iter(states))[1] == 0
+
+
+def _create_nothing(_: int) -> None:
+    time.sleep(0.2)
+
+
+def test_creating_again_changes_nothing(inbox: Inbox) -> None:
+    inbox.store([("a", delivery())])
+    before = inbox.state()
+    inbox.create()
+    assert inbox.state() == before
+
+
+def test_a_table_made_anew_has_another_epoch(inbox: Inbox, inboxes: Inboxes) -> None:
+    inbox.store([("a", delivery())])
+    before = inbox.state()
+    inboxes.drop()
+    with pytest.raises(DBAPIError):
+        inbox.state()
+    inbox.create()
+    assert inbox.state().epoch != before.epoch
+    assert inbox.state().last == 0
+
+
+def test_a_counter_made_anew_goes_on_above_what_is_there(inbox: Inbox, inboxes: Inboxes) -> None:
+    inbox.store([("a", delivery()), ("a", delivery())])
+    before = inbox.state()
+    inboxes.drop("pan123_inbox_counter_v1")
+    inbox.create()
+    assert inbox.state().epoch != before.epoch
+    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+    assert [each.seq for each in everything(inbox)] == [1, 2, 3]
+
+
+def test_an_empty_counter_is_no_inbox(inbox: Inbox, inboxes: Inboxes) -> None:
+    with inboxes.engine().begin() as connection:
+        connection.execute(text("DELETE FROM pan123_inbox_counter_v1"))
+    for call in (inbox.state, lambda: inbox.store([("a", delivery())])):
+        with pytest.raises(LookupError):
+            call()
+    inbox.create()
+    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+
+
+def test_another_schema_can_hold_the_tables(postgresql: str) -> None:
+    with Inboxes(postgresql) as inboxes:
+        engine = inboxes.engine()
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA IF EXISTS elsewhere CASCADE"))
+            connection.execute(text("CREATE SCHEMA elsewhere"))
+        inbox = Inbox(lambda: engine.execution_options(schema_translate_map={None: "elsewhere"}))
+        inbox.create()
+        inbox.create()
+        inbox.store([("a", delivery())])
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM elsewhere.pan123_inbox_v1")) == 1
+
+
+def test_who_may_not_create_tables_can_use_them(postgresql: str) -> None:
+    with Inboxes(postgresql) as inboxes:
+        inboxes.drop()
+        with inboxes.engine().begin() as connection:
+            connection.execute(text("DROP ROLE IF EXISTS humble"))
+            connection.execute(text("CREATE ROLE humble LOGIN"))
+        with Inboxes(postgresql.replace("postgres@", "humble@")) as humble:
+            inbox = humble.new(created=False)
+            with pytest.raises(DBAPIError):
+                inbox.create()
+            inboxes.new()
+            with inboxes.engine().begin() as connection:
+                for name in ("pan123_inbox_v1", "pan123_inbox_counter_v1"):
+                    connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO humble"))
+            inbox.create()
+            assert inbox.store([("a", delivery())]) == [Stored.NEW]
+        inboxes.drop()
+
+
+# --- pruning ------------------------------------------------------------------------------------------
+
+
+def test_old_deliveries_are_deleted(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+
+    def at(moment: float) -> Callable[[], float]:
+        return lambda: moment
+
+    monkeypatch.setattr("airflow_provider_123pan.callbacks.inbox.time.time", at(now - 1000))
+    for _ in range(5):
+        inbox.store([("a", delivery()) for _ in range(500)])
+    monkeypatch.setattr("airflow_provider_123pan.callbacks.inbox.time.time", at(now))
+    inbox.store([("a", delivery()) for _ in range(3)])
+    before = inbox.state()
+    assert inbox.prune(now - 2000) == 0
+    assert inbox.prune(now - 500) == 2500
+    assert inbox.prune(now - 500) == 0
+    assert [each.seq for each in everything(inbox)] == [2501, 2502, 2503]
+    assert inbox.state() == before

@@ -1,0 +1,236 @@
+"""Callback addresses and read tokens: who can make them, and for how long they are good."""
+
+from __future__ import annotations
+
+import random
+import string
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_123pan.callbacks import address
+from airflow_provider_123pan.callbacks.address import (
+    callback_address,
+    check,
+    check_read_token,
+    mint,
+    mint_read_token,
+    new_callback_id,
+    peek,
+    secret_keys,
+)
+from airflow_provider_123pan.service.errors import Pan123InputError
+
+BASE = "https://airflow.example.com"
+SECRET = "a client secret of some length"
+KEYS = secret_keys(SECRET, None)
+DAY = 86400.0
+ODD_IDS = ["pan123_default", "team/a", "a:b#c\\d", "图床", "ü" * 60, "x", "a b", "(!)-.", "𝕏"]
+
+
+def token_of(made: str) -> str:
+    before, found, token = made.partition("/pan123/callbacks/")
+    assert before == BASE
+    assert found
+    return token
+
+
+@pytest.mark.parametrize("conn_id", ODD_IDS)
+def test_an_address_names_its_connection_and_its_submission(conn_id: str) -> None:
+    callback_id = new_callback_id()
+    made = mint(BASE, conn_id, callback_id, KEYS)
+    token = token_of(made)
+    assert len(made) < 512
+    assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
+    assert peek(token) == conn_id
+    assert check(token, KEYS, DAY) == callback_id
+
+
+def test_a_callback_id_is_32_random_hex_digits() -> None:
+    ids = {new_callback_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(each) == 32 and set(each) <= set("0123456789abcdef") for each in ids)
+
+
+def test_a_slash_at_the_end_of_the_base_url_is_no_part_of_the_path() -> None:
+    assert "com/pan123/" in mint(f"{BASE}/", "a", new_callback_id(), KEYS)
+
+
+def test_the_helper_for_tests_makes_a_valid_address() -> None:
+    callback_id = new_callback_id()
+    made = callback_address(BASE, "a", callback_id, client_secret=SECRET)
+    assert check(token_of(made), KEYS, DAY) == callback_id
+    other = callback_address(
+        BASE, "a", callback_id, client_secret=SECRET, callback_secret="another secret, long"
+    )
+    assert check(token_of(other), KEYS, DAY) is None
+
+
+# --- forgery ------------------------------------------------------------------------------------------
+
+
+def test_every_single_changed_or_missing_character_is_noticed() -> None:
+    token = token_of(mint(BASE, "pan123_default", new_callback_id(), KEYS))
+    for position, character in enumerate(token):
+        for other in string.ascii_letters + string.digits + "-_./":
+            if other != character:
+                changed = token[:position] + other + token[position + 1 :]
+                assert check(changed, KEYS, DAY) is None, changed
+        assert check(token[:position] + token[position + 1 :], KEYS, DAY) is None
+        assert check(token[:position], KEYS, DAY) is None
+    for longer in (token + "A", token + "=", token + "\n", "A" + token, token + ".A", token + token):
+        assert check(longer, KEYS, DAY) is None
+
+
+def test_a_signature_has_one_spelling_only() -> None:
+    for _ in range(50):
+        token = token_of(mint(BASE, "a", new_callback_id(), KEYS))
+        spellings = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
+        assert [each for each in spellings if check(each, KEYS, DAY)] == [token]
+
+
+def test_another_connection_or_submission_cannot_be_put_in() -> None:
+    one, two = (token_of(mint(BASE, "one", new_callback_id(), KEYS)).split(".") for _ in range(2))
+    other = token_of(mint(BASE, "other", new_callback_id(), KEYS)).split(".")
+    assert check(".".join([other[0], *one[1:]]), KEYS, DAY) is None
+    assert check(".".join([one[0], two[1], *one[2:]]), KEYS, DAY) is None
+    assert check(".".join([*one[:2], two[2] + "A", one[3]]), KEYS, DAY) is None
+
+
+def test_another_key_is_refused() -> None:
+    token = token_of(mint(BASE, "a", new_callback_id(), KEYS))
+    assert check(token, secret_keys("another secret of some length", None), DAY) is None
+    assert check(token, (SECRET.encode(),), DAY) is None
+
+
+def test_an_older_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "_CALLBACK_SALT", b"airflow-provider-123pan callback v0")
+    token = token_of(mint(BASE, "a", new_callback_id(), KEYS))
+    assert check(token, KEYS, DAY)
+    monkeypatch.undo()
+    assert check(token, KEYS, DAY) is None
+
+
+@pytest.mark.parametrize(
+    "token", ["", ".", "...", "a.b.c.d", "A" * 600, "%00", "图床", "=.=.=", "A" * 10_000_000]
+)
+def test_nonsense_is_nobodys(token: str) -> None:
+    assert peek(token) is None
+    assert check(token, KEYS, DAY) is None
+    assert not check_read_token(token, KEYS)
+
+
+def test_random_tokens_of_the_right_shape_are_refused() -> None:
+    letters = string.ascii_letters + string.digits + "-_"
+    for _ in range(2000):
+        name = "".join(random.choices(letters, k=random.randint(2, 80)))
+        token = f"{name}.{new_callback_id()}.awTC_w.{''.join(random.choices(letters, k=42))}A"
+        claimed = peek(token)
+        assert claimed is None or (claimed.isprintable() and len(claimed) <= 250)
+        assert check(token, KEYS, DAY) is None
+
+
+# --- time ---------------------------------------------------------------------------------------------
+
+
+def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr(address.time, "time", lambda: now)
+    token, read = token_of(mint(BASE, "a", new_callback_id(), KEYS)), mint_read_token("a", KEYS)
+    for later, callback, reading in (
+        (0, True, True),
+        (600, True, True),
+        (601, True, False),
+        (DAY, True, False),
+        (DAY + 1, False, False),
+        (-300, True, True),  # the clock that checks is behind
+        (-301, False, False),
+    ):
+        monkeypatch.setattr(address.time, "time", lambda later=later: now + later)
+        assert bool(check(token, KEYS, DAY)) is callback
+        assert check_read_token(read, KEYS) is reading
+
+
+# --- rotation -----------------------------------------------------------------------------------------
+
+
+def test_secrets_can_be_rotated() -> None:
+    old, new = "the old secret, long enough", "the new secret, long enough"
+    before, during, after = (secret_keys(SECRET, secrets) for secrets in (old, [new, old], new))
+    token = token_of(mint(BASE, "a", new_callback_id(), before))
+    assert check(token, during, DAY)
+    assert check(token, after, DAY) is None
+    newer = token_of(mint(BASE, "a", new_callback_id(), during))
+    assert check(newer, after, DAY)
+    assert check(newer, before, DAY) is None
+    assert check_read_token(mint_read_token("a", before), during)
+    assert check_read_token(mint_read_token("a", during), after)
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], [""]])
+def test_the_client_secret_signs_where_there_is_no_other(nothing: str | list[str] | None) -> None:
+    assert secret_keys(SECRET, nothing) == KEYS
+
+
+def test_keys_are_neither_the_secret_nor_in_anything_shown() -> None:
+    assert all(len(key) == 32 and SECRET.encode() not in key for key in KEYS)
+    assert secret_keys(f" {SECRET}\n", None) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("client_secret", "callback_secret"),
+    [("", None), ("short", None), (SECRET, "fifteen letters"), (SECRET, ["long enough, this one", "short"])],
+)
+def test_a_secret_too_short_names_the_field(
+    client_secret: str, callback_secret: str | list[str] | None
+) -> None:
+    with pytest.raises(Pan123InputError, match="callback_secret") as caught:
+        secret_keys(client_secret, callback_secret)
+    assert "fifteen" not in str(caught.value)
+    assert "long enough" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [5, {"a": 1}, [SECRET, 5], True])
+def test_a_secret_that_is_no_text_names_the_field(wrong: object) -> None:
+    with pytest.raises(Pan123InputError, match="callback_secret must be a text"):
+        secret_keys(SECRET, wrong)  # type: ignore[arg-type]
+
+
+# --- the two kinds ------------------------------------------------------------------------------------
+
+
+def test_neither_kind_works_as_the_other() -> None:
+    callback = token_of(mint(BASE, "a", new_callback_id(), KEYS))
+    read = mint_read_token("a", KEYS)
+    assert peek(read) == "a"
+    assert check_read_token(read, KEYS)
+    assert check(read, KEYS, DAY) is None
+    assert not check_read_token(callback, KEYS)
+    name, callback_id, moment, signature = callback.split(".")
+    assert not check_read_token(f"{name}.{moment}.{signature}", KEYS)
+    assert check(f"{name}.{callback_id}.{read.split('.', 1)[1]}", KEYS, DAY) is None
+
+
+# --- length -------------------------------------------------------------------------------------------
+
+
+def test_an_address_too_long_names_the_field() -> None:
+    made = mint(BASE, "x" * 250, new_callback_id(), KEYS)
+    assert len(made) <= 511
+    room = 511 - len(made)
+    assert len(mint(BASE + "y" * room, "x" * 250, new_callback_id(), KEYS)) == 511
+    with pytest.raises(Pan123InputError, match="callback_base_url"):
+        mint(BASE + "y" * (room + 1), "x" * 250, new_callback_id(), KEYS)
+
+
+@pytest.mark.parametrize("conn_id", ["", " a", "a ", "x" * 251, "a\nb", "\0", "\ud800"])
+def test_what_is_no_connection_id_gets_no_address(conn_id: str) -> None:
+    with pytest.raises(Pan123InputError, match="connection id"):
+        mint(BASE, conn_id, new_callback_id(), KEYS)
+
+
+def test_the_address_is_made_without_airflow_and_database() -> None:
+    for name in ("address", "delivery"):
+        text = (Path(address.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+        assert "airflow." not in text
+        assert "sqlalchemy" not in text
