@@ -42,6 +42,18 @@ def get_provider_info() -> dict[str, object]:
                     "placeholders": {"host": "https://open-api.123pan.com"},
                 },
                 "conn-fields": {
+                    "callback_base_url": {
+                        "label": "Callback base URL",
+                        "description": "Where 123pan reaches Airflow's API server, or the receiver that stands alone; "
+                        "empty: no callbacks",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "callback_secret": {
+                        "label": "Callback secret",
+                        "description": "Signs callback addresses: at least 16 characters, or several of them as a "
+                        "JSON list, newest first; empty: the client secret does",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
                     "requests_per_second": {
                         "label": "Requests per second",
                         "description": "An upper bound; empty: the provider finds the service's limit by itself",

@@ -1,20 +1,21 @@
 """What became of a submission: one set of flows for the worker and the triggerer.
 
-Progress decides. It knows neither the file nor the reason of a failure, so after a success the image is looked
-up in its directory, by the name that was sent.
+Progress decides, and no callback does: it is unsigned by the service, and may be late, doubled or missing. But
+progress knows neither the file nor the reason of a failure. The reason comes from a delivery, and the file by the id
+that a delivery names, if it is the right one, else by the name that was sent.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_123pan.finding import find
+from airflow_provider_123pan.hints import Hints
 from airflow_provider_123pan.service.errors import Pan123Error, Pan123ServiceError
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.models import Image, TaskStatus
@@ -23,18 +24,19 @@ from airflow_provider_123pan.service.protocol import (
     Ask,
     get_image,
     get_offline_download,
-    list_directory,
 )
 from airflow_provider_123pan.submission import Submission
 
 log = logging.getLogger(__name__)
 
-DEFAULT_DIRECTORY = "来自:离线下载"
-CLOCK_SKEW = timedelta(minutes=2)
 KNOWN_AFTER = 60.0  # seconds within which an error for a taskID means "not yet"
 ASKED_AGAIN_AFTER = 30.0  # seconds between the two errors that make a taskID unknown
 VISIBLE_WITHIN = 300.0  # seconds that the file of a successful task may take to show up
 OLDER_AFTER = 7.0  # seconds after which an older file of the name is taken for the one overwritten
+
+SOON = (8.0, 4.0, 2.0, 1.0)  # seconds, from the last: progress may lag behind the callback
+REASON_WITHIN = 3.0  # seconds
+NO_REASON = "123pan could not download or keep the image"
 
 Clock = Callable[[], float]
 
@@ -106,47 +108,51 @@ def intervals(poke_interval: float, exponential_backoff: bool, max_wait: float |
 def wait(
     submission: Submission,
     deadline: float,
-    intervals: Iterable[float],
+    pauses: Iterator[float],
+    hints: Hints,
     *,
+    rest_first: bool = False,
     silent: bool = False,
     clock: Clock = time.time,
 ) -> Flow[Outcome | None]:
     """Look until the submission has ended, or until the deadline (Unix seconds): then None.
 
-    :param intervals: seconds between two looks, without end.
+    :param pauses: seconds between two looks, without end; a delivery cuts one short.
+    :param rest_first: somebody has just looked.
     :param silent: log an error and go on.
     """
-    for interval in intervals:
+    soon: list[float] = []
+    looking = not rest_first
+    while True:
         try:
-            if (outcome := (yield from look(submission, deadline, clock))) is not None:
+            if looking and (outcome := (yield from look(submission, deadline, hints, clock))) is not None:
                 return outcome
         except Pan123Error as error:
             if not silent:
                 raise
             log.error("The wait goes on: %s", error)
-        if (left := deadline - clock()) <= 0:
-            break
-        yield Sleep(min(interval, left))
-    return None
+        if (left := deadline - clock()) <= 0 and looking:
+            return None
+        looking = True
+        if (yield from hints.rest(min(soon.pop() if soon else next(pauses), left))):
+            soon = [*SOON]
 
 
-def look(submission: Submission, deadline: float, clock: Clock = time.time) -> Flow[Outcome | None]:
+def look(
+    submission: Submission, deadline: float, hints: Hints, clock: Clock = time.time
+) -> Flow[Outcome | None]:
     """Look once: the outcome, or None while there is none.
 
     Errors that say nothing about the task (429, 5xx, 401, the network) count as "not yet"; others are raised.
     """
     try:
-        status = yield from _status(submission, deadline, clock)
+        status = yield from _status(submission, deadline, hints, clock)
         if status is TaskStatus.FAILED:
-            return Outcome(
-                submission.taskID, submission.url, reason="123pan could not download or keep the image"
-            )
+            reason = yield from _reason(submission, deadline - clock(), hints)
+            return Outcome(submission.taskID, submission.url, reason=reason)
         if status is not TaskStatus.SUCCEEDED:
             return None
-        if submission.file_name is None:
-            log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
-            return Outcome(submission.taskID, submission.url)
-        return (yield from _image(submission, deadline, clock))
+        return (yield from _image(submission, deadline, hints, clock))
     except Pan123Error as error:
         if not error.transient:
             raise
@@ -154,9 +160,19 @@ def look(submission: Submission, deadline: float, clock: Clock = time.time) -> F
         return None
 
 
-def _status(submission: Submission, deadline: float, clock: Clock) -> Flow[TaskStatus]:
+def _reason(submission: Submission, left: float, hints: Hints) -> Flow[str]:
+    """Why a download failed, as only a callback tells; it may be a little slower than progress."""
+    deliveries = yield from hints.deliveries()
+    if submission.callback_id and not deliveries:
+        yield from hints.rest(max(0.0, min(REASON_WITHIN, left)))
+        deliveries = yield from hints.deliveries()
+    return next((each.reason for each in reversed(deliveries) if each.reason), NO_REASON)
+
+
+def _status(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[TaskStatus]:
     if submission.taskID is None:  # an earlier try, found again by its image
         return TaskStatus.SUCCEEDED
+    yield from hints.turn()
     question = Ask(get_offline_download(submission.taskID), max(1.0, min(PATIENCE, deadline - clock())))
     try:
         return (yield question).status  # type: ignore[no-any-return]
@@ -171,7 +187,7 @@ def _status(submission: Submission, deadline: float, clock: Clock) -> Flow[TaskS
     try:
         return (yield question).status  # type: ignore[no-any-return]
     except Pan123ServiceError as error:
-        if submission.file_name and (yield from find(submission, older=False)):
+        if (yield from find(submission, hints, older=False)):
             return TaskStatus.SUCCEEDED
         raise Pan123UnknownTaskError(
             f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
@@ -182,10 +198,13 @@ def _status(submission: Submission, deadline: float, clock: Clock) -> Flow[TaskS
         ) from error
 
 
-def _image(submission: Submission, deadline: float, clock: Clock) -> Flow[Outcome | None]:
+def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[Outcome | None]:
     """The image of a task that succeeded; it may show up late."""
+    if submission.file_name is None:
+        log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
+        return Outcome(submission.taskID, submission.url)
     waited, pause = 0.0, 1.0
-    while (image := (yield from find(submission, older=waited >= OLDER_AFTER))) is None:
+    while (image := (yield from find(submission, hints, older=waited >= OLDER_AFTER))) is None:
         if waited + pause > VISIBLE_WITHIN:
             raise Pan123InvisibleError(
                 f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
@@ -199,63 +218,3 @@ def _image(submission: Submission, deadline: float, clock: Clock) -> Flow[Outcom
     if image.download_url is None:
         image = yield Ask(get_image(image.fileID))
     return Outcome.of_image(submission, image)
-
-
-def find(submission: Submission, *, older: bool) -> Flow[Image | None]:
-    """The image of a submission by its name, in its directory.
-
-    :param older: take one from before the submission, if it is the sole one: it may have been overwritten with
-        its dates kept, and the dates' time zone is a guess.
-    """
-    directory_id = submission.directory_id or (yield from _default_directory())
-    if directory_id is None:
-        return None
-    since = submission.moment - CLOCK_SKEW if submission.moment else None
-    if since and (image := choose((yield from _images(directory_id, since)), submission, since, older=False)):
-        return image
-    return choose((yield from _images(directory_id)), submission, since, older=older)
-
-
-def choose(
-    images: Iterable[Image], submission: Submission, since: datetime | None, *, older: bool
-) -> Image | None:
-    """The submission's image among those of its directory.
-
-    First the newest of the very name, then the newest that the service renamed because the name was taken
-    (``a(1).jpg``), both not older than ``since``.
-    """
-    name = submission.file_name or ""
-    stem = re.escape(name.rpartition(".")[0])
-    images = list(images)
-    same = [image for image in images if image.file_name == name]
-    alike = [image for image in images if re.fullmatch(rf"{stem}(\(\d+\))?\.\w+", image.file_name)]
-    for candidates in (same, alike):
-        fresh = [
-            (image.changed_at, image)
-            for image in candidates
-            if since is None or (image.changed_at and image.changed_at >= since)
-        ]
-        if fresh:
-            return max(fresh, key=lambda dated: dated[0].timestamp() if dated[0] else 0.0)[1]
-    return same[0] if older and len(same) == 1 else None
-
-
-def _default_directory() -> Flow[str | None]:
-    last_file_id = None
-    while True:
-        page = yield Ask(list_directory(last_file_id=last_file_id))
-        for directory in page.directories:
-            if directory.name == DEFAULT_DIRECTORY:
-                return directory.directory_id  # type: ignore[no-any-return]
-        if (last_file_id := page.last_file_id) is None:
-            return None
-
-
-def _images(directory_id: str, since: datetime | None = None) -> Flow[list[Image]]:
-    images: list[Image] = []
-    last_file_id = None
-    while True:
-        page = yield Ask(list_directory(directory_id, since, last_file_id))
-        images += page.images
-        if (last_file_id := page.last_file_id) is None:
-            return images

@@ -15,7 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_123pan.outcome import find
+from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.remote import Signer, remote_inbox
+from airflow_provider_123pan.finding import find
+from airflow_provider_123pan.hints import Hints, WorkerHints
 from airflow_provider_123pan.service.errors import (
     Pan123AnswerError,
     Pan123Error,
@@ -57,8 +60,14 @@ class Record:
             return None  # nothing, or nothing of ours
 
 
-def submit_once(hook: Pan123Hook, request: Request, context: Context) -> Submission:
-    """Submit the request, or go on with the submission of an earlier try of this task."""
+def submit_once(
+    hook: Pan123Hook, request: Request, context: Context, use_callback: bool | None = None
+) -> Submission:
+    """Submit the request, or go on with the submission of an earlier try of this task.
+
+    :param use_callback: None: where the connection has a ``callback_base_url``.
+    """
+    signer = Signer.of(hook.settings, use_callback)
     store: Any = context.get("task_state_store")  # Airflow 3.3
     record = Record(
         digest=request.digest(hook.settings.account),
@@ -74,15 +83,19 @@ def submit_once(hook: Pan123Hook, request: Request, context: Context) -> Submiss
         and (submission := _resume(hook, earlier.submission)) is not None
     ):
         return submission
-    return _submit(hook, record, store)
+    return _submit(hook, record, store, signer)
 
 
-def _submit(hook: Pan123Hook, record: Record, store: Any) -> Submission:
-    submission = replace(record.submission, submitted_at=datetime.now(timezone.utc).isoformat())
+def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None) -> Submission:
+    submission = replace(
+        record.submission,
+        callback_id=new_callback_id() if signer else None,
+        submitted_at=datetime.now(timezone.utc).isoformat(),
+    )
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     try:
-        task = _create(hook, submission)
+        task = _create(hook, submission, signer)
     except Pan123Error as error:
         # Only what may have arrived is worth looking for when the task is tried again.
         if store is not None and not (
@@ -99,20 +112,23 @@ def _submit(hook: Pan123Hook, record: Record, store: Any) -> Submission:
     return submission
 
 
-def _create(hook: Pan123Hook, submission: Submission) -> Any:
+def _create(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
     """The offline task; or the submission, where the first try's answer was lost but its image is there."""
     try:
-        return _call(hook, submission)
+        return _call(hook, submission, signer)
     except Pan123UnavailableError as error:
         if not error.ambiguous:
             raise
         log.warning("Looking for %s: %s", submission.url, error)
-    return _search(hook, submission) or _call(hook, submission)
+    return _search(hook, submission) or _call(hook, submission, signer)
 
 
-def _call(hook: Pan123Hook, submission: Submission) -> Any:
+def _call(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
     assert submission.url is not None
-    return hook.create_offline_download(submission.url, submission.file_name, submission.directory_id)
+    callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
+    return hook.create_offline_download(
+        submission.url, submission.file_name, submission.directory_id, callback_url
+    )
 
 
 def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
@@ -131,17 +147,18 @@ def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
 
 
 def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
-    return submission if hook.run(_appears(submission)) else None
+    hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
+    return submission if hook.run(_appears(submission, hints)) else None
 
 
-def _appears(submission: Submission, clock: Callable[[], float] = time.monotonic) -> Flow[bool]:
+def _appears(submission: Submission, hints: Hints, clock: Callable[[], float] = time.monotonic) -> Flow[bool]:
     """Whether the image of a submission shows up; one from before it proves nothing."""
     if submission.file_name is None:
         return False
     until = clock() + SEARCH
     while clock() < until:
         try:
-            if (yield from find(submission, older=False)) is not None:
+            if (yield from find(submission, hints, older=False)) is not None:
                 return True
         except Pan123Error as error:
             if not error.transient:

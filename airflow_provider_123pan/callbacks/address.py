@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import re
 import secrets
 import time
@@ -44,6 +45,8 @@ def secret_keys(client_secret: str, callback_secret: str | Sequence[str] | None)
     :param callback_secret: one secret, or several, newest first: the first signs, each is accepted.
     :raises Pan123InputError: a secret is empty or too short to sign with.
     """
+    if isinstance(callback_secret, str) and callback_secret.lstrip().startswith("["):
+        callback_secret = _listed(callback_secret)
     given: list[Any]
     given = list(callback_secret) if isinstance(callback_secret, (list, tuple)) else [callback_secret]
     source = "callback_secret"
@@ -56,6 +59,15 @@ def secret_keys(client_secret: str, callback_secret: str | Sequence[str] | None)
             f"{source} is shorter than {MIN_SECRET_LENGTH} characters: too short to sign with"
         )
     return tuple(hmac.digest(each.strip().encode(), _LABEL, "sha256") for each in given)
+
+
+def _listed(text: str) -> list[str]:
+    """A list as the connection's form gives it: JSON in a text."""
+    try:
+        found: list[str] = json.loads(text)
+    except ValueError:
+        raise Pan123InputError("callback_secret begins like a list, but is no JSON") from None
+    return found
 
 
 def new_callback_id() -> str:

@@ -23,6 +23,8 @@ class Settings:
     :ivar client_id: login; :ivar client_secret: password.
     :ivar access_token: use this token as it is, and never log in.
     :ivar requests_per_second: an upper bound.
+    :ivar callback_base_url: where the service reaches the receiver of callbacks; None: no callbacks.
+    :ivar callback_secret: what signs callback addresses, several newest first; None: the client secret does.
     """
 
     conn_id: str
@@ -31,6 +33,8 @@ class Settings:
     client_secret: str = field(repr=False)
     access_token: str | None = field(repr=False)
     requests_per_second: float | None
+    callback_base_url: str | None
+    callback_secret: str | tuple[str, ...] | None = field(repr=False)
 
     @property
     def account(self) -> str:
@@ -63,6 +67,8 @@ class Settings:
             client_secret=client_secret,
             access_token=access_token,
             requests_per_second=extra.positive("requests_per_second"),
+            callback_base_url=extra.address("callback_base_url"),
+            callback_secret=extra.secrets("callback_secret"),
         )
 
 
@@ -84,6 +90,18 @@ class _Extra:
         if value is not None and not isinstance(value, str):
             raise self.wrong(name, "must be a text")
         return (value or "").strip() or None
+
+    def secrets(self, name: str) -> str | tuple[str, ...] | None:
+        value = self._values.get(name)
+        return tuple(map(str, value)) if isinstance(value, list) else self.text(name)
+
+    def address(self, name: str) -> str | None:
+        if (text := self.text(name)) is None:
+            return None
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise self.wrong(name, "must be an http or https address without a query")
+        return text.rstrip("/")
 
     def positive(self, name: str) -> float | None:
         value = self._values.get(name)

@@ -58,6 +58,11 @@ class SharedRate:
             return None
         return self._stored if 0 < self._stored < float("inf") else None
 
+    @property
+    def found(self) -> bool:
+        """Whether an earlier process found a rate."""
+        return self._stored is not None and 0 < self._stored < float("inf")
+
     def due(self, throttle: Throttle) -> bool:
         """Whether the throttle knows something that is worth a write."""
         if not throttle.learned or time.monotonic() - self._written_at < RATE_PERIOD:

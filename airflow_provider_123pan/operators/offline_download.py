@@ -33,6 +33,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         default the last part of the address, where it ends so. Without any name the new address cannot be found.
         (templated)
     :param directory_id: target directory, not the root; by default the service's own, ``来自:离线下载``. (templated)
+    :param use_callback: let 123pan call back, which wakes a deferred wait at once and tells why a download failed; by
+        default, if the connection has a ``callback_base_url``.
     :param wait_for_completion: wait for the end; a failed download fails the task, and its retry submits again.
     :param deferrable: wait in the triggerer.
     :param poke_interval: seconds between two questions while waiting.
@@ -49,6 +51,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         url: str,
         file_name: str | None = None,
         directory_id: str | None = None,
+        use_callback: bool | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
@@ -61,6 +64,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self.url = url
         self.file_name = file_name
         self.directory_id = directory_id
+        self.use_callback = use_callback
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poke_interval = _seconds("poke_interval", poke_interval)
@@ -74,7 +78,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         with failing_without_retry():
             request = Request.of(self.url, self.file_name, self.directory_id)
             hook = Pan123Hook(self.pan123_conn_id)
-            submission = submit_once(hook, request, context)
+            submission = submit_once(hook, request, context, self.use_callback)
             if not self.wait_for_completion:
                 return submission.xcom()
             for key, value in submission.xcom().items():
@@ -92,14 +96,17 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             return self._result(Submission.parse(submission), outcome_of(event))
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
+        from airflow_provider_123pan.callbacks.remote import remote_inbox
+        from airflow_provider_123pan.hints import WorkerHints
         from airflow_provider_123pan.outcome import intervals, look, wait
         from airflow_provider_123pan.waiting import BACKSTOP, event_of, outcome_of
 
         deadline = time.time() + self.timeout
+        hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
         if not self.deferrable:
-            end = hook.run(wait(submission, deadline, intervals(self.poke_interval, False, None)))
+            end = hook.run(wait(submission, deadline, intervals(self.poke_interval, False, None), hints))
             return outcome_of(event_of(end))
-        if (outcome := hook.run(look(submission, deadline))) is not None:
+        if (outcome := hook.run(look(submission, deadline, hints))) is not None:
             return outcome  # type: ignore[no-any-return]
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 

@@ -133,10 +133,14 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
             raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
 
     def _look(self) -> Outcome | None:
+        from airflow_provider_123pan.callbacks.remote import remote_inbox
+        from airflow_provider_123pan.hints import WorkerHints
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.outcome import look
 
-        return Pan123Hook(self.pan123_conn_id).run(look(self._parsed, self._deadline))
+        hook = Pan123Hook(self.pan123_conn_id)
+        hints = WorkerHints(remote_inbox(hook.settings), self._parsed.callback_id)
+        return hook.run(look(self._parsed, self._deadline, hints))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:

@@ -11,6 +11,7 @@ import httpx
 
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
 from airflow_provider_123pan.service.flow import (
+    Await,
     Blocking,
     Flow,
     NeedToken,
@@ -90,6 +91,8 @@ class AsyncPan123Client:
                 return await self.call(step.call, step.patience)
             case Blocking():
                 return await self._in_thread(step.function)
+            case Await():
+                return await step.function()
         raise TypeError(f"no step: {step!r}")
 
     async def _send(self, step: Send[Any]) -> Answer:

@@ -40,6 +40,13 @@ class Blocking(Generic[T]):
     function: Callable[[], T]
 
 
+@dataclass(frozen=True, slots=True)
+class Await(Generic[T]):
+    """Step: await what this gives; for the async shell only."""
+
+    function: Callable[[], Awaitable[T]]
+
+
 Flow = Generator[Any, Any, T]
 
 

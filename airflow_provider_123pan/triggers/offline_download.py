@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_123pan.hooks.shared import async_client
-from airflow_provider_123pan.outcome import intervals, wait
+from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.callbacks.hub import Hub, Waiter, hub_for
+from airflow_provider_123pan.callbacks.remote import remote_inbox
+from airflow_provider_123pan.hooks.shared import Shared, shared
+from airflow_provider_123pan.outcome import Outcome, intervals, wait
 from airflow_provider_123pan.service.errors import Pan123Error
+from airflow_provider_123pan.service.flow import Await, Flow, Sleep
+from airflow_provider_123pan.service.questions import Questions
 from airflow_provider_123pan.submission import Submission
 from airflow_provider_123pan.waiting import event_of
+
+SAFETY_NET = (30.0, 300.0)  # seconds after which a wait with a callback asks progress: the first, the longest
 
 
 class Pan123OfflineDownloadTrigger(BaseTrigger):
@@ -21,6 +31,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
     :param pan123_conn_id: the connection; looked up once, in ``run``.
     :param deadline: Unix seconds; absolute, so that a restart does not move it.
     :param poke_interval: seconds between two questions; grows where ``exponential_backoff``, up to ``max_wait``.
+        With a callback it counts only while the inbox is out of reach.
     :param silent_fail: log an error and go on.
     """
 
@@ -60,14 +71,73 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
-            client = await async_client(self.pan123_conn_id)
-            flow = wait(
-                Submission.parse(self.submission),
-                self.deadline,
-                intervals(self.poke_interval, self.exponential_backoff, self.max_wait),
-                silent=self.silent_fail,
-            )
-            event = event_of(await client.run(flow))
+            event = event_of(await self._end(Submission.parse(self.submission)))
         except Pan123Error as error:
             event = event_of(error)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _end(self, submission: Submission) -> Outcome | None:
+        with_others = await shared(self.pan123_conn_id)
+        poking = intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
+        inbox = remote_inbox(with_others.settings) if submission.callback_id else None
+        if inbox is None or submission.callback_id is None:
+            return await self._wait(submission, with_others, poking, _Hints(with_others.questions))
+        hub = hub_for(inbox)
+        waiter = hub.join(submission.callback_id)
+        try:
+            hints = _Hints(with_others.questions, waiter)
+            return await self._wait(submission, with_others, _safety_net(hub, poking), hints)
+        finally:
+            hub.leave(submission.callback_id, waiter)
+
+    async def _wait(
+        self, submission: Submission, with_others: Shared, pauses: Iterator[float], hints: _Hints
+    ) -> Outcome | None:
+        flow = wait(
+            submission,
+            self.deadline,
+            pauses,
+            hints,
+            silent=self.silent_fail,
+            rest_first=hints.waiter
+            is not None,  # the worker has just looked, and the hub looks for deliveries
+        )
+        return await with_others.client.run(flow)
+
+
+class _Hints:
+    """A trigger's: it queues with all others, and a delivery ends its rest."""
+
+    __slots__ = ("_asked_at", "_questions", "waiter")
+
+    def __init__(self, questions: Questions, waiter: Waiter | None = None) -> None:
+        self.waiter = waiter
+        self._questions = questions
+        self._asked_at = asyncio.get_running_loop().time()
+
+    def turn(self) -> Flow[None]:
+        yield Await(partial(self._questions.turn, self._asked_at))
+        self._asked_at = asyncio.get_running_loop().time()
+
+    def rest(self, seconds: float) -> Flow[bool]:
+        if self.waiter is None:
+            yield Sleep(seconds)
+            return False
+        rung: bool = yield Await(partial(self.waiter.rest, seconds))
+        if rung:
+            self._asked_at = 0.0  # to the front of the queue
+        return rung
+
+    def deliveries(self) -> Flow[tuple[Delivery, ...]]:
+        yield from ()
+        return self.waiter.deliveries if self.waiter else ()
+
+
+def _safety_net(hub: Hub, poking: Iterator[float]) -> Iterator[float]:
+    pause, longest = SAFETY_NET
+    while True:
+        if not hub.reachable:
+            yield next(poking)
+            continue
+        yield pause * random.uniform(0.5, 1.5)
+        pause = min(pause * 2, longest)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_123pan import finding
 from airflow_provider_123pan import outcome as outcomes
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.outcome import Pan123DownloadFailedError
@@ -178,7 +180,7 @@ def test_an_image_that_is_there_already(
     context: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outcomes, "CLOCK_SKEW", outcomes.timedelta(seconds=-1))
+    monkeypatch.setattr(finding, "CLOCK_SKEW", timedelta(seconds=-1))
     monkeypatch.setattr(outcomes, "OLDER_AFTER", 1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)

@@ -199,7 +199,7 @@ def test_an_image_of_yesterday_proves_nothing(
     sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "airflow_provider_123pan.outcome.CLOCK_SKEW", submit_once.datetime.resolution * -2_000_000
+        "airflow_provider_123pan.finding.CLOCK_SKEW", submit_once.datetime.resolution * -2_000_000
     )
     sandbox.configure(delay=0)
     operator().execute(context)  # type: ignore[arg-type]

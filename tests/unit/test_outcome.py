@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan import outcome as subject
-from airflow_provider_123pan.outcome import Outcome, choose, intervals, look, wait
+from airflow_provider_123pan.finding import CLOCK_SKEW, choose
+from airflow_provider_123pan.hints import WorkerHints
+from airflow_provider_123pan.outcome import Outcome, intervals, look, wait
 from airflow_provider_123pan.service import errors
 from airflow_provider_123pan.service.flow import Sleep, drive
 from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
@@ -89,6 +91,7 @@ class Service:
             what or submission(),
             START.timestamp() + timeout,
             intervals(10, False, None),
+            WorkerHints(),
             clock=self.clock,
             **more,
         )
@@ -281,7 +284,7 @@ def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> N
     assert service.elapsed >= subject.OLDER_AFTER
 
 
-SINCE = START - subject.CLOCK_SKEW
+SINCE = START - CLOCK_SKEW
 
 
 @pytest.mark.parametrize(
@@ -319,7 +322,7 @@ def test_intervals_grow_up_to_the_limit() -> None:
 
 def test_one_look_is_one_question() -> None:
     service = Service(lambda _: 0)
-    assert drive(look(submission(), service.now + 100, service.clock), service.perform) is None
+    assert drive(look(submission(), service.now + 100, WorkerHints(), service.clock), service.perform) is None
     assert service.asked == ["get_offline_download"]
 
 

@@ -1,0 +1,49 @@
+"""The queue of all questions about progress in one event loop, so that waiting leaves the limit to submitting."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+
+from airflow_provider_123pan.service.throttle import Throttle
+
+SHARE = 0.2  # of the rate that was found
+
+
+class Questions:
+    """Gives turns, longest unasked first.
+
+    :param found: whether the throttle starts from a rate that was found; while none is, there is no queue.
+    """
+
+    def __init__(self, throttle: Throttle, *, found: bool) -> None:
+        self._throttle = throttle
+        self._found = found
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def turn(self, asked_at: float) -> None:
+        """Wait for a turn.
+
+        :param asked_at: when the task was asked about last, by the loop's clock; 0 comes first.
+        """
+        if not (self._found or self._throttle.learned):
+            return
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._waiting, (asked_at, next(self._numbers), future))
+        if self._timer is None:
+            self._serve(loop)
+        await future
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give one turn, and the next one when it is due."""
+        self._timer = None
+        while self._waiting:
+            *_, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(None)
+                self._timer = loop.call_later(1 / (SHARE * self._throttle.rate), self._serve, loop)
+                return

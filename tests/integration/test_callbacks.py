@@ -1,0 +1,219 @@
+"""From the service's POST to the end of the wait, in every order, with every lie, and without any callback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+
+from airflow_provider_123pan.callbacks.address import secret_keys
+from airflow_provider_123pan.callbacks.database import own_engine
+from airflow_provider_123pan.callbacks.receiver import create_app
+from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.triggers import offline_download
+from tests.integration.conftest import CONN_ID
+from tests.integration.modes import MODES, run, sensor
+
+URL = "https://example.com/a.jpg"
+ALL_MODES = pytest.mark.parametrize("mode", MODES)
+
+
+class Keys:
+    """What the receiver asks its Airflow for."""
+
+    def __init__(self, secret: str) -> None:
+        self._keys = secret_keys(secret, None)
+
+    def names(self) -> list[str]:
+        return [CONN_ID]
+
+    def keys(self, conn_id: str) -> tuple[bytes, ...]:
+        return self._keys if conn_id == CONN_ID else ()
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory, _running_sandbox: Sandbox) -> Iterator[str]:
+    uri = f"sqlite:///{tmp_path_factory.mktemp('inbox') / 'inbox.db'}"
+    app = create_app(
+        lambda: own_engine(uri), Keys(_running_sandbox.client_secret), 86_400, prefix="/pan123", mounted=False
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    listening.close()
+
+
+@pytest.fixture(autouse=True)
+def base_url(receiver: str, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> str:
+    connect(extra={"callback_base_url": receiver})
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
+    # No question about progress in the tests' time: what ends a deferred wait is the delivery.
+    monkeypatch.setattr(offline_download, "SAFETY_NET", (1000.0, 1000.0))
+    return receiver
+
+
+def submit(context: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"url": URL} | arguments
+    found: dict[str, Any] = Pan123OfflineDownloadOperator(task_id="submit", **given).execute(context)  # type: ignore[arg-type]
+    return found
+
+
+@ALL_MODES
+@pytest.mark.parametrize("callback", ["normal", "late", "twice", "twice-at-once", "early", "wrong-file"])
+@pytest.mark.parametrize("file_id_as", ["string", "number"])
+def test_success_in_every_order(
+    mode: str, callback: str, file_id_as: str, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(callback=callback, callback_delay=0.3, file_id_as=file_id_as)
+    submission = submit(context)
+    assert submission["callback_id"]
+    found = run(sensor(mode, submission), context)
+    stored = sandbox.state()["files"][0]
+    assert (found["fileID"], found["download_url"]) == (stored["fileId"], stored["downloadURL"])
+
+
+@ALL_MODES
+@pytest.mark.parametrize("spelling", ["failReason", "fileReason"])
+def test_a_failure_has_its_reason(
+    mode: str, spelling: str, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(fail="a.jpg", fail_reason="源站拒绝", reason_spelling=spelling)
+    with pytest.raises(AirflowFailException, match=r"a\.jpg \(taskID \d+\): 源站拒绝"):
+        run(sensor(mode, submit(context)), context)
+    with pytest.raises(AirflowSkipException):
+        run(sensor(mode, submit(context, url=URL + "?2"), soft_fail=True), context)
+
+
+@ALL_MODES
+def test_a_lying_failure_changes_nothing(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
+    sandbox.configure(callback="lying")
+    assert run(sensor(mode, submit(context)), context)["fileID"]
+
+
+@ALL_MODES
+def test_a_lying_success_is_a_failure_without_an_invented_reason(
+    mode: str, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(delay=0)
+    run(sensor(mode, submit(context, url="https://example.com/healthy.jpg")), context)
+    sandbox.configure(callback="lying", fail="a.jpg")
+    with pytest.raises(AirflowFailException, match="could not download or keep the image"):
+        run(sensor(mode, submit(context)), context)
+
+
+@ALL_MODES
+def test_a_callback_before_the_wait_starts(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
+    sandbox.configure(delay=0)
+    submission = submit(context)
+    assert run(sensor(mode, submission), context)["fileID"]
+
+
+def test_a_callback_between_the_last_look_and_the_trigger(sandbox: Sandbox, context: dict[str, Any]) -> None:
+    submission = submit(context)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor("deferrable", submission).execute(context)  # type: ignore[arg-type]
+    while not sandbox.state()["counts"]["callbacks"]:
+        pass
+    trigger = deferred.value.trigger
+    event = asyncio.run(_event(trigger))
+    assert event["outcome"]["fileID"]
+
+
+async def _event(trigger: Any) -> dict[str, Any]:
+    async for event in trigger.run():
+        return dict(event.payload)
+    raise AssertionError("no event")
+
+
+def test_a_running_task_is_not_ended_by_a_delivery(sandbox: Sandbox, context: dict[str, Any]) -> None:
+    """The truth comes after a lie: the early callback rings while progress still says running."""
+    sandbox.configure(callback="early", delay=0.5, retrying="a.jpg")
+    assert run(sensor("deferrable", submit(context)), context)["fileID"]
+
+
+def test_without_a_callback_progress_is_asked(
+    sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offline_download, "SAFETY_NET", (0.5, 1.0))
+    sandbox.configure(callback="never")
+    assert run(sensor("deferrable", submit(context)), context)["fileID"]
+
+
+def test_an_inbox_out_of_reach_fails_nothing(
+    sandbox: Sandbox,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", "http://127.0.0.1:1")
+    submission = submit(context)
+    assert run(sensor("deferrable", submission), context)["fileID"]
+    assert caplog.text.count("out of reach") == 1
+    sandbox.configure(fail="b.jpg")
+    with pytest.raises(AirflowFailException, match="could not download"):
+        run(sensor("poke", submit(context, url="https://example.com/b.jpg")), context)
+
+
+def test_somebody_elses_answer_is_no_inbox(
+    sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", sandbox.base_url)
+    assert run(sensor("deferrable", submit(context)), context)["fileID"]
+
+
+def test_use_callback(connect: Callable[..., None], sandbox: Sandbox, context: dict[str, Any]) -> None:
+    assert submit(context, use_callback=False)["callback_id"] is None
+    connect()
+    assert submit(context, url=URL + "?2")["callback_id"] is None
+    with pytest.raises(AirflowFailException, match="^use_callback: .* no callback_base_url"):
+        submit(context, url=URL + "?3", use_callback=True)
+    connect(extra={"callback_base_url": "https://airflow.example.com", "callback_secret": "short"})
+    assert submit(context, url=URL + "?4")["callback_id"] is None
+    with pytest.raises(AirflowFailException, match="^use_callback: .*callback_secret"):
+        submit(context, url=URL + "?5", use_callback=True)
+    connect(extra={"callback_base_url": "airflow.example.com"})
+    with pytest.raises(AirflowFailException, match="callback_base_url must be an http"):
+        submit(context, url=URL + "?6")
+    assert [task["callBackUrl"] for task in sandbox.state()["tasks"]] == ["", "", ""]
+
+
+def test_the_address_is_in_no_log_and_no_xcom(
+    sandbox: Sandbox, context: dict[str, Any], caplog: pytest.LogCaptureFixture, capsys: Any, tmp_path: Path
+) -> None:
+    submission = submit(context)
+    result = run(sensor("deferrable", submission), context)
+    token = sandbox.state()["tasks"][0]["callBackUrl"].rsplit("/", 1)[-1]
+    out, err = capsys.readouterr()
+    seen = caplog.text + out + err + json.dumps([submission, result, context["task_state_store"].values])
+    assert token not in seen
+
+
+def test_a_retry_goes_on_with_the_callback_of_the_first_try(
+    sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    assert submit(context)["callback_id"] == submit(context)["callback_id"]
+    assert sandbox.state()["counts"]["submissions"] == 1
+
+
+def test_a_waiting_operator_is_woken(sandbox: Sandbox, context: dict[str, Any]) -> None:
+    operator = Pan123OfflineDownloadOperator(
+        task_id="migrate", url=URL, wait_for_completion=True, deferrable=True, poke_interval=1000
+    )
+    found = run(operator, context)
+    assert found["fileID"]
+    assert found["callback_id"]
