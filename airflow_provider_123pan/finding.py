@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from airflow_provider_123pan.hints import Hints
 from airflow_provider_123pan.service.errors import Pan123AnswerError, Pan123ServiceError
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Ask, get_image, list_directory
 from airflow_provider_123pan.submission import Submission
 
 DEFAULT_DIRECTORY = "来自:离线下载"
 CLOCK_SKEW = timedelta(minutes=2)
+PATIENCE = 30.0  # seconds for which one question is queued again: who looks, looks again later
 
 
 def find(submission: Submission, hints: Hints, *, older: bool) -> Flow[Image | None]:
@@ -32,15 +34,15 @@ def find(submission: Submission, hints: Hints, *, older: bool) -> Flow[Image | N
     directory_id = submission.directory_id or (yield from _default_directory())
     if directory_id is None:
         return None
-    if since and (image := choose((yield from _images(directory_id, since)), submission, since, older=False)):
+    if since and (image := (yield from _search(directory_id, submission, since, since, older=False))):
         return image
-    return choose((yield from _images(directory_id)), submission, since, older=older)
+    return (yield from _search(directory_id, submission, since, None, older=older))
 
 
 def _named(fileID: str, submission: Submission, since: datetime | None) -> Flow[Image | None]:
     """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
     try:
-        image: Image = yield Ask(get_image(fileID))
+        image: Image = yield Ask(get_image(fileID), PATIENCE)
     except (Pan123ServiceError, Pan123AnswerError):
         return None  # no such image
     there = (
@@ -75,22 +77,36 @@ def choose(
     return same[0] if older and len(same) == 1 else None
 
 
+def _search(
+    directory_id: str,
+    submission: Submission,
+    since: datetime | None,
+    listed_since: datetime | None,
+    *,
+    older: bool,
+) -> Flow[Image | None]:
+    """Look through a directory, as far as needed: the service is seen to list the newest first."""
+    images: list[Image] = []
+    for_page = partial(list_directory, directory_id, listed_since)
+    last_file_id = None
+    while True:
+        page: Listing = yield Ask(for_page(last_file_id), PATIENCE)
+        same = [image for image in page.images if image.file_name == submission.file_name]
+        if since and (image := choose(same, submission, since, older=False)):
+            return image
+        images += page.images
+        if page.last_file_id in (None, last_file_id):
+            return choose(images, submission, since, older=older)
+        last_file_id = page.last_file_id
+
+
 def _default_directory() -> Flow[str | None]:
     last_file_id = None
     while True:
-        page = yield Ask(list_directory(last_file_id=last_file_id))
+        page: Listing = yield Ask(list_directory(last_file_id=last_file_id), PATIENCE)
         for directory in page.directories:
             if directory.name == DEFAULT_DIRECTORY:
-                return directory.directory_id  # type: ignore[no-any-return]
-        if (last_file_id := page.last_file_id) is None:
+                return directory.directory_id
+        if page.last_file_id in (None, last_file_id):
             return None
-
-
-def _images(directory_id: str, since: datetime | None = None) -> Flow[list[Image]]:
-    images: list[Image] = []
-    last_file_id = None
-    while True:
-        page = yield Ask(list_directory(directory_id, since, last_file_id))
-        images += page.images
-        if (last_file_id := page.last_file_id) is None:
-            return images
+        last_file_id = page.last_file_id

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_123pan.finding import find
+from airflow_provider_123pan.finding import PATIENCE, find
 from airflow_provider_123pan.hints import Hints
 from airflow_provider_123pan.service.errors import Pan123Error, Pan123ServiceError
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import (
-    PATIENCE,
     Ask,
     get_image,
     get_offline_download,
@@ -216,5 +215,5 @@ def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) 
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 2, 60.0)
     if image.download_url is None:
-        image = yield Ask(get_image(image.fileID))
+        image = yield Ask(get_image(image.fileID), PATIENCE)
     return Outcome.of_image(submission, image)

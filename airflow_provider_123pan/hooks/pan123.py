@@ -133,8 +133,9 @@ class Pan123Hook(BaseHook):
         while True:
             page = self.call(protocol.list_directory(directory_id, since, last_file_id))
             yield from page.images
-            if (last_file_id := page.last_file_id) is None:
+            if page.last_file_id in (None, last_file_id):
                 return
+            last_file_id = page.last_file_id
 
     def get_image(self, fileID: str) -> Image:
         """One image, with its addresses."""

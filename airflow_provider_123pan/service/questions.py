@@ -27,7 +27,7 @@ class Questions:
     async def turn(self, asked_at: float) -> None:
         """Wait for a turn.
 
-        :param asked_at: when the task was asked about last, by the loop's clock; 0 comes first.
+        :param asked_at: when the task was asked about last, by the loop's clock.
         """
         if not (self._found or self._throttle.learned):
             return

@@ -14,7 +14,7 @@ from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.hub import Hub, Waiter, hub_for
 from airflow_provider_123pan.callbacks.remote import remote_inbox
 from airflow_provider_123pan.hooks.shared import Shared, shared
-from airflow_provider_123pan.outcome import Outcome, intervals, wait
+from airflow_provider_123pan.outcome import SOON, Outcome, intervals, wait
 from airflow_provider_123pan.service.errors import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow, Sleep
 from airflow_provider_123pan.service.questions import Questions
@@ -106,17 +106,21 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
 
 class _Hints:
-    """A trigger's: it queues with all others, and a delivery ends its rest."""
+    """A trigger's: it queues with all others for questions, and a delivery ends its rest."""
 
-    __slots__ = ("_asked_at", "_questions", "waiter")
+    __slots__ = ("_asked_at", "_questions", "_urgent", "waiter")
 
     def __init__(self, questions: Questions, waiter: Waiter | None = None) -> None:
         self.waiter = waiter
         self._questions = questions
         self._asked_at = asyncio.get_running_loop().time()
+        self._urgent = 0  # questions that need no turn, after a delivery
 
     def turn(self) -> Flow[None]:
-        yield Await(partial(self._questions.turn, self._asked_at))
+        if self._urgent:  # most likely such a question ends the wait: it is no cost of waiting
+            self._urgent -= 1
+        else:
+            yield Await(partial(self._questions.turn, self._asked_at))
         self._asked_at = asyncio.get_running_loop().time()
 
     def rest(self, seconds: float) -> Flow[bool]:
@@ -125,7 +129,7 @@ class _Hints:
             return False
         rung: bool = yield Await(partial(self.waiter.rest, seconds))
         if rung:
-            self._asked_at = 0.0  # to the front of the queue
+            self._urgent = 1 + len(SOON)
         return rung
 
     def deliveries(self) -> Flow[tuple[Delivery, ...]]:
