@@ -27,25 +27,41 @@ class Shared:
     questions: Questions
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Settings, asyncio.Future[Shared]]] = (
-    WeakKeyDictionary()
-)
+class _Known:
+    """What an event loop knows: the look-ups under way, and what is shared for each content."""
+
+    def __init__(self) -> None:
+        self.looking: dict[str, asyncio.Task[Shared]] = {}
+        self.shared: dict[Settings, asyncio.Task[Shared]] = {}
+
+
+_known: WeakKeyDictionary[asyncio.AbstractEventLoop, _Known] = WeakKeyDictionary()
 
 
 async def shared(pan123_conn_id: str) -> Shared:
-    """What is shared for a connection; one whose content changed begins anew."""
+    """What is shared for a connection; one whose content changed begins anew.
+
+    Thousands of triggers start at once when a triggerer does: they share one look-up.
+    """
+    known = _known.setdefault(asyncio.get_running_loop(), _Known())
+    if (looking := known.looking.get(pan123_conn_id)) is None:
+        looking = known.looking[pan123_conn_id] = asyncio.create_task(_look_up(pan123_conn_id, known))
+        looking.add_done_callback(lambda _: known.looking.pop(pan123_conn_id))
+    return await asyncio.shield(looking)
+
+
+async def _look_up(pan123_conn_id: str, known: _Known) -> Shared:
     try:
         connection = await Pan123Hook.aget_connection(pan123_conn_id)
     except AirflowNotFoundException:
         raise unknown_connection(pan123_conn_id) from None
     settings = Settings.of(connection)
-    known = _shared.setdefault(asyncio.get_running_loop(), {})
-    if settings not in known:
-        known[settings] = asyncio.ensure_future(_make(settings))
+    if settings not in known.shared:
+        known.shared[settings] = asyncio.create_task(_make(settings))
     try:
-        return await asyncio.shield(known[settings])
+        return await known.shared[settings]
     except Exception:
-        known.pop(settings, None)
+        known.shared.pop(settings, None)
         raise
 
 

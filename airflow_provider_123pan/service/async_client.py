@@ -60,9 +60,9 @@ class AsyncPan123Client:
         """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
         return await adrive(exchange(call, self.throttle, patience), self._perform)
 
-    async def run(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T]) -> Awaitable[T]:
         """Run a flow of calls and sleeps."""
-        return await adrive(flow, self._perform)
+        return adrive(flow, self._perform)  # not awaited here: thousands wait in it, and each frame counts
 
     async def token(self, refused: str | None = None) -> str:
         """An access token that is not the refused one."""

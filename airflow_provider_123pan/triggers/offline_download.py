@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.hub import Hub, Waiter, hub_for
 from airflow_provider_123pan.callbacks.remote import remote_inbox
-from airflow_provider_123pan.hooks.shared import Shared, shared
+from airflow_provider_123pan.hooks.shared import shared
 from airflow_provider_123pan.outcome import SOON, Outcome, intervals, wait
 from airflow_provider_123pan.service.errors import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow, Sleep
@@ -78,31 +78,26 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
     async def _end(self, submission: Submission) -> Outcome | None:
         with_others = await shared(self.pan123_conn_id)
-        poking = intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
-        inbox = remote_inbox(with_others.settings) if submission.callback_id else None
-        if inbox is None or submission.callback_id is None:
-            return await self._wait(submission, with_others, poking, _Hints(with_others.questions))
-        hub = hub_for(inbox)
-        waiter = hub.join(submission.callback_id)
+        pauses = intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
+        hub = waiter = None
+        if submission.callback_id and (inbox := remote_inbox(with_others.settings)):
+            hub = hub_for(inbox)
+            waiter = hub.join(submission.callback_id)
+            pauses = _safety_net(hub, pauses)
         try:
-            hints = _Hints(with_others.questions, waiter)
-            return await self._wait(submission, with_others, _safety_net(hub, poking), hints)
+            return await with_others.client.run(
+                wait(
+                    submission,
+                    self.deadline,
+                    pauses,
+                    _Hints(with_others.questions, waiter),
+                    silent=self.silent_fail,
+                    rest_first=True,  # the worker has just looked, and the hub looks for deliveries
+                )
+            )
         finally:
-            hub.leave(submission.callback_id, waiter)
-
-    async def _wait(
-        self, submission: Submission, with_others: Shared, pauses: Iterator[float], hints: _Hints
-    ) -> Outcome | None:
-        flow = wait(
-            submission,
-            self.deadline,
-            pauses,
-            hints,
-            silent=self.silent_fail,
-            rest_first=hints.waiter
-            is not None,  # the worker has just looked, and the hub looks for deliveries
-        )
-        return await with_others.client.run(flow)
+            if hub and waiter and submission.callback_id:
+                hub.leave(submission.callback_id, waiter)
 
 
 class _Hints:
