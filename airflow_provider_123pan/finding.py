@@ -16,14 +16,14 @@ from airflow_provider_123pan.submission import Submission
 
 DEFAULT_DIRECTORY = "来自:离线下载"
 CLOCK_SKEW = timedelta(minutes=2)
-PATIENCE = 30.0  # seconds for which one question is queued again: who looks, looks again later
+LOOK = 30.0  # seconds for which one question is queued again: who looks, looks again later
 
 
-def find(submission: Submission, hints: Hints, *, older: bool) -> Flow[Image | None]:
+def find(submission: Submission, hints: Hints, *, settled: bool) -> Flow[Image | None]:
     """The image of a submission: the one that a delivery names, if it is that; else by its name.
 
-    :param older: take one from before the submission, if it is the sole one: it may have been overwritten with
-        its dates kept, and the dates' time zone is a guess.
+    :param settled: the new one had its time to show up: take also one that the service renamed, or the sole one
+        from before the submission. It may have been overwritten with its dates kept, and their time zone is a guess.
     """
     if submission.file_name is None:
         return None
@@ -34,15 +34,15 @@ def find(submission: Submission, hints: Hints, *, older: bool) -> Flow[Image | N
     directory_id = submission.directory_id or (yield from _default_directory())
     if directory_id is None:
         return None
-    if since and (image := (yield from _search(directory_id, submission, since, since, older=False))):
+    if since and (image := (yield from _search(directory_id, submission, since, since, settled=settled))):
         return image
-    return (yield from _search(directory_id, submission, since, None, older=older))
+    return (yield from _search(directory_id, submission, since, None, settled=settled))
 
 
 def _named(fileID: str, submission: Submission, since: datetime | None) -> Flow[Image | None]:
     """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
     try:
-        image: Image = yield Ask(get_image(fileID), PATIENCE)
+        image: Image = yield Ask(get_image(fileID), LOOK)
     except (Pan123ServiceError, Pan123AnswerError):
         return None  # no such image
     there = (
@@ -50,23 +50,23 @@ def _named(fileID: str, submission: Submission, since: datetime | None) -> Flow[
         if submission.directory_id
         else image.directory_name == DEFAULT_DIRECTORY
     )
-    return choose([image], submission, since, older=False) if there else None
+    return choose([image], submission, since, renamed=True, older=False) if there else None
 
 
 def choose(
-    images: Iterable[Image], submission: Submission, since: datetime | None, *, older: bool
+    images: Iterable[Image], submission: Submission, since: datetime | None, *, renamed: bool, older: bool
 ) -> Image | None:
     """The submission's image among those of its directory.
 
-    First the newest of the very name, then the newest that the service renamed because the name was taken
-    (``a(1).jpg``), both not older than ``since``.
+    First the newest of the very name; then, where ``renamed``, the newest that the service renamed because the name
+    was taken (``a(1).jpg``), both not older than ``since``; then, where ``older``, the sole one of these names.
     """
-    name = submission.file_name or ""
-    stem = re.escape(name.rpartition(".")[0])
+    stem, dot, extension = (submission.file_name or "").rpartition(".")
+    pattern = re.compile(rf"{re.escape(stem)}\(\d+\){re.escape(dot + extension)}")
     images = list(images)
-    same = [image for image in images if image.file_name == name]
-    alike = [image for image in images if re.fullmatch(rf"{stem}(\(\d+\))?\.\w+", image.file_name)]
-    for candidates in (same, alike):
+    same = [image for image in images if image.file_name == submission.file_name]
+    taken = [image for image in images if pattern.fullmatch(image.file_name)]
+    for candidates in (same, taken if renamed else []):
         fresh = [
             (image.changed_at, image)
             for image in candidates
@@ -74,7 +74,7 @@ def choose(
         ]
         if fresh:
             return max(fresh, key=lambda dated: dated[0].timestamp() if dated[0] else 0.0)[1]
-    return same[0] if older and len(same) == 1 else None
+    return same[0] if older and len(same) == 1 and not taken else None
 
 
 def _search(
@@ -83,27 +83,27 @@ def _search(
     since: datetime | None,
     listed_since: datetime | None,
     *,
-    older: bool,
+    settled: bool,
 ) -> Flow[Image | None]:
     """Look through a directory, as far as needed: the service is seen to list the newest first."""
     images: list[Image] = []
     for_page = partial(list_directory, directory_id, listed_since)
-    last_file_id = None
+    last_file_id, seen = None, set[str | None]()
     while True:
-        page: Listing = yield Ask(for_page(last_file_id), PATIENCE)
+        page: Listing = yield Ask(for_page(last_file_id), LOOK)
         same = [image for image in page.images if image.file_name == submission.file_name]
-        if since and (image := choose(same, submission, since, older=False)):
+        if since and (image := choose(same, submission, since, renamed=False, older=False)):
             return image
         images += page.images
-        if page.last_file_id in (None, last_file_id):
-            return choose(images, submission, since, older=older)
-        last_file_id = page.last_file_id
+        seen.add(last_file_id)
+        if (last_file_id := page.last_file_id) is None or last_file_id in seen:
+            return choose(images, submission, since, renamed=settled, older=settled and listed_since is None)
 
 
 def _default_directory() -> Flow[str | None]:
     last_file_id = None
     while True:
-        page: Listing = yield Ask(list_directory(last_file_id=last_file_id), PATIENCE)
+        page: Listing = yield Ask(list_directory(last_file_id=last_file_id), LOOK)
         for directory in page.directories:
             if directory.name == DEFAULT_DIRECTORY:
                 return directory.directory_id

@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 class Hints(Protocol):
     """How a wait passes its time, and what it can learn beside progress."""
 
-    def turn(self) -> Flow[None]:
-        """Queue for a question about progress."""
+    def turn(self, left: float) -> Flow[bool]:
+        """Queue for a question about progress, for about so many seconds; whether it may be asked."""
 
     def rest(self, seconds: float) -> Flow[bool]:
         """Wait so long, or until a delivery comes; whether one came."""
@@ -37,8 +37,9 @@ class WorkerHints:
         self._inbox = inbox
         self._callback_id = callback_id
 
-    def turn(self) -> Flow[None]:
+    def turn(self, left: float) -> Flow[bool]:
         yield from ()
+        return True
 
     def rest(self, seconds: float) -> Flow[bool]:
         yield Sleep(seconds)

@@ -7,16 +7,23 @@ that a delivery names, if it is the right one, else by the name that was sent.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
-from airflow_provider_123pan.finding import PATIENCE, find
+from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
+from airflow_provider_123pan.finding import LOOK, find
 from airflow_provider_123pan.hints import Hints
-from airflow_provider_123pan.service.errors import Pan123Error, Pan123ServiceError
+from airflow_provider_123pan.service.errors import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123NoDataError,
+    Pan123ServiceError,
+)
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import (
@@ -28,10 +35,12 @@ from airflow_provider_123pan.submission import Submission
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 KNOWN_AFTER = 60.0  # seconds within which an error for a taskID means "not yet"
 ASKED_AGAIN_AFTER = 30.0  # seconds between the two errors that make a taskID unknown
 VISIBLE_WITHIN = 300.0  # seconds that the file of a successful task may take to show up
-OLDER_AFTER = 7.0  # seconds after which an older file of the name is taken for the one overwritten
+SETTLED_AFTER = 7.0  # seconds after which a file that was renamed, or overwritten, is taken
 
 SOON = (8.0, 4.0, 2.0, 1.0)  # seconds, from the last: progress may lag behind the callback
 REASON_WITHIN = 3.0  # seconds
@@ -144,6 +153,28 @@ def look(
 
     Errors that say nothing about the task (429, 5xx, 401, the network) count as "not yet"; others are raised.
     """
+    return (yield from _bounded(_look(submission, deadline, hints, clock), deadline, clock))
+
+
+def _bounded(flow: Flow[T], deadline: float, clock: Clock) -> Flow[T]:
+    """The flow, with no question queued again for longer than the wait lasts."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Ask):
+                step = replace(step, patience=max(0.0, min(step.patience, deadline - clock())))
+            try:
+                result = yield step
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+def _look(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[Outcome | None]:
     try:
         status = yield from _status(submission, deadline, hints, clock)
         if status is TaskStatus.FAILED:
@@ -165,17 +196,21 @@ def _reason(submission: Submission, left: float, hints: Hints) -> Flow[str]:
     if submission.callback_id and not deliveries:
         yield from hints.rest(max(0.0, min(REASON_WITHIN, left)))
         deliveries = yield from hints.deliveries()
-    return next((each.reason for each in reversed(deliveries) if each.reason), NO_REASON)
+    told = (
+        each.reason for each in reversed(deliveries) if each.status is DeliveryStatus.FAILED and each.reason
+    )
+    return next(told, NO_REASON)
 
 
 def _status(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[TaskStatus]:
     if submission.taskID is None:  # an earlier try, found again by its image
         return TaskStatus.SUCCEEDED
-    yield from hints.turn()
-    question = Ask(get_offline_download(submission.taskID), max(1.0, min(PATIENCE, deadline - clock())))
+    if not (yield from hints.turn(deadline - clock())):
+        return TaskStatus.RUNNING
+    question = Ask(get_offline_download(submission.taskID), LOOK)
     try:
         return (yield question).status  # type: ignore[no-any-return]
-    except Pan123ServiceError as error:
+    except (Pan123ServiceError, Pan123NoDataError) as error:
         submitted = submission.moment
         if submitted and clock() - submitted.timestamp() < KNOWN_AFTER:
             return TaskStatus.RUNNING
@@ -185,8 +220,8 @@ def _status(submission: Submission, deadline: float, hints: Hints, clock: Clock)
     yield Sleep(ASKED_AGAIN_AFTER)
     try:
         return (yield question).status  # type: ignore[no-any-return]
-    except Pan123ServiceError as error:
-        if (yield from find(submission, hints, older=False)):
+    except (Pan123ServiceError, Pan123NoDataError) as error:
+        if (yield from find(submission, hints, settled=True)):
             return TaskStatus.SUCCEEDED
         raise Pan123UnknownTaskError(
             f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
@@ -203,7 +238,7 @@ def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) 
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
     waited, pause = 0.0, 1.0
-    while (image := (yield from find(submission, hints, older=waited >= OLDER_AFTER))) is None:
+    while (image := (yield from find(submission, hints, settled=waited >= SETTLED_AFTER))) is None:
         if waited + pause > VISIBLE_WITHIN:
             raise Pan123InvisibleError(
                 f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
@@ -214,6 +249,8 @@ def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) 
             return None
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 2, 60.0)
-    if image.download_url is None:
-        image = yield Ask(get_image(image.fileID), PATIENCE)
+    if image.download_url is None and not image.rejected:
+        with contextlib.suppress(Pan123ServiceError, Pan123AnswerError):  # it was found all the same
+            detail: Image = yield Ask(get_image(image.fileID), LOOK)
+            image = replace(image, download_url=detail.download_url, user_url=detail.user_url)
     return Outcome.of_image(submission, image)

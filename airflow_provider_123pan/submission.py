@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -86,13 +86,14 @@ class Submission:
                 "submission: the dict has no taskID; pass the output of Pan123OfflineDownloadOperator"
             )
         found = cls(**{name: value.get(name) for name in cls.__dataclass_fields__})
-        if found.taskID is None:
-            if found.file_name is None:
-                raise Pan123InputError(
-                    "submission: taskID and file_name are None, so nothing can be looked for"
-                )
-        elif isinstance(found.taskID, bool) or not isinstance(found.taskID, int):
-            raise Pan123InputError(f"submission: taskID is {_kind(found.taskID)}, not a whole number")
+        if found.taskID is not None:
+            found = replace(found, taskID=cls.parse(found.taskID).taskID)
+        elif found.file_name is None:
+            raise Pan123InputError("submission: taskID and file_name are None, so nothing can be looked for")
+        texts = ("url", "file_name", "directory_id", "callback_id", "submitted_at")
+        for name in texts:
+            if not isinstance(getattr(found, name), (str, type(None))):
+                raise Pan123InputError(f"submission: {name} is {_kind(getattr(found, name))}, not a text")
         try:
             aware = found.moment is None or found.moment.tzinfo is not None
         except (TypeError, ValueError):
@@ -105,7 +106,11 @@ class Submission:
 def name_of(url: str) -> str | None:
     """The image's name as its address shows it, or None where it shows none."""
     name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
-    return name if _has_extension(name) and name.isprintable() else None
+    return name if _is_plain(name) and _has_extension(name) else None
+
+
+def _is_plain(name: str) -> bool:
+    return name.isprintable() and not set(name) & {"/", "\\"}
 
 
 def _has_extension(name: str) -> bool:
@@ -118,15 +123,15 @@ def _url(url: Any) -> str:
         raise Pan123InputError(f"url: got {_kind(url)}; give the image's address, with http:// or https://")
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise Pan123InputError(f"url: {url!r} is not an address: {error}") from None
+        raise Pan123InputError(f"url: it is not an address: {error}") from None
     if parts.scheme not in ("http", "https"):
         raise Pan123InputError(
-            f"url: the scheme of {url!r} is not http or https; 123pan fetches from nowhere else"
+            f"url: the scheme {parts.scheme!r} is not http or https; 123pan fetches from nowhere else"
         )
     if not host or any(character.isspace() for character in url):
-        raise Pan123InputError(f"url: {url!r} has no host or holds white space; percent-encode the address")
+        raise Pan123InputError("url: it has no host or holds white space; percent-encode the address")
     return url
 
 
@@ -137,7 +142,7 @@ def _file_name(name: Any) -> str | None:
         raise Pan123InputError(
             f"file_name: {name!r} needs a name and an image extension, one of {', '.join(sorted(EXTENSIONS))}"
         )
-    if "/" in name or "\\" in name or not name.isprintable():
+    if not _is_plain(name):
         raise Pan123InputError(
             f"file_name: {name!r} must be a plain name; the directory goes into directory_id"
         )

@@ -15,13 +15,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.log import mask_secret
+
 from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
 from airflow_provider_123pan.callbacks.remote import Signer, remote_inbox
 from airflow_provider_123pan.finding import find
 from airflow_provider_123pan.hints import Hints, WorkerHints
 from airflow_provider_123pan.service.errors import (
     Pan123AnswerError,
     Pan123Error,
+    Pan123NoDataError,
     Pan123ServiceError,
     Pan123UnavailableError,
 )
@@ -86,6 +90,12 @@ def submit_once(
     return _submit(hook, record, store, signer)
 
 
+def forget(context: Context) -> None:
+    """Let the next try submit anew: what was submitted came to nothing."""
+    if (store := context.get("task_state_store")) is not None:
+        store.delete(STORE_KEY)
+
+
 def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None) -> Submission:
     submission = replace(
         record.submission,
@@ -126,6 +136,8 @@ def _create(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> 
 def _call(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
     assert submission.url is not None
     callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
+    if callback_url:
+        mask_secret(callback_url.rpartition("/")[2])  # the service may quote it in an error
     return hook.create_offline_download(
         submission.url, submission.file_name, submission.directory_id, callback_url
     )
@@ -140,7 +152,7 @@ def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
         if hook.get_offline_download(submission.taskID).status is TaskStatus.FAILED:
             log.info("taskID %s of an earlier try failed: submitting again", submission.taskID)
             return None
-    except Pan123ServiceError as error:
+    except (Pan123ServiceError, Pan123NoDataError) as error:
         log.warning("taskID %s of an earlier try: %s", submission.taskID, error)
     log.info("Going on with taskID %s of an earlier try", submission.taskID)
     return submission
@@ -152,13 +164,18 @@ def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
 
 
 def _appears(submission: Submission, hints: Hints, clock: Callable[[], float] = time.monotonic) -> Flow[bool]:
-    """Whether the image of a submission shows up; one from before it proves nothing."""
-    if submission.file_name is None:
+    """Whether a submission arrived: its image shows up, or its callback came, unless that tells of a failure.
+
+    An image from before it proves nothing.
+    """
+    if submission.file_name is None and submission.callback_id is None:
         return False
     until = clock() + SEARCH
     while clock() < until:
+        if deliveries := (yield from hints.deliveries()):
+            return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
         try:
-            if (yield from find(submission, hints, older=False)) is not None:
+            if (yield from find(submission, hints, settled=False)) is not None:
                 return True
         except Pan123Error as error:
             if not error.transient:

@@ -13,7 +13,6 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -41,26 +40,28 @@ class Waiter:
     def __init__(self) -> None:
         self.deliveries: tuple[Delivery, ...] = ()
         self._rung = False
-        self._future: asyncio.Future[None] | None = None
+        self._future: asyncio.Future[bool] | None = None
 
-    async def rest(self, seconds: float) -> bool:
-        """Wait so long, or until a delivery comes; whether one came."""
+    async def rest(self, seconds: float, turn: asyncio.Future[bool] | None = None) -> bool:
+        """Wait so long, until a delivery comes, or until ``turn`` has a result; whether a delivery came."""
         if not self._rung and seconds > 0:
             loop = asyncio.get_running_loop()
-            self._future = loop.create_future()
-            timer = loop.call_later(seconds, _wake, self._future)
+            self._future = turn or loop.create_future()
+            timer = loop.call_later(seconds, _end, self._future)
             try:
                 await self._future
             finally:
                 timer.cancel()
                 self._future = None
+        if turn is not None:
+            _end(turn)  # whoever does not need it any more leaves it to others
         rung, self._rung = self._rung, False
         return rung
 
     def stir(self) -> None:
         """End the rest without a delivery."""
         if self._future is not None:
-            _wake(self._future)
+            _end(self._future)
 
     def deliver(self, delivery: Delivery) -> None:
         if delivery not in self.deliveries and len(self.deliveries) < KEPT:
@@ -69,9 +70,9 @@ class Waiter:
             self.stir()
 
 
-def _wake(future: asyncio.Future[None]) -> None:
+def _end(future: asyncio.Future[bool]) -> None:
     if not future.done():
-        future.set_result(None)
+        future.set_result(False)
 
 
 class Hub:
@@ -79,7 +80,7 @@ class Hub:
 
     def __init__(self, inbox: RemoteInbox) -> None:
         self._inbox = inbox
-        self._waiters: dict[str, Waiter] = {}
+        self._waiters: dict[str, list[Waiter]] = {}
         self._newcomers: set[str] = set()
         self._epoch: str | None = None
         self._after: int | None = None
@@ -88,14 +89,17 @@ class Hub:
 
     def join(self, callback_id: str) -> Waiter:
         """Register: a delivery that is there already rings as well as every later one."""
-        waiter = self._waiters[callback_id] = Waiter()
+        waiter = Waiter()
+        self._waiters.setdefault(callback_id, []).append(waiter)
         self._newcomers.add(callback_id)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="pan123-inbox")
         return waiter
 
     def leave(self, callback_id: str, waiter: Waiter) -> None:
-        if self._waiters.get(callback_id) is waiter:
+        others = self._waiters[callback_id]
+        others.remove(waiter)
+        if not others:
             del self._waiters[callback_id]
             self._newcomers.discard(callback_id)
         if not self._waiters and self._task is not None:
@@ -104,7 +108,8 @@ class Hub:
 
     async def _run(self) -> None:
         self._epoch = self._after = None
-        async with httpx.AsyncClient(timeout=POLL + 10) as http:
+        # Reading the certificates takes tens of milliseconds: not in the loop.
+        async with await asyncio.to_thread(partial(httpx.AsyncClient, timeout=POLL + 10)) as http:
             await asyncio.gather(
                 self._for_ever(partial(self._follow, http)), self._for_ever(partial(self._greet, http))
             )
@@ -119,7 +124,7 @@ class Hub:
                 if self.reachable:
                     log.warning("The inbox is out of reach, so progress is asked instead: %s", error)
                     self.reachable = False
-                    for waiter in self._waiters.values():
+                    for waiter in itertools.chain.from_iterable(self._waiters.values()):
                         waiter.stir()
             except Exception:
                 log.exception("Following the inbox goes on after an error")
@@ -164,14 +169,15 @@ class Hub:
 
     def _deliver(self, page: RemotePage) -> None:
         for delivery in page.deliveries:
-            if (waiter := self._waiters.get(delivery.callback_id)) is not None:
+            for waiter in self._waiters.get(delivery.callback_id, ()):
                 waiter.deliver(delivery)
 
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[RemoteInbox, Hub]] = WeakKeyDictionary()
+_hubs: dict[asyncio.AbstractEventLoop, dict[RemoteInbox, Hub]] = {}
 
 
 def hub_for(inbox: RemoteInbox) -> Hub:
     """The running event loop's hub for a connection's inbox."""
-    hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
-    return hubs.setdefault(inbox, Hub(inbox))
+    for loop in [loop for loop in _hubs if loop.is_closed()]:
+        del _hubs[loop]
+    return _hubs.setdefault(asyncio.get_running_loop(), {}).setdefault(inbox, Hub(inbox))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_123pan.callbacks.address import mint, mint_read_token, secret_keys
 from airflow_provider_123pan.callbacks.delivery import Delivery
@@ -69,7 +70,7 @@ class RemoteInbox:
                 int(answer["last"]),
                 tuple(map(Delivery.from_dict, answer["deliveries"])),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InboxUnreachableError(
                 f"{self.base_url} gives an answer that is no inbox's: {error!r}"
             ) from None
@@ -129,13 +130,27 @@ def inbox_url() -> str:
     return str(conf.get("api", "base_url", fallback=None) or "http://localhost:8080").rstrip("/")
 
 
+def _authorized(inbox: RemoteInbox) -> Callable[[Any], Any]:
+    """As an auth object: a header alone would give way to ``.netrc``."""
+
+    def authorize(request: Any) -> Any:
+        request.headers.update(inbox.headers())
+        return request
+
+    return authorize
+
+
 def look_up(inbox: RemoteInbox, callback_ids: Iterable[str]) -> tuple[Delivery, ...]:
     """The deliveries of some callbacks; blocks."""
     import requests
 
     try:
         answer = requests.post(
-            inbox.lookup_url, json={"callback_ids": list(callback_ids)}, headers=inbox.headers(), timeout=10
+            inbox.lookup_url,
+            json={"callback_ids": list(callback_ids)},
+            auth=_authorized(inbox),
+            allow_redirects=False,
+            timeout=5,
         )
     except requests.RequestException as error:
         raise InboxUnreachableError(f"{inbox.base_url}: {error}") from error

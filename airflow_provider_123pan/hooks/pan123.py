@@ -95,14 +95,23 @@ class Pan123Hook(BaseHook):
         return self.run(_asking(call, patience))
 
     def run(self, flow: Flow[T]) -> T:
-        """Run a flow of calls and sleeps, and keep the rate that was found for the next process."""
-        client = self.client
-        try:
-            return client.run(flow)
-        finally:
-            with self._rate_lock:
-                if self._rate.due(client.throttle):
-                    self._rate.save(client.throttle)
+        """Run a flow of calls and sleeps."""
+        self.keep_rate()
+        return self.client.run(flow)
+
+    def keep_rate(self) -> None:
+        """Keep the request rate that was found for the next process; what goes wrong here fails nothing.
+
+        Never between an answer and what is made of it: writing a Variable may take minutes.
+        """
+        throttle = self.client.throttle
+        with self._rate_lock:
+            if not self._rate.due(throttle):
+                return
+            try:
+                self._rate.save(throttle)
+            except Exception as error:
+                self.log.warning("The request rate could not be kept: %s", error)
 
     def create_offline_download(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -46,6 +48,8 @@ class Settings:
         """Check a connection; an error names the field."""
         extra = _Extra(connection)
         access_token = extra.text("access_token")
+        if access_token and not (access_token.isascii() and access_token.isprintable()):
+            raise extra.wrong("access_token", "holds characters that no token has")
         client_id = (connection.login or "").strip()
         client_secret = (connection.password or "").strip()
         if not access_token:
@@ -61,7 +65,7 @@ class Settings:
                 base_url=_base_url(connection, extra),
                 timeout=extra.positive("timeout") or TIMEOUT,
                 verify=extra.verify(),
-                proxy=extra.text("proxy"),
+                proxy=extra.proxy(),
             ),
             client_id=client_id,
             client_secret=client_secret,
@@ -78,9 +82,12 @@ class _Extra:
     def __init__(self, connection: Connection) -> None:
         self._conn_id = connection.conn_id
         try:
-            self._values: dict[str, Any] = connection.extra_dejson or {}
+            values = json.loads(connection.extra or "{}")
         except ValueError:
-            raise self.wrong("extra", "is not a JSON object") from None
+            values = None
+        if not isinstance(values, dict):
+            raise self.wrong("extra", "is not a JSON object")
+        self._values: dict[str, Any] = values
 
     def wrong(self, name: str, what: str) -> Pan123InputError:
         return Pan123InputError(f"connection {self._conn_id!r}: {name} {what}")
@@ -115,12 +122,24 @@ class _Extra:
             raise self.wrong(name, f"is {value!r}; it must be a number above 0, or empty")
         return number
 
+    def proxy(self) -> str | None:
+        text = self.text("proxy")
+        if text is not None and urlsplit(text).scheme not in ("http", "https"):
+            raise self.wrong("proxy", "must be an http or https address")
+        return text
+
     def verify(self) -> bool | str:
         value = self._values.get("verify")
         if value is None or value == "":
             return True
         if isinstance(value, str):
-            return {"true": True, "false": False}.get(value.strip().lower(), value)
+            if (known := {"true": True, "false": False}.get(value.strip().lower())) is not None:
+                return known
+            if not Path(value).is_file():
+                raise self.wrong(
+                    "verify", f"names {value!r}, which is no file; give a CA bundle, true or false"
+                )
+            return value
         if not isinstance(value, bool):
             raise self.wrong("verify", "must be true, false or the path of a CA bundle")
         return value

@@ -18,13 +18,17 @@ from airflow_provider_123pan.service.async_client import AsyncPan123Client
 from airflow_provider_123pan.service.questions import Questions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Shared:
-    """One client, and one queue for questions about progress."""
+    """One client, and one queue for questions about progress.
+
+    :ivar users: how many triggers hold this; the last one to leave closes it.
+    """
 
     settings: Settings
     client: AsyncPan123Client
     questions: Questions
+    users: int = 0
 
 
 class _Known:
@@ -32,22 +36,36 @@ class _Known:
 
     def __init__(self) -> None:
         self.looking: dict[str, asyncio.Task[Shared]] = {}
-        self.shared: dict[Settings, asyncio.Task[Shared]] = {}
+        self.shared: dict[Settings, Shared] = {}
 
 
 _known: WeakKeyDictionary[asyncio.AbstractEventLoop, _Known] = WeakKeyDictionary()
 
 
-async def shared(pan123_conn_id: str) -> Shared:
-    """What is shared for a connection; one whose content changed begins anew.
+async def join(pan123_conn_id: str) -> Shared:
+    """What is shared for a connection, until :func:`leave`; one whose content changed begins anew.
 
     Thousands of triggers start at once when a triggerer does: they share one look-up.
     """
     known = _known.setdefault(asyncio.get_running_loop(), _Known())
-    if (looking := known.looking.get(pan123_conn_id)) is None:
-        looking = known.looking[pan123_conn_id] = asyncio.create_task(_look_up(pan123_conn_id, known))
-        looking.add_done_callback(lambda _: known.looking.pop(pan123_conn_id))
-    return await asyncio.shield(looking)
+    while True:
+        if (looking := known.looking.get(pan123_conn_id)) is None:
+            looking = known.looking[pan123_conn_id] = asyncio.create_task(_look_up(pan123_conn_id, known))
+            looking.add_done_callback(lambda _: known.looking.pop(pan123_conn_id))
+        found = await asyncio.shield(looking)
+        if known.shared.get(found.settings) is found:  # else its last user has left meanwhile
+            found.users += 1
+            return found
+
+
+async def leave(shared: Shared) -> None:
+    """What was joined is not needed any more."""
+    shared.users -= 1
+    if not shared.users:
+        known = _known[asyncio.get_running_loop()]
+        if known.shared.get(shared.settings) is shared:
+            del known.shared[shared.settings]
+        await shared.client.aclose()
 
 
 async def _look_up(pan123_conn_id: str, known: _Known) -> Shared:
@@ -57,12 +75,8 @@ async def _look_up(pan123_conn_id: str, known: _Known) -> Shared:
         raise unknown_connection(pan123_conn_id) from None
     settings = Settings.of(connection)
     if settings not in known.shared:
-        known.shared[settings] = asyncio.create_task(_make(settings))
-    try:
-        return await known.shared[settings]
-    except Exception:
-        known.shared.pop(settings, None)
-        raise
+        known.shared[settings] = await _make(settings)
+    return known.shared[settings]
 
 
 async def _make(settings: Settings) -> Shared:

@@ -79,11 +79,12 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             request = Request.of(self.url, self.file_name, self.directory_id)
             hook = Pan123Hook(self.pan123_conn_id)
             submission = submit_once(hook, request, context, self.use_callback)
+            hook.keep_rate()
             if not self.wait_for_completion:
                 return submission.xcom()
             for key, value in submission.xcom().items():
                 context["ti"].xcom_push(key, value)  # known from now on, whatever becomes of the wait
-            return self._result(submission, self._wait(hook, submission))
+            return self._result(context, submission, self._wait(hook, submission))
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: dict[str, Any] | None = None
@@ -93,20 +94,21 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         from airflow_provider_123pan.waiting import outcome_of
 
         with failing_without_retry():
-            return self._result(Submission.parse(submission), outcome_of(event))
+            return self._result(context, Submission.parse(submission), outcome_of(event))
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
         from airflow_provider_123pan.callbacks.remote import remote_inbox
         from airflow_provider_123pan.hints import WorkerHints
         from airflow_provider_123pan.outcome import intervals, look, wait
-        from airflow_provider_123pan.waiting import BACKSTOP, event_of, outcome_of
+        from airflow_provider_123pan.waiting import BACKSTOP, FIRST_LOOK, event_of, outcome_of
 
         deadline = time.time() + self.timeout
         hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
         if not self.deferrable:
             end = hook.run(wait(submission, deadline, intervals(self.poke_interval, False, None), hints))
             return outcome_of(event_of(end))
-        if (outcome := hook.run(look(submission, deadline, hints))) is not None:
+        first = min(deadline, time.time() + FIRST_LOOK)
+        if (outcome := hook.run(look(submission, first, hints))) is not None:
             return outcome  # type: ignore[no-any-return]
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
@@ -123,10 +125,12 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         )
 
     @staticmethod
-    def _result(submission: Submission, outcome: Outcome) -> dict[str, Any]:
+    def _result(context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_123pan.outcome import Pan123DownloadFailedError
+        from airflow_provider_123pan.submit_once import forget
 
         if outcome.reason is not None:
+            forget(context)
             raise Pan123DownloadFailedError(
                 f"{submission.url} (taskID {submission.taskID}): {outcome.reason}"
             )

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
@@ -22,6 +23,7 @@ from airflow_provider_123pan.submission import Submission
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
     from airflow_provider_123pan.outcome import Outcome
 
 
@@ -62,17 +64,18 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         from airflow_provider_123pan.hooks.pan123 import failing_without_retry
 
-        # What the base sensor would skip under soft_fail, an AirflowFailException, is made here, outside of it.
+        # Bad input, and what else no retry mends, is raised outside of the base sensor, which would skip it.
         with failing_without_retry():
             self._parsed = Submission.parse(self.submission)
             self._deadline = self._started(context) + self.timeout
+            self._hook.settings  # noqa: B018 - checked before anything else
             if not self.deferrable:
                 return super().execute(context)
             with self._never_failing():
                 return self._execute_deferrable()
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        outcome = self._look()
+        outcome = self._look(self._deadline)
         return False if outcome is None else PokeReturnValue(True, self._result(outcome))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
@@ -97,10 +100,10 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     def _execute_deferrable(self) -> Any:
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
-        from airflow_provider_123pan.waiting import BACKSTOP
+        from airflow_provider_123pan.waiting import BACKSTOP, FIRST_LOOK
 
         try:
-            if (outcome := self._look()) is not None:
+            if (outcome := self._look(min(self._deadline, time.time() + FIRST_LOOK))) is not None:
                 return self._result(outcome)
         except Pan123Error as error:
             if not self.silent_fail:
@@ -125,22 +128,35 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         """``never_fail`` as the base sensor knows it for poking, for the deferred wait."""
         try:
             yield
-        except AirflowSkipException:
+        except (AirflowSkipException, AirflowSensorTimeout):  # nor does the base sensor skip on its time-out
             raise
         except Exception as error:
             if not self.never_fail:
                 raise
             raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
 
-    def _look(self) -> Outcome | None:
+    @cached_property
+    def _parsed(self) -> Submission:
+        return Submission.parse(self.submission)
+
+    @cached_property
+    def _deadline(self) -> float:
+        return time.time() + self.timeout
+
+    @cached_property
+    def _hook(self) -> Pan123Hook:
+        """One for all pokes: it knows the token and the rate."""
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+        return Pan123Hook(self.pan123_conn_id)
+
+    def _look(self, deadline: float) -> Outcome | None:
         from airflow_provider_123pan.callbacks.remote import remote_inbox
         from airflow_provider_123pan.hints import WorkerHints
-        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.outcome import look
 
-        hook = Pan123Hook(self.pan123_conn_id)
-        hints = WorkerHints(remote_inbox(hook.settings), self._parsed.callback_id)
-        return hook.run(look(self._parsed, self._deadline, hints))
+        hints = WorkerHints(remote_inbox(self._hook.settings), self._parsed.callback_id)
+        return self._hook.run(look(self._parsed, deadline, hints))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:

@@ -44,7 +44,8 @@ class AsyncPan123Client:
         self.throttle = throttle
         self._endpoint = endpoint
         self._tokens = tokens
-        self._token_lock, self._slot_lock = asyncio.Lock(), asyncio.Lock()
+        self._slot_lock = asyncio.Lock()
+        self._obtaining: asyncio.Future[str] | None = None
         self._in_thread = in_thread
         verify = endpoint.verify
         self._http = httpx.AsyncClient(
@@ -66,12 +67,17 @@ class AsyncPan123Client:
 
     async def token(self, refused: str | None = None) -> str:
         """An access token that is not the refused one."""
-        if (token := self._tokens.cached(refused)) is not None:
-            return token
-        async with self._token_lock:
-            if (token := self._tokens.cached(refused)) is not None:
-                return token
-            return await adrive(self._tokens.obtain(refused), self._perform)
+        while (token := self._tokens.cached(refused)) is None:
+            if self._obtaining is None:
+                # A task of its own: who waits for it may be cancelled, and a login must not be cut in two.
+                self._obtaining = asyncio.ensure_future(adrive(self._tokens.obtain(refused), self._perform))
+                self._obtaining.add_done_callback(self._obtained)
+            if (token := await asyncio.shield(self._obtaining)) != refused:
+                break
+        return token
+
+    def _obtained(self, _: object) -> None:
+        self._obtaining = None
 
     async def aclose(self) -> None:
         await self._http.aclose()

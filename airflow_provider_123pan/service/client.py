@@ -49,7 +49,10 @@ class Pan123Client:
         self.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         self.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         # Proxy and CA bundle of the environment: resolved once, not for each request.
-        self._settings = self.session.merge_environment_settings(endpoint.base_url, {}, False, None, None)
+        proxies = dict(self.session.proxies)
+        self._settings = self.session.merge_environment_settings(
+            endpoint.base_url, proxies, False, endpoint.verify if endpoint.verify is not True else None, None
+        )
 
     def call(self, call: Call[T], patience: float = PATIENCE) -> T:
         """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""

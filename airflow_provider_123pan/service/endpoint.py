@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_123pan.service.errors import Pan123UnavailableError
@@ -23,7 +23,7 @@ class Endpoint:
     base_url: str = BASE_URL
     timeout: float = TIMEOUT
     verify: bool | str = True
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
 
     def unavailable(
         self, call: Call[Any], cause: BaseException, *, ambiguous: bool

@@ -81,6 +81,10 @@ class Pan123AnswerError(Pan123Error):
     """The answer is not what the service documents: not JSON, null data, an unknown status."""
 
 
+class Pan123NoDataError(Pan123AnswerError):
+    """Code 0, but no data: for a question about an offline task this may mean that it is unknown."""
+
+
 class Pan123TransientError(Pan123Error):
     """An error that says nothing about what was asked for: ask again."""
 

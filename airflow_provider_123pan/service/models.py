@@ -82,7 +82,7 @@ class Image:
 
     fileID: str
     file_name: str
-    directory_id: str
+    directory_id: str | None
     directory_name: str | None
     etag: str | None
     size: int | None
@@ -98,17 +98,16 @@ class Image:
     @classmethod
     def parse(cls, data: Any) -> Image:
         item = _mapping(data)
-        size = item.get("size")
-        status = item.get("status")
+        etag = item.get("etag")
         dates = [when for key in ("createAt", "updateAt") if (when := _beijing(item.get(key)))]
         return cls(
             fileID=_identifier(item, "fileId"),
             file_name=_text(item, "filename"),
-            directory_id=_identifier(item, "parentFileId"),
+            directory_id=_identifier(item, "parentFileId") if item.get("parentFileId") is not None else None,
             directory_name=item.get("parentFilename") or None,
-            etag=item.get("etag") or None,
-            size=size if isinstance(size, int) else None,
-            status=status if isinstance(status, int) else 0,
+            etag=etag.lower() if isinstance(etag, str) and etag else None,
+            size=_number(item.get("size")),
+            status=_number(item.get("status")) or 0,
             changed_at=max(dates, default=None),
             download_url=item.get("downloadURL") or None,
             user_url=item.get("userSelfURL") or None,
@@ -121,7 +120,6 @@ class Directory:
 
     directory_id: str
     name: str
-    parent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +136,24 @@ class Listing:
         items = page.get("fileList") or []
         if not isinstance(items, list):
             raise ValueError(f"fileList is {_seen(items)}, not a list")
+        # What has neither name nor id is nobody's image: it must not hide the others.
+        named = [
+            item for item in map(_mapping, items) if item.get("fileId") is not None and item.get("filename")
+        ]
         last = page.get("lastFileId")
         return cls(
-            images=tuple(Image.parse(item) for item in items if not _is_directory(item)),
+            images=tuple(Image.parse(item) for item in named if not _is_directory(item)),
             directories=tuple(
-                Directory(
-                    _identifier(item, "fileId"), _text(item, "filename"), _identifier(item, "parentFileId")
-                )
-                for item in items
+                Directory(_identifier(item, "fileId"), item["filename"])
+                for item in named
                 if _is_directory(item)
             ),
             last_file_id=None if last is None or str(last) in ("-1", "") else str(last),
         )
 
 
-def _is_directory(item: Any) -> bool:
-    return isinstance(item, Mapping) and item.get("type") == 1
+def _is_directory(item: Mapping[str, Any]) -> bool:
+    return _number(item.get("type")) == 1
 
 
 def _mapping(data: Any) -> Mapping[str, Any]:
@@ -171,13 +171,18 @@ def _text(data: Any, key: str) -> str:
 
 def _whole(data: Any, key: str) -> int:
     value = _mapping(data).get(key)
+    if (number := _number(value)) is None:
+        raise ValueError(f"{key} is {_seen(value)}, not a whole number")
+    return number
+
+
+def _number(value: Any) -> int | None:
+    """A whole number, however it is spelled; else None."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{key} is {_seen(value)}, not a whole number")
-    return value
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _identifier(data: Mapping[str, Any], key: str) -> str:

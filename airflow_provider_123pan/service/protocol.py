@@ -16,6 +16,7 @@ from airflow_provider_123pan.service.errors import (
     Pan123AnswerError,
     Pan123CredentialsError,
     Pan123Error,
+    Pan123NoDataError,
     Pan123RateLimitError,
     Pan123RedirectError,
     Pan123ServiceError,
@@ -178,17 +179,22 @@ def read(call: Call[T], answer: Answer) -> T:
     except (ValueError, KeyError, TypeError):
         raise _without_envelope(call, answer) from None
     trace_id = envelope.get("x-traceID")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code)
     if isinstance(code, bool) or not isinstance(code, int):
         raise Pan123AnswerError(
             f"the answer's code is {type(code).__name__}, not a number", call=call.name, trace_id=trace_id
         )
     if code != 0:
         message = str(envelope.get("message") or "no message")
-        raise _kind(call, code, message)(message, call=call.name, code=code, trace_id=trace_id)
+        # Code 1 is the service's catch-all: where the status says more, it does.
+        telling = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
+        raise _kind(call, telling, message)(message, call=call.name, code=code, trace_id=trace_id)
+    data = envelope.get("data")
     try:
-        return call.parse(envelope.get("data"), answer)
+        return call.parse(data, answer)
     except ValueError as error:
-        raise Pan123AnswerError(
+        raise (Pan123AnswerError if data else Pan123NoDataError)(
             f"the answer is not understood: {error}", call=call.name, code=code, trace_id=trace_id
         ) from None
 
@@ -213,8 +219,13 @@ def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
             call=call.name,
             code=status,
         )
-    return _kind(call, status, "")(
-        f"HTTP {status} from the gateway, not from the service", call=call.name, code=status
+    message = f"HTTP {status} from the gateway, not from the service"
+    if status == 429:
+        return Pan123RateLimitError(message, call=call.name, code=status)
+    if status == 401 and call.name != "login":
+        return Pan123TokenError(message, call=call.name, code=status)
+    return Pan123UnavailableError(
+        message, call=call.name, code=status, ambiguous=status in AMBIGUOUS_STATUSES
     )
 
 

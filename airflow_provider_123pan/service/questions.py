@@ -20,23 +20,23 @@ class Questions:
     def __init__(self, throttle: Throttle, *, found: bool) -> None:
         self._throttle = throttle
         self._found = found
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def turn(self, asked_at: float) -> None:
-        """Wait for a turn.
+    def join(self, asked_at: float) -> asyncio.Future[bool] | None:
+        """Queue: the future gets True as its result when its turn has come. None: nobody has to queue.
 
         :param asked_at: when the task was asked about last, by the loop's clock.
         """
         if not (self._found or self._throttle.learned):
-            return
+            return None
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[bool] = loop.create_future()
         heapq.heappush(self._waiting, (asked_at, next(self._numbers), future))
         if self._timer is None:
             self._serve(loop)
-        await future
+        return future
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give one turn, and the next one when it is due."""
@@ -44,6 +44,6 @@ class Questions:
         while self._waiting:
             *_, future = heapq.heappop(self._waiting)
             if not future.done():
-                future.set_result(None)
+                future.set_result(True)
                 self._timer = loop.call_later(1 / (SHARE * self._throttle.rate), self._serve, loop)
                 return

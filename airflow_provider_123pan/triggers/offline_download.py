@@ -13,14 +13,15 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.hub import Hub, Waiter, hub_for
 from airflow_provider_123pan.callbacks.remote import remote_inbox
-from airflow_provider_123pan.hooks.shared import shared
+from airflow_provider_123pan.hooks import shared
 from airflow_provider_123pan.outcome import SOON, Outcome, intervals, wait
 from airflow_provider_123pan.service.errors import Pan123Error
-from airflow_provider_123pan.service.flow import Await, Flow, Sleep
+from airflow_provider_123pan.service.flow import Await, Flow
 from airflow_provider_123pan.service.questions import Questions
 from airflow_provider_123pan.submission import Submission
 from airflow_provider_123pan.waiting import event_of
 
+LAST_TURN = 5.0  # seconds
 SAFETY_NET = (30.0, 300.0)  # seconds after which a wait with a callback asks progress: the first, the longest
 
 
@@ -77,9 +78,9 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _end(self, submission: Submission) -> Outcome | None:
-        with_others = await shared(self.pan123_conn_id)
+        with_others = await shared.join(self.pan123_conn_id)
         pauses = intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
-        hub = waiter = None
+        hub, waiter = None, Waiter()
         if submission.callback_id and (inbox := remote_inbox(with_others.settings)):
             hub = hub_for(inbox)
             waiter = hub.join(submission.callback_id)
@@ -96,40 +97,45 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
                 )
             )
         finally:
-            if hub and waiter and submission.callback_id:
+            if hub and submission.callback_id:
                 hub.leave(submission.callback_id, waiter)
+            await shared.leave(with_others)
 
 
 class _Hints:
     """A trigger's: it queues with all others for questions, and a delivery ends its rest."""
 
-    __slots__ = ("_asked_at", "_questions", "_urgent", "waiter")
+    __slots__ = ("_asked_at", "_questions", "_urgent", "_waiter")
 
-    def __init__(self, questions: Questions, waiter: Waiter | None = None) -> None:
-        self.waiter = waiter
+    def __init__(self, questions: Questions, waiter: Waiter) -> None:
+        self._waiter = waiter
         self._questions = questions
         self._asked_at = asyncio.get_running_loop().time()
         self._urgent = 0  # questions that need no turn, after a delivery
 
-    def turn(self) -> Flow[None]:
+    def turn(self, left: float) -> Flow[bool]:
         if self._urgent:  # most likely such a question ends the wait: it is no cost of waiting
             self._urgent -= 1
-        else:
-            yield Await(partial(self._questions.turn, self._asked_at))
+            return True
+        turn = self._questions.join(self._asked_at)
+        # At the deadline thousands may want their last question at once: those that get none time out.
+        if turn and not (yield from self._rest(max(left, LAST_TURN), turn)) and not turn.result():
+            return False
         self._asked_at = asyncio.get_running_loop().time()
+        return True
 
     def rest(self, seconds: float) -> Flow[bool]:
-        if self.waiter is None:
-            yield Sleep(seconds)
-            return False
-        rung: bool = yield Await(partial(self.waiter.rest, seconds))
-        if rung:
-            self._urgent = 1 + len(SOON)
-        return rung
+        return (yield from self._rest(seconds, None))
 
     def deliveries(self) -> Flow[tuple[Delivery, ...]]:
         yield from ()
-        return self.waiter.deliveries if self.waiter else ()
+        return self._waiter.deliveries
+
+    def _rest(self, seconds: float, turn: asyncio.Future[bool] | None) -> Flow[bool]:
+        rung: bool = yield Await(partial(self._waiter.rest, seconds, turn))
+        if rung:
+            self._urgent = len(SOON)
+        return rung
 
 
 def _safety_net(hub: Hub, poking: Iterator[float]) -> Iterator[float]:

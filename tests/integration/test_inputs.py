@@ -85,7 +85,12 @@ def test_sensor_arguments(
         ({"extra": {"requests_per_second": -1}}, "requests_per_second is -1"),
         ({"extra": {"requests_per_second": True}}, "requests_per_second is True"),
         ({"extra": {"verify": 3}}, "verify must be true, false or the path"),
+        ({"extra": {"verify": "/no/such.pem"}}, "verify names '/no/such.pem', which is no file"),
         ({"extra": {"proxy": 8080}}, "proxy must be a text"),
+        ({"extra": {"proxy": "127.0.0.1:8080"}}, "proxy must be an http or https address"),
+        ({"extra": {"access_token": "abc\npw"}}, "access_token holds characters that no token has"),
+        ({"extra": "[1]"}, "extra is not a JSON object"),
+        ({"extra": "{"}, "extra is not a JSON object"),
     ],
 )
 def test_connection_fields(
@@ -163,7 +168,7 @@ ENVELOPE = {"code": 0, "message": "ok", "x-traceID": "trace-5"}
         ),
         pytest.param(
             {"status": 403, "body": "<html>"},
-            Pan123ServiceError,
+            Pan123UnavailableError,
             "^create_offline_download: HTTP 403 from the gateway",
             id="gateway 403",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,8 @@ from airflow_provider_123pan import outcome as outcomes
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.outcome import Pan123DownloadFailedError
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.errors import Pan123AnswerError, Pan123Error
+from airflow_provider_123pan.service.errors import Pan123Error
+from dev.waiting import wait_for
 from tests.integration.modes import MODES, run, sensor
 
 URL = "https://example.com/pictures/a.jpg"
@@ -181,7 +183,7 @@ def test_an_image_that_is_there_already(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(finding, "CLOCK_SKEW", timedelta(seconds=-1))
-    monkeypatch.setattr(outcomes, "OLDER_AFTER", 1.0)
+    monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
     context["task_state_store"].values.clear()
@@ -238,6 +240,54 @@ def test_waiting_operator_times_out_and_goes_on(mode: str, sandbox: Sandbox, con
 
 def test_answers_without_sense_are_errors(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
     submission = submit(context)
-    sandbox.configure(answers=[progress(body={"code": 0, "message": "ok", "data": None}, times=None)])
-    with pytest.raises(Pan123AnswerError if mode != "deferrable" else Pan123Error, match="data is None"):
+    body = {"code": 0, "message": "ok", "data": {"process": 5}, "x-traceID": "trace-9"}
+    sandbox.configure(answers=[progress(body=body, times=None)])
+    with pytest.raises(Pan123Error, match="status is None") as caught:
         run(sensor(mode, submission), context)
+    assert (caught.value.call, caught.value.trace_id) == ("get_offline_download", "trace-9")
+
+
+def test_no_data_for_a_new_taskid_is_not_yet(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
+    submission = submit(context)
+    body = {"code": 0, "message": "ok", "data": None}
+    sandbox.configure(answers=[progress(body=body, times=3)])
+    assert run(sensor(mode, submission), context)["fileID"]
+
+
+def test_never_fail_does_not_hide_the_timeout(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
+    sandbox.configure(stuck="a.jpg")
+    with pytest.raises(AirflowSensorTimeout):
+        run(sensor(mode, submit(context), timeout=0.4, never_fail=True), context)
+
+
+def test_a_name_that_is_taken(
+    mode: str, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service renames the new one; the older one of the name, and those alike, are not taken for it."""
+    monkeypatch.setattr(finding, "CLOCK_SKEW", timedelta())
+    monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
+    sandbox.configure(delay=0)
+    for url in ("https://example.com/1/a.jpg", "https://example.com/a.png"):
+        run(sensor(mode, submit(context, url=url)), context)
+    second = int(time.time())
+    wait_for(lambda: int(time.time()) > second + 1, what="another second: dates have whole ones", timeout=5)
+    sandbox.configure(visible_after=0.5)
+    found = run(sensor(mode, submit(context)), context)
+    assert found["file_name"] == "a(1).jpg"
+
+
+def test_rejected_by_review_needs_no_submission_of_the_past(
+    mode: str, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(review="a.jpg")
+    operator = Pan123OfflineDownloadOperator(
+        task_id="migrate",
+        url=URL,
+        wait_for_completion=True,
+        deferrable=mode == "deferrable",
+        poke_interval=0.1,
+    )
+    for _ in range(2):
+        with pytest.raises(Pan123DownloadFailedError, match="review"):
+            run(operator, context)
+    assert sandbox.state()["counts"]["submissions"] == 2

@@ -77,7 +77,7 @@ class Service:
             return next(found for found in self._images(self.elapsed) if found.download_url is None)
         body = step.call.body or {}
         if body["parentFileId"] == "":
-            return Listing((), (Directory("x", "else", ""), Directory("dir", "来自:离线下载", "")), None)
+            return Listing((), (Directory("x", "else"), Directory("dir", "来自:离线下载")), None)
         since = body.get("startTime", 0)
         images = [
             found
@@ -281,14 +281,14 @@ def test_a_given_directory_is_not_looked_up() -> None:
 def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> None:
     service = Service(lambda _: 2, lambda _: [image(age=86_400)])
     assert service.wait() is not None
-    assert service.elapsed >= subject.OLDER_AFTER
+    assert service.elapsed >= subject.SETTLED_AFTER
 
 
 SINCE = START - CLOCK_SKEW
 
 
 @pytest.mark.parametrize(
-    ("images", "older", "expected"),
+    ("images", "settled", "expected"),
     [
         ([image(age=0, file_id="new"), image(age=9999, file_id="old")], False, "new"),
         ([image(age=-5, file_id="newer"), image(age=0, file_id="new")], False, "newer"),
@@ -297,21 +297,25 @@ SINCE = START - CLOCK_SKEW
         ([image(age=9999, file_id="old")], True, "old"),
         ([image(age=9999, file_id="old"), image(age=8888, file_id="old2")], True, None),
         ([image(age=9999, file_id="old"), image("a(1).jpg", file_id="renamed")], True, "renamed"),
+        ([image(age=9999, file_id="old"), image("a(1).jpg", file_id="renamed")], False, None),
+        ([image(age=9999, file_id="old"), image("a(1).jpg", age=8888)], True, None),
         ([image("a(1).jpg", file_id="renamed"), image(file_id="same")], True, "same"),
         ([image("a(1).jpg", age=9999)], True, None),
-        ([image("a.jpeg", file_id="spelled")], False, "spelled"),
+        ([image("a.png")], True, None),
+        ([image("a(1).png")], True, None),
         ([image("xa.jpg")], True, None),
         ([image(changed_at=None, file_id="undated")], True, "undated"),
         ([image(changed_at=None)], False, None),
     ],
 )
-def test_which_image_is_meant(images: list[Image], older: bool, expected: str | None) -> None:
-    found = choose(images, submission(), SINCE, older=older)
+def test_which_image_is_meant(images: list[Image], settled: bool, expected: str | None) -> None:
+    found = choose(images, submission(), SINCE, renamed=settled, older=settled)
     assert (found.fileID if found else None) == expected
 
 
 def test_names_are_no_patterns() -> None:
-    assert choose([image("axb.jpg")], submission(file_name="a.b.jpg"), SINCE, older=True) is None
+    images = [image("axb.jpg"), image("axb(1).jpg")]
+    assert choose(images, submission(file_name="a.b.jpg"), SINCE, renamed=True, older=True) is None
 
 
 def test_intervals_grow_up_to_the_limit() -> None:
@@ -335,6 +339,7 @@ def test_events_carry_every_end() -> None:
         with pytest.raises(errors.Pan123Error, match="get_image: m") as caught:
             outcome_of(event_of(retryable("m", call="get_image")))
         assert caught.value.retryable is retryable.retryable
+        assert (caught.value.call, caught.value.message) == ("get_image", "m")
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,21 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
         (PROGRESS, answer(b"", 503), errors.Pan123UnavailableError, "503"),
         (PROGRESS, answer(b"slow down", 429), errors.Pan123RateLimitError, "429"),
         (PROGRESS, answer(b"no", 401), errors.Pan123TokenError, "401"),
-        (PROGRESS, answer(b"no", 404), errors.Pan123ServiceError, "404"),
+        (PROGRESS, answer(b"no", 404), errors.Pan123UnavailableError, "404"),
+        (LOGIN, answer(b"no", 403), errors.Pan123UnavailableError, "403"),
+        (
+            PROGRESS,
+            answer(envelope(code=1, message="internal"), 500),
+            errors.Pan123UnavailableError,
+            "internal",
+        ),
+        (PROGRESS, answer(envelope(code=1, message="slow"), 429), errors.Pan123RateLimitError, "slow"),
+        (PROGRESS, answer(envelope(code=5066), 500), errors.Pan123ServiceError, "5066"),
         (PROGRESS, answer(b"<html>hi</html>"), errors.Pan123AnswerError, "host"),
         (PROGRESS, answer([1, 2]), errors.Pan123AnswerError, "host"),
-        (PROGRESS, answer({"code": "0"}), errors.Pan123AnswerError, "not a number"),
-        (PROGRESS, answer(envelope(None)), errors.Pan123AnswerError, "data is None"),
+        (PROGRESS, answer({"code": "zero"}), errors.Pan123AnswerError, "not a number"),
+        (PROGRESS, answer(envelope(None)), errors.Pan123NoDataError, "data is None"),
+        (PROGRESS, answer(envelope({})), errors.Pan123NoDataError, "status is None"),
         (
             PROGRESS,
             answer(envelope({"process": 3, "status": 9})),
@@ -78,7 +88,7 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
             "unknown status 9",
         ),
         (PROGRESS, answer(envelope({"process": 3})), errors.Pan123AnswerError, "status is None"),
-        (CREATE, answer(envelope(None)), errors.Pan123AnswerError, "create_offline_download"),
+        (CREATE, answer(envelope(None)), errors.Pan123NoDataError, "create_offline_download"),
         (CREATE, answer(envelope({"taskID": "x"})), errors.Pan123AnswerError, "taskID is str"),
         (PROGRESS, answer(b"", 302, Location="https://evil"), errors.Pan123RedirectError, "https://evil"),
         (LOGIN, answer(envelope(code=1, message="无效的登录信息")), errors.Pan123CredentialsError, "无效"),
@@ -123,6 +133,34 @@ def test_expiry(text: str) -> None:
 def test_a_listing_of_nothing() -> None:
     page = read(protocol.list_directory(), answer(envelope({"lastFileId": "-1", "fileList": None})))
     assert (page.images, page.directories, page.last_file_id) == ((), (), None)
+
+
+RECORD = {"fileId": 7, "filename": "a.jpg", "type": 0}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({}, {"fileID": "7", "directory_id": None, "status": 0, "size": None, "rejected": False}),
+        ({"status": "101", "size": "5"}, {"status": 101, "size": 5, "rejected": True}),
+        ({"parentFileId": 3, "etag": "ABC"}, {"directory_id": "3", "etag": "abc"}),
+    ],
+)
+def test_records_that_lack_something(record: dict[str, Any], expected: dict[str, Any]) -> None:
+    nobodys = [{"fileId": "x", "filename": ""}, {"filename": "b.jpg"}]
+    page = read(
+        protocol.list_directory(),
+        answer(envelope({"lastFileId": -1, "fileList": [*nobodys, RECORD | record]})),
+    )
+    [found] = page.images
+    assert {name: getattr(found, name) for name in expected} == expected
+    assert page.last_file_id is None
+
+
+def test_directories_may_be_typed_by_a_text() -> None:
+    records = [{"fileId": "d", "filename": "来自:离线下载", "type": "1"}]
+    page = read(protocol.list_directory(), answer(envelope({"fileList": records})))
+    assert [directory.directory_id for directory in page.directories] == ["d"]
 
 
 def test_errors_survive_pickling() -> None:

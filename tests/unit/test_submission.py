@@ -24,6 +24,8 @@ URL = "https://example.com/a.jpg"
         ({"url": "http:///a.jpg"}, "no host"),
         ({"url": "https://example.com/a b.jpg"}, "white space"),
         ({"url": "https://[::1/a.jpg"}, "url: "),
+        ({"url": "https://example.com:99999/a.jpg"}, "url: "),
+        ({"url": "ftp://user:secret@example.com/a.jpg"}, "url: the scheme 'ftp'"),
         ({"file_name": "a.txt"}, "file_name: 'a.txt' needs a name and an image extension"),
         ({"file_name": "a"}, "file_name"),
         ({"file_name": ".jpg"}, "file_name"),
@@ -43,6 +45,7 @@ def test_bad_requests(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(Pan123InputError) as caught:
         Request.of(**given)
     assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
     assert not caught.value.retryable
 
 
@@ -61,6 +64,7 @@ def test_the_nine_extensions(extension: str) -> None:
         ("https://example.com/image?format=webp", None),
         ("https://example.com/.jpg", None),
         ("https://example.com/a%0A.jpg", None),
+        ("https://example.com/a%5Cb.jpg", None),
     ],
 )
 def test_the_name_that_an_address_shows(url: str, name: str | None) -> None:
@@ -111,7 +115,8 @@ def test_a_bare_taskid_is_taken(value: Any) -> None:
         (["url", URL], "not mapped"),
         ([GOOD.xcom()], "map the sensor"),
         ({}, "no taskID"),
-        ({"taskID": "7"}, "taskID is a str"),
+        ({"taskID": 0}, "got a int"),
+        (GOOD.xcom() | {"file_name": 7}, "file_name is a int"),
         ({"taskID": None}, "nothing can be looked for"),
         (GOOD.xcom() | {"submitted_at": "yesterday"}, "submitted_at"),
         (GOOD.xcom() | {"submitted_at": "2026-11-23T08:00:00"}, "offset"),
