@@ -5,19 +5,22 @@ PYTHON ?= python3
 AIRFLOW ?=
 AIRFLOW_AS_OF ?= 2026-07-01
 UV ?= $(or $(shell command -v uv),.venv-tools/bin/uv)
-# More for pytest, such as ARGS="-x -k token".
+# More for pytest or a benchmark, such as ARGS="-x -k token".
 ARGS ?=
 
 VENV := $(if $(AIRFLOW),.venv-airflow-$(AIRFLOW),.venv)
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
+MEASURED := $(VENV)/.measured
 # What runs here is the Python that is there, and what was locked.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv lock format lint types test test-unit test-integration test-system faults chromium demo screenshot clean
+BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting
+.PHONY: help venv lock format lint types test test-unit test-integration test-system faults fuzz chromium \
+	bench $(BENCHMARKS) demo screenshot clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -76,8 +79,11 @@ test-integration: venv ## Tests against the sandbox over HTTP
 test-system: venv chromium ## Tests in a real Airflow, and in its UI
 	$(BIN)/pytest tests/system $(ARGS)
 
-faults: venv ## Break a real Airflow at every step of a task (long; not part of test)
+faults: venv ## Kill the parts of a real Airflow, at every step of a task and in between (long; not part of test)
 	$(BIN)/pytest -m faults $(ARGS)
+
+fuzz: venv ## 100,000 forged callbacks, all of which must be refused (minutes; not part of test)
+	$(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
 
 # Only where it can be had without a question: as root on Debian. Elsewhere the tests that need it say so and skip.
 chromium:
@@ -87,6 +93,29 @@ chromium:
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 			chromium fonts-dejavu-core >/dev/null; } || echo "It did not work: tests of the UI will be skipped"; \
 	else echo "No Chromium: tests of the UI will be skipped"; fi
+
+# --- figures ------------------------------------------------------------------------------------------
+
+# What the benchmarks measure against is not part of .venv by itself.
+$(MEASURED): $(SYNCED)
+ifeq ($(AIRFLOW),)
+	@$(UV) sync --quiet --locked --inexact --group bench
+else
+	@$(UV) pip install --quiet --python $(BIN)/python --exclude-newer $(AIRFLOW_AS_OF) \
+		"apache-airflow==$(AIRFLOW)" --group bench
+endif
+	@touch $@
+
+bench: $(BENCHMARKS) ## All of the following, one after the other (let nothing else run)
+
+bench-imports: ## What a DAG file's import costs
+bench-submission: ## Submissions a second
+bench-limit: ## How much of the service's unpublished limit is used
+bench-tokens: ## Logins of many processes that start at once
+bench-receiver: ## Callbacks stored a second (ARGS=--mounted: in Airflow's API server)
+bench-waiting: ## What waiting costs, and how soon a callback ends it
+$(BENCHMARKS): $(MEASURED)
+	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 
 # --- to look at ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import requests
@@ -152,6 +153,18 @@ class AirflowAPI:
         for event in reversed(events):
             if detail := event.get("error_detail"):
                 return f"{detail[0]['exc_type']}: {detail[0]['exc_value']}"
+        return None
+
+    def logged_at(
+        self, dag_id: str, run_id: str, task_id: str, begins: str, *, map_index: int = -1, attempt: int = 1
+    ) -> float | None:
+        """When a try logged the first event that begins so, in Unix seconds; None if it did not.
+
+        A trigger's are `trigger … starting` and `Trigger fired event`.
+        """
+        for event in self.log_events(dag_id, run_id, task_id, map_index=map_index, attempt=attempt):
+            if event["event"].startswith(begins):
+                return datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00")).timestamp()
         return None
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:

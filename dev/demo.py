@@ -10,6 +10,7 @@ import argparse
 import re
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -31,6 +32,7 @@ from dev.waiting import wait_for
 DAG_ID = "example_pan123_many_images"
 CONN_ID = "pan123_default"
 DONE = {"success", "failed", "upstream_failed", "skipped", "removed"}
+DELAY = "25,35"  # seconds
 WIDE = 230  # columns in which a row of the table fits without being folded
 
 
@@ -75,7 +77,12 @@ class Demo:
             self.console.print(f"✓ Airflow at {self.airflow.url}")
             status.update("Creating the connection")
             self.airflow.api.set_connection(
-                CONN_ID, conn_type="pan123", host=self.sandbox, login=client_id, password=secret
+                CONN_ID,
+                conn_type="pan123",
+                host=self.sandbox,
+                login=client_id,
+                password=secret,
+                extra={"callback_base_url": self.airflow.url},
             )
             status.update(f"Waiting for the DAG {DAG_ID}")
             self.airflow.wait_for_dag(DAG_ID)
@@ -83,8 +90,8 @@ class Demo:
 
     def _start_sandbox(self) -> tuple[str, str]:
         """Gives client ID and client secret."""
-        # Each picture takes a moment, as it would there.
-        command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--port", "0", "--delay", "1,4"]
+        # Each picture takes a moment, as it would there: enough for all waits to begin.
+        command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--port", "0", "--delay", DELAY]
         leash = self.stack.enter_context(Leash(command, log=self.home / "sandbox.log"))
 
         def ready() -> re.Match[str] | None:
@@ -117,8 +124,10 @@ class Demo:
     def report(self) -> bool:
         """The table; true if every picture arrived unchanged."""
         table = Table(show_lines=self.console.width < WIDE)
-        for heading in ("source", "taskID", "file ID", "new address", "bytes"):
+        for heading in ("source", "taskID", "file ID", "new address", "bytes", "went on after"):
             table.add_column(heading, overflow="fold")  # whole addresses, whatever the width
+        posted = self._posted()
+        waited: list[float] = []
         good = 0
         for index, url in enumerate(self.urls):
             submitted = self._xcom("migrate.submit", index)
@@ -127,15 +136,48 @@ class Demo:
             equal = address is not None and self._equal(url, address)
             good += equal
             verdict = "[green]equal" if equal else "[red]different" if address else "[red]did not arrive"
+            cell, seconds = self._went_on_after(index, posted.get(submitted.get("taskID", 0)))
+            if seconds is not None:
+                waited.append(seconds)
             row = (url, submitted.get("taskID"), arrived.get("fileID"), address)
-            table.add_row(*(str(cell or "–") for cell in row), verdict)
+            cells = (str(cell or "–") for cell in row)
+            table.add_row(*cells, verdict, cell)
         self.console.print(table)
+        self.console.print(
+            "went on after: seconds from the service's POST, as it sets out, to the event of the trigger that waits; "
+            "late: that wait began after the POST; –: it found the picture at once",
+            soft_wrap=True,
+        )
+        if waited:
+            median, longest = statistics.median(waited), max(waited)
+            self.console.print(
+                f"{len(waited)} waits went on after {median:.2f} s in the median, {longest:.2f} s at most"
+            )
         for task in self.airflow.api.task_instances(DAG_ID, self.run_id):
             if task["state"] == "failed":
                 self._explain(task)
         self.console.print(f"{good} of {len(self.urls)} pictures arrived unchanged")
         state = self.airflow.api.run_state(DAG_ID, self.run_id)
         return good == len(self.urls) and state == "success"
+
+    def _posted(self) -> dict[int, float | None]:
+        """taskID → when the service called back, in Unix seconds."""
+        state = self.http.get(f"{self.sandbox}/sandbox/state", timeout=30).json()
+        return {task["taskID"]: task["delivered_at"] for task in state["tasks"]}
+
+    def _went_on_after(self, index: int, posted: float | None) -> tuple[str, float | None]:
+        """How long after the POST, for the table, and for the statistics if somebody waited by then."""
+
+        def at(event: str) -> float | None:
+            return self.airflow.api.logged_at(DAG_ID, self.run_id, "migrate.wait", event, map_index=index)
+
+        if posted is None:
+            return "–", None
+        began, fired = at("trigger "), at("Trigger fired event")
+        if began is None or fired is None:
+            return "–", None
+        seconds = fired - posted
+        return (f"{seconds:.2f} s", seconds) if began < posted else (f"{seconds:.2f} s, late", None)
 
     def _xcom(self, task_id: str, index: int) -> dict[str, Any]:
         return self.airflow.api.xcom(DAG_ID, self.run_id, task_id, map_index=index) or {}

@@ -124,4 +124,5 @@ def _task(task: OfflineTask) -> dict[str, Any]:
         "reason": task.reason,
         "fileID": task.image.file_id if task.image else None,
         "deliveries": task.deliveries,
+        "delivered_at": task.delivered_at,
     }

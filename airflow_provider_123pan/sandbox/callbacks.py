@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -64,6 +65,7 @@ class Callbacks:
     async def _deliver(self, task: OfflineTask, payload: dict[str, Any]) -> None:
         async with self._slots:
             self.sent += 1
+            task.delivered_at = task.delivered_at or time.time()
             try:
                 answer = await self._client.post(task.callback_url, json=payload)
                 task.deliveries.append(f"HTTP {answer.status_code}")

@@ -90,6 +90,9 @@ class Settings(BaseModel):
     fail_reason: str = Field("the source answered 404", description="the reason that `fail` gives")
     review: Pattern = Field(None, description="regex on url: the image is rejected by review (status 101)")
     stuck: Pattern = Field(None, description="regex on url: the task has status 3 for ever")
+    hold: Pattern = Field(
+        None, description="regex on url: the task runs until this knob is changed so that it fits no longer"
+    )
     retrying: Pattern = Field(None, description="regex on url: progress says 3 at least once before the end")
     visible_after: float = Field(
         0, ge=0, description="seconds from progress 2 until the image is in list and detail"

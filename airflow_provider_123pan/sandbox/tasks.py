@@ -40,6 +40,7 @@ class OfflineTask:
     reason: str = ""
     image: Image | None = None
     deliveries: list[str] = field(default_factory=list)  # what the callback address answered
+    delivered_at: float | None = None  # Unix seconds at which the first callback set out
 
     @property
     def state(self) -> str:
@@ -72,6 +73,7 @@ class OfflineTasks:
         self._tasks: dict[int, OfflineTask] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._work: set[asyncio.Task[None]] = set()
+        self._held: list[OfflineTask] = []
         self.running: Counter[str] = Counter()  # by clientID
 
     async def submit(
@@ -119,12 +121,25 @@ class OfflineTasks:
         for work in self._work:
             work.cancel()
         self._timers.clear()
+        self._held.clear()
         self._tasks.clear()
         self.running.clear()
 
+    def changed(self) -> None:
+        """Settings have changed: end what is held no longer."""
+        held, self._held = self._held, []
+        for task in held:
+            self._end(task)
+
     def _due(self, task: OfflineTask) -> None:
         del self._timers[task.task_id]
-        self._start(self._run(task))
+        self._end(task)
+
+    def _end(self, task: OfflineTask) -> None:
+        if self._settings.hold and self._settings.hold.search(task.url):
+            self._held.append(task)
+        else:
+            self._start(self._run(task))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         started = asyncio.get_running_loop().create_task(work)

@@ -52,6 +52,7 @@ class World:
         """Change some knobs; raises `pydantic.ValidationError` and changes nothing if one is wrong."""
         self.settings.take(self.settings.changed(knobs))
         self.faults.changed(set(knobs))
+        self.tasks.changed()
 
     def login(self, client_id: str, client_secret: str) -> Token:
         if self.settings.accounts.get(client_id) != client_secret:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
@@ -21,6 +22,9 @@ from airflow_provider_123pan.service.questions import Questions
 from airflow_provider_123pan.submission import Submission
 from airflow_provider_123pan.waiting import event_of
 
+#: Seconds from the trigger's start to its event at least. The worker's supervisor tells of the deferral some seconds
+#: late, and a task that was resumed before that is taken for a failed one by the scheduler.
+EARLIEST = 5.0
 LAST_TURN = 5.0  # seconds
 SAFETY_NET = (30.0, 300.0)  # seconds after which a wait with a callback asks progress: the first, the longest
 
@@ -71,10 +75,12 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        started = time.monotonic()
         try:
             event = event_of(await self._end(Submission.parse(self.submission)))
         except Pan123Error as error:
             event = event_of(error)
+        await asyncio.sleep(max(0.0, EARLIEST - (time.monotonic() - started)))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _end(self, submission: Submission) -> Outcome | None:

@@ -217,3 +217,22 @@ def test_a_waiting_operator_is_woken(sandbox: Sandbox, context: dict[str, Any]) 
     found = run(operator, context)
     assert found["fileID"]
     assert found["callback_id"]
+
+
+def test_no_event_before_the_scheduler_knows_of_the_deferral(
+    sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def counted(seconds: float, *more: Any) -> Any:
+        slept.append(seconds)
+        return await sleep(0, *more)
+
+    monkeypatch.setattr(offline_download, "EARLIEST", 1000.0)
+    submission = submit(context)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor("deferrable", submission).execute(context)  # type: ignore[arg-type]
+    monkeypatch.setattr(offline_download.asyncio, "sleep", counted)
+    assert asyncio.run(_event(deferred.value.trigger))["outcome"]["fileID"]
+    assert 900 < slept[-1] <= 1000

@@ -438,6 +438,16 @@ def test_visible_only_later(client: Client) -> None:
     assert client.get(DETAIL, fileID=file_id)["data"] == image
 
 
+def test_held_until_the_knob_says_otherwise(client: Client) -> None:
+    client.sandbox.configure(fetch=False, delay=0, hold="held")
+    held = client.submit("http://127.0.0.1/held.png")
+    assert client.wait(client.submit("http://127.0.0.1/free.png")) == 2
+    client.sandbox.configure(latency=0)
+    assert client.progress(held)["status"] == 0
+    client.sandbox.configure(hold="another")
+    assert client.wait(held) == 2
+
+
 def test_rejected_by_review(client: Client) -> None:
     client.sandbox.configure(fetch=False, review="rude", own_domain="https://img.example.com/")
     client.migrate("http://127.0.0.1/rude.png")
@@ -530,6 +540,7 @@ def test_accounts_do_not_see_each_other(neighbour: Neighbour) -> None:
 )
 def test_how_often_a_callback_comes(client: Client, neighbour: Neighbour, mode: str, count: int) -> None:
     client.sandbox.configure(callback=mode, callback_delay=0.6, fetch=False)
+    before = time.time()
     task_id = client.submit("http://127.0.0.1/a.png", callBackUrl=f"{neighbour.url}/told")
     if mode == "early":
         assert neighbour.received, "before the submission was answered"
@@ -537,6 +548,7 @@ def test_how_often_a_callback_comes(client: Client, neighbour: Neighbour, mode: 
     if mode == "late":
         assert not neighbour.received
     until(lambda: client.sandbox.state()["tasks"][0]["deliveries"] == ["HTTP 204"] * count)
+    assert before <= client.sandbox.state()["tasks"][0]["delivered_at"] <= time.time()
     assert len(neighbour.received) == count
     assert len({json.dumps(payload) for _, payload in neighbour.received}) == 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_123pan.sandbox import Sandbox
 from dev import images
-from dev.cluster import Cluster
+from dev.cluster import EXAMPLE_DAGS, Cluster
 
 HERE = Path(__file__).parent
 
@@ -40,15 +40,18 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Iterator[Cluster]:
-    with Cluster(home=tmp_path_factory.mktemp("airflow")) as airflow:
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-        )
-        airflow.wait_for_dag(
-            "example_pan123_offline_download", "example_pan123_many_images", "example_pan123_daily"
-        )
+    dags = tmp_path_factory.mktemp("dags")
+    files = [*EXAMPLE_DAGS.glob("*.py"), HERE / "dags/pan123_callbacks.py"]
+    for path in files:
+        (dags / path.name).symlink_to(path)
+    with Cluster(home=tmp_path_factory.mktemp("airflow"), dags=dags) as airflow:
+        account = {
+            "conn_type": "pan123",
+            "host": sandbox.base_url,
+            "login": sandbox.client_id,
+            "password": sandbox.client_secret,
+        }
+        airflow.api.set_connection("pan123_default", **account)
+        airflow.api.set_connection("pan123_callbacks", extra={"callback_base_url": airflow.url}, **account)
+        airflow.wait_for_dag(*(path.stem for path in files))
         yield airflow

@@ -12,6 +12,7 @@ from dev.browser import ConnectionForm, chromium, logged_in
 from dev.cluster import Cluster
 
 CONN_ID = "pan123_of_the_form"
+CALLBACK_SECRET = "a secret of the callbacks' own"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,8 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
     with logged_in(airflow.url, executable=browser) as page:
         form = ConnectionForm(page, airflow.url, conn_id=CONN_ID, conn_type="123pan")
         labels = {
+            "element_callback_base_url": "Callback base URL",
+            "element_callback_secret": "Callback secret",
             "element_requests_per_second": "Requests per second",
             "element_timeout": "Timeout",
             "element_access_token": "Access token",
@@ -36,6 +39,9 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
             "element_proxy": "Proxy",
         }
         assert {name: form.label_of(name) for name in labels} == labels
+        form.field("element_callback_base_url").fill(airflow.url)
+        form.field("element_callback_secret").fill(CALLBACK_SECRET)
+        assert form.field("element_callback_secret").get_attribute("type") == "password"
         form.field("element_requests_per_second").fill("7.5")
         form.field("element_timeout").fill("12")
         form.section("Standard Fields")
@@ -56,6 +62,8 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
         sandbox.client_id,
     )
     extra = json.loads(saved["extra"])
+    assert extra["callback_base_url"] == airflow.url
+    assert CALLBACK_SECRET not in saved["extra"]
     assert (extra["requests_per_second"], extra["timeout"]) == (7.5, 12)
 
     dag_id = "example_pan123_offline_download"
@@ -64,3 +72,6 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
     assert airflow.api.wait_for_run(dag_id, run_id) == "success", airflow.api.log(dag_id, run_id, "submit")
     address = airflow.api.xcom(dag_id, run_id, "show")
     assert requests.get(address, timeout=10).content == pictures["aurora.png"]
+    # The receiver knows the secret that was typed in: the callback was let in.
+    (task,) = (task for task in sandbox.state()["tasks"] if task["url"] == conf["url"])
+    assert task["deliveries"] == ["HTTP 200"]

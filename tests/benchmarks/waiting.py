@@ -1,0 +1,384 @@
+"""What waiting costs in a triggerer process, and how soon a callback ends it.
+
+    python -m tests.benchmarks.waiting
+
+The provider's trigger with callbacks, beside the http provider's two and an own one that polls: each in a process
+of its own, for a minute, for what does not end. Then callbacks arrive for 1,000 of the provider's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+import psutil
+import requests
+
+from airflow_provider_123pan.callbacks.address import callback_address, new_callback_id
+from airflow_provider_123pan.service.endpoint import HEADERS
+from dev.cluster import free_ports
+from dev.waiting import wait_for
+from tests.benchmarks.submission import PATH, sandbox
+
+MINUTE = 60.0
+SETTLE = 20.0  # seconds until all wait
+FOUND_RATE = 10.0  # requests a second, as an earlier process found: what other paths of the service allow
+LATENCY_WAITERS = 1000
+DELIVERIES_PER_SECOND = 4.0  # each costs the service a submission, a question and a look at the file
+CONN_ID = "pan123_default"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything is."""
+
+    service: str
+    client_id: str
+    client_secret: str
+    receiver: str
+
+    def environment(self) -> dict[str, str]:
+        connection = {
+            "conn_type": "pan123",
+            "host": self.service,
+            "login": self.client_id,
+            "password": self.client_secret,
+            "extra": {"callback_base_url": self.receiver},
+        }
+        return {
+            f"AIRFLOW_CONN_{CONN_ID.upper()}": json.dumps(connection),
+            "AIRFLOW_CONN_POLLED": json.dumps({"conn_type": "http", "host": self.service}),
+            "AIRFLOW__PAN123__INBOX_URL": self.receiver,
+        }
+
+
+@contextlib.contextmanager
+def receiver(place: Place) -> Iterator[None]:
+    """``airflow pan123 receiver``, with a database of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = (
+            os.environ
+            | place.environment()
+            | {
+                "AIRFLOW_HOME": home,
+                "AIRFLOW__PAN123__INBOX_URI": f"sqlite:///{home}/inbox.db",
+            }
+        )
+        command = [
+            Path(sys.executable).parent / "airflow",
+            "pan123",
+            "receiver",
+            "--port",
+            place.receiver[-5:],
+        ]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+
+            def healthy() -> bool:
+                with contextlib.suppress(requests.RequestException):
+                    return requests.get(f"{place.receiver}/pan123/health", timeout=1).ok
+                return False
+
+            try:
+                wait_for(healthy, what="the receiver", timeout=60)
+                yield
+            finally:
+                process.terminate()
+
+
+class FoundRate:
+    """Variables in which nothing is stored but a rate."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        return str(FOUND_RATE) if name.startswith("pan123_rate__") else self._values.get(name)
+
+    def set(self, name: str, value: str, description: str) -> None:
+        self._values[name] = value
+
+
+# --- who waits ----------------------------------------------------------------------------------------
+
+
+def submit(place: Place, count: int) -> list[dict[str, Any]]:
+    """Submissions as the operator leaves them, with a callback each that the sandbox does not know."""
+    answer = requests.post(
+        f"{place.service}/api/v1/access_token",
+        json={"clientID": place.client_id, "clientSecret": place.client_secret},
+        headers=HEADERS,
+        timeout=10,
+    ).json()
+    made = []
+    with requests.Session() as session:
+        session.headers.update(HEADERS | {"Authorization": f"Bearer {answer['data']['accessToken']}"})
+        for number in range(count):
+            url, name = f"https://example.com/{number}.png", f"{number}.png"
+            body = {"url": url, "fileName": name, "type": 1}
+            answer = session.post(place.service + PATH, json=body, timeout=10).json()
+            made.append(
+                {
+                    "taskID": answer["data"]["taskID"],
+                    "url": url,
+                    "file_name": name,
+                    "callback_id": new_callback_id(),
+                    "submitted_at": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+                }
+            )
+    return made
+
+
+def provider_triggers(submissions: list[dict[str, Any]]) -> list[Any]:
+    from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+
+    return [
+        Pan123OfflineDownloadTrigger(
+            submission=submission, pan123_conn_id=CONN_ID, deadline=time.time() + 86_400, poke_interval=5
+        )
+        for submission in submissions
+    ]
+
+
+async def never(response: Any) -> bool:
+    return False
+
+
+def http_sensor_triggers(count: int) -> list[Any]:
+    from airflow.providers.http.triggers.http import HttpSensorTrigger
+
+    return [
+        HttpSensorTrigger(endpoint="/not-there", http_conn_id="polled", poke_interval=5) for _ in range(count)
+    ]
+
+
+def http_event_triggers(count: int) -> list[Any]:
+    from airflow.providers.http.triggers.http import HttpEventTrigger
+
+    check = f"{__spec__.name}.never"
+    return [
+        HttpEventTrigger(
+            auth_type=None,
+            endpoint="/sandbox/health",
+            http_conn_id="polled",
+            response_check_path=check,
+            poll_interval=5,
+        )
+        for _ in range(count)
+    ]
+
+
+class OwnPollingTrigger:
+    """What somebody writes who knows what to avoid: one client for all."""
+
+    client: httpx.AsyncClient | None = None
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def run(self) -> AsyncIterator[None]:
+        if OwnPollingTrigger.client is None:
+            OwnPollingTrigger.client = httpx.AsyncClient(limits=httpx.Limits(max_connections=8), timeout=None)
+        while True:
+            await OwnPollingTrigger.client.get(self._address)
+            await asyncio.sleep(5)
+        yield
+
+
+# --- what it costs ------------------------------------------------------------------------------------
+
+
+async def _first(trigger: Any) -> Any:
+    async for event in trigger.run():
+        return event
+    return None
+
+
+async def cost(triggers: list[Any]) -> dict[str, float]:
+    """CPU-seconds per 1,000 and minute, MB per 1,000, and the loop's lag, once all wait."""
+    process = psutil.Process()
+    tasks = [asyncio.create_task(_first(triggers[0]))]
+    await asyncio.sleep(5)  # what all share is there
+    gc.collect()
+    memory = process.memory_info().rss
+    tasks += [asyncio.create_task(_first(trigger)) for trigger in triggers[1:]]
+    await asyncio.sleep(SETTLE)
+    gc.collect()
+    grown = process.memory_info().rss - memory
+    before, lags = process.cpu_times(), []
+    end = time.monotonic() + MINUTE
+    while (now := time.monotonic()) < end:
+        await asyncio.sleep(0.01)
+        lags.append(time.monotonic() - now - 0.01)
+    after = process.cpu_times()
+    ended = sum(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    thousands = len(triggers) / 1000
+    return {
+        "waiters": len(triggers),
+        "cpu": (after.user + after.system - before.user - before.system) / thousands,
+        "mb": grown / 1e6 / thousands,
+        "lag": statistics.quantiles(lags, n=100)[98],
+        "ended": ended,
+    }
+
+
+async def probe_cost() -> float:
+    """CPU-seconds a minute of the lag's probe alone."""
+    return (await cost([OwnPollingTriggerThatSleeps()]))["cpu"] / 1000
+
+
+class OwnPollingTriggerThatSleeps:
+    async def run(self) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+
+def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any]]) -> dict[str, float]:
+    os.environ.update(place.environment())
+    asked, since = 0, time.monotonic()
+
+    async def main() -> dict[str, float]:
+        if name == "probe":
+            return {"cpu": await probe_cost()}
+        if name == "provider":
+            from airflow_provider_123pan.callbacks.hub import Hub
+
+            post = Hub._post
+
+            async def counted(self: Hub, *args: Any) -> Any:
+                nonlocal asked
+                asked += 1
+                return await post(self, *args)
+
+            with (
+                mock.patch("airflow_provider_123pan.hooks.pan123.AirflowVariables", FoundRate),
+                mock.patch.object(Hub, "_post", counted),
+            ):
+                found = await cost(provider_triggers(submissions))
+            return found | {"receiver": asked / (time.monotonic() - since)}
+        if name == "http sensor":
+            return await cost(http_sensor_triggers(count))
+        if name == "http event":
+            return await cost(http_event_triggers(count))
+        return await cost([OwnPollingTrigger(f"{place.service}/sandbox/health") for _ in range(count)])
+
+    return asyncio.run(main())
+
+
+# --- how soon it ends ---------------------------------------------------------------------------------
+
+
+def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, str]) -> list[float]:
+    """Seconds from the service's POST to the trigger's event, of each."""
+    os.environ.update(place.environment())
+
+    async def one(trigger: Any, ended: dict[int, float]) -> None:
+        event = await _first(trigger)
+        assert event.payload["outcome"]["fileID"], event.payload
+        ended[event.payload["outcome"]["taskID"]] = time.monotonic()
+
+    async def main() -> list[float]:
+        ended: dict[int, float] = {}
+        posted: dict[int, float] = {}
+        from airflow_provider_123pan.triggers import offline_download
+
+        with (
+            mock.patch("airflow_provider_123pan.hooks.pan123.AirflowVariables", FoundRate),
+            # The tasks have ended at the service: no question of the safety net shall find that out.
+            mock.patch.object(offline_download, "SAFETY_NET", (1e4, 1e4)),
+        ):
+            tasks = [asyncio.create_task(one(trigger, ended)) for trigger in provider_triggers(submissions)]
+            await asyncio.sleep(5)
+            async with httpx.AsyncClient(timeout=30) as http:
+                for submission in submissions:
+                    task_id = submission["taskID"]
+                    address = callback_address(
+                        place.receiver, CONN_ID, submission["callback_id"], client_secret=place.client_secret
+                    )
+                    posted[task_id] = time.monotonic()
+                    body = {"url": submission["url"], "status": 0, "failReason": "", "fileID": files[task_id]}
+                    tasks.append(asyncio.create_task(_post(http, address, body)))
+                    await asyncio.sleep(1 / DELIVERIES_PER_SECOND)
+                await asyncio.gather(*tasks)
+        return [ended[task_id] - when for task_id, when in posted.items()]
+
+    return asyncio.run(main())
+
+
+async def _post(http: httpx.AsyncClient, address: str, body: dict[str, Any]) -> None:
+    (await http.post(address, json=body)).raise_for_status()
+
+
+def in_process(function: Any, *arguments: Any) -> Any:
+    """Each in an interpreter of its own, so that none pays for another's memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def main() -> None:
+    with sandbox() as (service, client_id, client_secret):
+        place = Place(service, client_id, client_secret, f"http://127.0.0.1:{free_ports(1)[0]:05d}")
+        configure = {"callback": "never", "stuck": "example.com"}
+        requests.put(f"{service}/sandbox/settings", json=configure, timeout=10).raise_for_status()
+        with receiver(place):
+            print(f"{os.cpu_count()} cores, a minute each, rate found {FOUND_RATE:g}/s", flush=True)
+            probe = in_process(measure, "probe", place, 0, [])["cpu"]
+            for name, count in (
+                ("provider", 5000),
+                ("own polling", 1000),
+                ("http event", 1000),
+                ("http sensor", 1000),
+            ):
+                submissions = submit(place, count) if name == "provider" else []
+                questions = _questions(service)
+                found = in_process(measure, name, place, count, submissions)
+                asked = (_questions(service) - questions) / (MINUTE + SETTLE + 5)
+                print(
+                    f"{name:12} {count} waiters: {found['cpu'] - probe * 1000 / count:.2f} CPU-s per 1,000 and "
+                    f"minute, {found['mb']:.1f} MB per 1,000, loop lag p99 {found['lag'] * 1000:.0f} ms"
+                    + (
+                        f", {found['receiver']:.2f} requests/s to the receiver, {asked:.1f} questions/s"
+                        if name == "provider"
+                        else ""
+                    )
+                    + (f", {found['ended']:.0f} ended" if found["ended"] else ""),
+                    flush=True,
+                )
+            settings = {"stuck": None, "delay": 0}
+            requests.put(f"{service}/sandbox/settings", json=settings, timeout=10).raise_for_status()
+            submissions = submit(place, LATENCY_WAITERS)
+            state = requests.get(f"{service}/sandbox/state?limit={LATENCY_WAITERS}", timeout=30).json()
+            files = {task["taskID"]: task["fileID"] for task in state["tasks"]}
+            seconds = in_process(latency, place, submissions, files)
+            cuts = statistics.quantiles(seconds, n=100)
+            print(
+                f"{LATENCY_WAITERS} waiters, {DELIVERIES_PER_SECOND:g} callbacks/s: from POST to event median "
+                f"{cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, worst {max(seconds):.2f} s",
+                flush=True,
+            )
+
+
+def _questions(service: str) -> int:
+    counts = requests.get(f"{service}/sandbox/state?limit=0", timeout=30).json()["counts"]["requests"]
+    return int(counts.get("/api/v1/oss/offline/download/process", 0))
+
+
+if __name__ == "__main__":
+    main()
