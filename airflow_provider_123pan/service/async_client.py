@@ -90,7 +90,8 @@ class AsyncPan123Client:
                 return await asyncio.sleep(step.seconds) if step.seconds > 0 else None
             case Slot():
                 async with self._slot_lock:
-                    return await asyncio.sleep(self.throttle.reserve())
+                    pause = self.throttle.reserve()
+                    return await asyncio.sleep(pause) if pause > 0 else None
             case NeedToken():
                 return await self.token(step.refused)
             case Ask():

@@ -92,7 +92,8 @@ class Pan123Client:
             case Slot():
                 # One at a time: a slot taken far ahead would be one of a rate that is out of date by then.
                 with self._slot_lock:
-                    return time.sleep(self.throttle.reserve())
+                    pause = self.throttle.reserve()
+                    return time.sleep(pause) if pause > 0 else None
             case NeedToken():
                 return self.token(step.refused)
             case Ask():

@@ -39,7 +39,7 @@ MINUTE = 60.0
 SETTLE = 20.0  # seconds until all wait
 FOUND_RATE = 10.0  # requests a second, as an earlier process found: what other paths of the service allow
 LATENCY_WAITERS = 1000
-DELIVERIES_PER_SECOND = 4.0  # each costs the service a submission, a question and a look at the file
+DELIVERIES_PER_SECOND = 10.0
 CONN_ID = "pan123_default"
 
 
