@@ -65,7 +65,6 @@ def receiver(args: Namespace) -> None:
         inbox_engine,
         Connections(metadata=inbox_uri() is None),
         retention_seconds(),
-        prefix="/pan123",
         mounted=False,
     )
     uvicorn.run(

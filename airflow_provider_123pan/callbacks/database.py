@@ -18,13 +18,13 @@ def own_engine(uri: str) -> Engine:
 
     :raises Pan123InputError: ``uri`` is not a database's address.
     """
-    options: dict[str, Any] = {"pool_pre_ping": True, "pool_recycle": 1800, "hide_parameters": True}
+    options: dict[str, Any] = {"hide_parameters": True}
     try:
         url = make_url(uri)
         if sqlite := url.get_backend_name() == "sqlite":
             options["connect_args"] = {"timeout": _SQLITE_PATIENCE}
         else:
-            options["isolation_level"] = "READ COMMITTED"
+            options |= {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "pool_recycle": 1800}
         engine = create_engine(url, **options)
     except (ArgumentError, ImportError) as error:
         # Not the address itself, which holds a password.

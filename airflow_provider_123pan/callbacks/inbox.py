@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     insert,
     select,
@@ -81,6 +82,18 @@ COUNTER = Table(
     Column("last", BigInteger, nullable=False),
     **_MYSQL,
 )
+
+
+# Made once, for a transaction holds up all others.
+_COUNT = update(COUNTER).values(last=COUNTER.c.last + bindparam("number"))
+_KNOWN = select(
+    COUNTER.c.last, DELIVERIES.c.conn_id, DELIVERIES.c.callback_id, DELIVERIES.c.digest
+).select_from(
+    COUNTER.outerjoin(DELIVERIES, DELIVERIES.c.callback_id.in_(bindparam("callback_ids", expanding=True)))
+)
+_KEEP = insert(DELIVERIES)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_EMPTY = f"{COUNTER.name} is empty"
 
 
 class State(NamedTuple):
@@ -138,7 +151,10 @@ class Inbox:
     def state(self) -> State:
         """:raises LookupError: the tables are there, but not what belongs into them."""
         with self._engine.connect() as connection:
-            return _state(connection)
+            row = connection.execute(select(COUNTER.c.epoch, COUNTER.c.last)).first()
+        if row is None:
+            raise LookupError(_EMPTY)
+        return State(row.epoch, row.last)
 
     def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[Stored]:
         """Keep deliveries, each with the id of its connection, in one transaction; they are safe on return."""
@@ -148,16 +164,14 @@ class Inbox:
 
     def _store(self, rows: list[dict[str, Any]]) -> list[Stored]:
         with self._engine.begin() as connection:
-            connection.execute(update(COUNTER).values(last=COUNTER.c.last + len(rows)))
-            end = _state(connection).last
-            results, new = _sorted_out(rows, _known(connection, rows))
+            connection.execute(_COUNT, {"number": len(rows)})
+            end, known = _known(connection, rows)
+            results, new = _sorted_out(rows, known)
             if new:
                 start = end - len(rows) + 1
-                connection.execute(
-                    insert(DELIVERIES), [row | {"seq": seq} for seq, row in enumerate(new, start)]
-                )
+                connection.execute(_KEEP, [row | {"seq": seq} for seq, row in enumerate(new, start)])
             if len(new) < len(rows):
-                connection.execute(update(COUNTER).values(last=end - len(rows) + len(new)))
+                connection.execute(_COUNT, {"number": len(new) - len(rows)})
         return results
 
     def after(self, conn_id: str, seq: int, limit: int) -> list[Received]:
@@ -208,15 +222,8 @@ class Inbox:
         raise AssertionError
 
 
-def _state(connection: Connection) -> State:
-    row = connection.execute(select(COUNTER.c.epoch, COUNTER.c.last)).first()
-    if row is None:
-        raise LookupError(f"{COUNTER.name} is empty")
-    return State(row.epoch, row.last)
-
-
 def _row(conn_id: str, delivery: Delivery) -> dict[str, Any]:
-    content = json.dumps(delivery.content, separators=(",", ":"))
+    content = _encode(delivery.content)
     return {
         "conn_id": conn_id,
         "callback_id": delivery.callback_id,
@@ -231,16 +238,16 @@ def _received(row: RowMapping) -> Received:
     return Received(row["seq"], Delivery.from_dict(content | {"callback_id": row["callback_id"]}))
 
 
-def _known(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[str, str], set[str]]:
-    """The digests that each submission of these rows has already."""
-    columns = DELIVERIES.c.conn_id, DELIVERIES.c.callback_id, DELIVERIES.c.digest
-    wanted = sorted({row["callback_id"] for row in rows})
+def _known(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, dict[tuple[str, str], set[str]]]:
+    """The counter, and the digests that each submission of these rows has already: all by one question, for others wait
+    until this transaction is over."""
+    found = connection.execute(_KNOWN, {"callback_ids": sorted({row["callback_id"] for row in rows})}).all()
+    if not found:
+        raise LookupError(_EMPTY)
     known: dict[tuple[str, str], set[str]] = {}
-    for conn_id, callback_id, digest in connection.execute(
-        select(*columns).where(DELIVERIES.c.callback_id.in_(wanted))
-    ):
+    for _, conn_id, callback_id, digest in found:
         known.setdefault((conn_id, callback_id), set()).add(digest)
-    return known
+    return found[0].last, known
 
 
 def _sorted_out(

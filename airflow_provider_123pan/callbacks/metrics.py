@@ -15,7 +15,7 @@ _stats: Any = Stats  # a class with a metaclass on 3.2, with static methods on 3
 
 
 def start(mounted: bool) -> None:
-    """Connect to what ``[metrics]`` names; only the API server of Airflow 3.3 and later has done so already.
+    """Connect to what ``[metrics]`` names; only the API server of Airflow 3.3 and later has done so already. Blocks.
 
     :param mounted: whether this is Airflow's API server.
     """
@@ -25,6 +25,7 @@ def start(mounted: bool) -> None:
             _stats.initialize(factory=make(Stats))
         elif not mounted:
             _stats.initialize(factory=make(), export_legacy_names=False)
+        polls(0)  # the first number of a process makes Airflow read a long list: about a second
     except Exception:
         log.warning("No metrics", exc_info=True)
 

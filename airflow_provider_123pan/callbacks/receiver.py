@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.engine import Engine
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from airflow_provider_123pan.callbacks import metrics
 from airflow_provider_123pan.callbacks.address import check, check_read_token, peek
@@ -40,7 +40,6 @@ MOST_ITEMS = 1000
 MOST_SECONDS = 25.0  # of a long poll: below the usual 30 s of proxies and of a graceful shutdown
 
 _CALLBACKS = "/callbacks/"
-_BODY_SECONDS = 10.0
 _RETRY_AFTER = "5"
 
 
@@ -62,60 +61,89 @@ class RefusedError(Exception):
 
 
 def create_app(
-    connect: Callable[[], Engine], source: Source, retention: float, *, prefix: str = "", mounted: bool = True
+    connect: Callable[[], Engine],
+    source: Source,
+    retention: float,
+    *,
+    prefix: str = "/pan123",
+    mounted: bool = True,
 ) -> FastAPI:
     """The receiver.
 
     :param connect: makes the engine of the inbox's database.
     :param source: knows the connections' keys.
     :param retention: seconds for which an address is valid, and deliveries are kept.
-    :param prefix: path under which it answers, where it is not mounted under one.
+    :param prefix: path under which it answers where it is not mounted there.
     :param mounted: whether this is a part of Airflow's API server.
     """
-    receiver = Receiver(lambda: Runtime(Inbox(connect), source, retention), retention, mounted)
-    app = FastAPI(
-        lifespan=receiver.lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-        exception_handlers={404: _refuse, 405: _refuse},
-    )
-    app.add_middleware(_HideToken)
-    # Plain routes: nothing of a request is parsed before it is known to be worth it.
-    for method, path, endpoint in (
-        ("POST", f"{_CALLBACKS}{{token}}", receiver.deliver),
-        ("POST", "/inbox/poll", receiver.poll),
-        ("POST", "/inbox/lookup", receiver.lookup),
-        ("GET", "/health", receiver.health),
-    ):
-        app.add_route(prefix + path, _answered(endpoint), methods=[method])
-    return app
+    return _App(Receiver(lambda: Runtime(Inbox(connect), source, retention), retention, prefix, mounted))
+
+
+class _App(FastAPI):
+    """FastAPI's lifespan, which Airflow asks for, around routes that do without its dozen layers: a delivery waits for
+    its commit, and what waits in each layer costs the garbage collector more than all the rest costs together."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        super().__init__(lifespan=receiver.lifespan)
+        self._receiver = receiver
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await (await self._receiver.answer(Request(scope, receive)))(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class Receiver:
     """The routes."""
 
-    def __init__(self, make: Callable[[], Runtime], retention: float, mounted: bool) -> None:
+    def __init__(self, make: Callable[[], Runtime], retention: float, prefix: str, mounted: bool) -> None:
         self._make = make
         self._retention = retention
+        self._prefix = prefix
         self._mounted = mounted
         self._runtime: Runtime | None = None
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Never raises: that would stop Airflow's API server."""
-        metrics.start(self._mounted)
+        await asyncio.to_thread(metrics.start, self._mounted)
         runtime = self._runtime = self._make()
         await runtime.start()
         yield
         self._runtime = None
         await runtime.stop()
 
-    async def deliver(self, request: Request) -> Response:
-        token: str = request.path_params["token"]
+    async def answer(self, request: Request) -> Response:
+        """Always answers, and says no more than it must."""
+        scope = request.scope
+        path = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(self._prefix)
+        try:
+            if path.startswith(_CALLBACKS):
+                # The access log of the server around this one writes paths whole, and reads them when all is done.
+                scope["path"] = scope["path"].removesuffix(path) + _CALLBACKS + "***"
+                scope["raw_path"] = scope["path"].encode()
+                return await self._deliver(request, path.removeprefix(_CALLBACKS))
+            route = {
+                ("POST", "/inbox/poll"): self._poll,
+                ("POST", "/inbox/lookup"): self._lookup,
+                ("GET", "/health"): self._health,
+            }.get((request.method, path))
+            if route:
+                return await route(request)
+        except RefusedError:
+            if path.startswith(_CALLBACKS):
+                metrics.count("refused")
+        except UnavailableError:
+            return _unavailable()
+        except Exception:
+            log.exception("The receiver failed")
+            return _unavailable()
+        return JSONResponse({"detail": "Not Found"}, status_code=404)
+
+    async def _deliver(self, request: Request, token: str) -> Response:
         conn_id = peek(token)
-        if conn_id is None:
+        if conn_id is None or request.method != "POST":
             raise RefusedError
         runtime = self._running()
         callback_id = await runtime.keyring.verify(conn_id, lambda keys: check(token, keys, self._retention))
@@ -130,7 +158,7 @@ class Receiver:
             raise RefusedError
         return JSONResponse({"code": 0, "message": "ok"})
 
-    async def poll(self, request: Request) -> Response:
+    async def _poll(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
         question = _parsed(_PollQuestion, await _body(request, MOST_QUESTION))
         return _page(
@@ -143,12 +171,12 @@ class Receiver:
             )
         )
 
-    async def lookup(self, request: Request) -> Response:
+    async def _lookup(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
         question = _parsed(_LookupQuestion, await _body(request, MOST_QUESTION))
         return _page(await self._ready().reader.lookup(conn_id, question.callback_ids))
 
-    async def health(self, request: Request) -> Response:
+    async def _health(self, request: Request) -> Response:
         runtime = self._running()
         ready = await runtime.check()
         return JSONResponse(
@@ -180,67 +208,23 @@ class Receiver:
         return runtime
 
 
-class _HideToken:
-    """Keeps callback addresses out of the access log of the server around it, which writes paths whole."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        inner = dict(scope)
-        before, found, _ = scope.get("path", "").partition(_CALLBACKS)
-        if found:
-            scope["path"] = f"{before}{found}***"
-            scope["raw_path"] = scope["path"].encode()
-        await self._app(inner, receive, send)
-
-
-_Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def _answered(endpoint: _Endpoint) -> _Endpoint:
-    """An endpoint that always answers, and says no more than it must."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except RefusedError as error:
-            return await _refuse(request, error)
-        except UnavailableError:
-            pass
-        except Exception:
-            log.exception("The receiver failed")
-        return JSONResponse(
-            {"detail": "Service Unavailable"}, status_code=503, headers={"Retry-After": _RETRY_AFTER}
-        )
-
-    return answer
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    if "token" in request.path_params:
-        metrics.count("refused")
-    return JSONResponse({"detail": "Not Found"}, status_code=404)
+def _unavailable() -> Response:
+    return JSONResponse(
+        {"detail": "Service Unavailable"}, status_code=503, headers={"Retry-After": _RETRY_AFTER}
+    )
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """What was sent, read no further than ``most`` bytes and a few seconds."""
-
-    async def read() -> bytes:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise RefusedError
-        return bytes(body)
-
+    """What was sent, read no further than ``most`` bytes."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > most:
         raise RefusedError
-    try:
-        return await asyncio.wait_for(read(), _BODY_SECONDS)
-    except asyncio.TimeoutError:
-        raise RefusedError from None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise RefusedError
+    return bytes(body)
 
 
 def _parsed(model: type[Any], body: bytes) -> Any:

@@ -55,7 +55,6 @@ class Runtime:
         """Returns when the inbox is there, or after a few seconds; never fails."""
         self._mending = asyncio.create_task(self._mend())
         self._tasks = [
-            asyncio.create_task(self.writer.run()),
             asyncio.create_task(self.reader.run()),
             asyncio.create_task(_repeat(self._prune, _PRUNE_EVERY)),
             asyncio.create_task(_repeat(self.keyring.learn, _LEARN_EVERY)),
@@ -63,6 +62,7 @@ class Runtime:
         await asyncio.wait({self._mending}, timeout=_START_PATIENCE)
 
     async def stop(self) -> None:
+        self.writer.close()
         tasks = [*self._tasks, *([self._mending] if self._mending else [])]
         for task in tasks:
             task.cancel()

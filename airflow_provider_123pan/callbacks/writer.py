@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from typing import TypeAlias
 
 from airflow_provider_123pan.callbacks import metrics
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.inbox import Inbox, Stored
 
 MOST_WAITING = 2000  # deliveries that wait for a transaction; more are turned away
-PATIENCE = 20.0  # seconds that a delivery waits for its commit
+PATIENCE = 15.0  # seconds for a transaction; then those that wait are turned away
 _BATCH = 250
+# One after the other alone would make many small transactions, each of which costs as much as thirty deliveries.
+_PACE = 0.05  # seconds from one transaction to the next, unless there are
+_ENOUGH = 16  # deliveries waiting already
+
+
+_Waiting: TypeAlias = tuple[str, Delivery, "asyncio.Future[Stored]"]
 
 
 class UnavailableError(Exception):
@@ -21,7 +28,7 @@ class UnavailableError(Exception):
 
 
 class Writer:
-    """Stores deliveries in batches, one transaction at a time.
+    """Stores deliveries in batches, one transaction at a time, for one event loop.
 
     :param committed: called after each transaction that stored something.
     :param failed: called with the error of each that did not commit.
@@ -38,8 +45,10 @@ class Writer:
         self._executor = executor
         self._committed = committed
         self._failed = failed
-        self._waiting: deque[tuple[str, Delivery, asyncio.Future[Stored]]] = deque()
-        self._arrived = asyncio.Event()
+        self._waiting: deque[_Waiting] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._next: asyncio.TimerHandle | None = None
+        self._next_at = 0.0
 
     async def store(self, conn_id: str, delivery: Delivery) -> Stored:
         """Returns after the commit.
@@ -50,36 +59,61 @@ class Writer:
             raise UnavailableError
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._waiting.append((conn_id, delivery, future))
-        self._arrived.set()
-        done, _ = await asyncio.wait({future}, timeout=PATIENCE)
-        if not done:
-            raise UnavailableError
-        return future.result()
+        self._go_on()
+        return await future
 
-    async def run(self) -> None:
-        """Store what arrives, for ever."""
-        while True:
-            await self._arrived.wait()
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-            if not self._waiting:
-                self._arrived.clear()
-            await self._commit(batch)
+    def close(self) -> None:
+        """Begin nothing more."""
+        for each in (self._running, self._next):
+            if each:
+                each.cancel()
 
-    async def _commit(self, batch: list[tuple[str, Delivery, asyncio.Future[Stored]]]) -> None:
+    def _go_on(self) -> None:
+        """Begin a transaction, now or when it is time."""
         loop = asyncio.get_running_loop()
+        if self._running or not self._waiting:
+            return
+        if len(self._waiting) >= _ENOUGH or loop.time() >= self._next_at:
+            self._begin()
+        elif not self._next:
+            self._next = loop.call_at(self._next_at, self._begin)
+
+    def _begin(self) -> None:
+        # Not a step of a task: that would queue behind all requests that can go on, and the database stand idle.
+        loop = asyncio.get_running_loop()
+        if self._next:
+            self._next.cancel()
+            self._next = None
+        self._next_at = loop.time() + _PACE
+        batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
         deliveries = [(conn_id, delivery) for conn_id, delivery, _ in batch]
+        work = loop.run_in_executor(self._executor, self._inbox.store, deliveries)
+        self._running = loop.create_task(self._end(batch, work))
+
+    async def _end(self, batch: list[_Waiting], work: asyncio.Future[list[Stored]]) -> None:
         try:
-            results = await loop.run_in_executor(self._executor, self._inbox.store, deliveries)
+            while not (await asyncio.wait({work}, timeout=PATIENCE))[0]:
+                _turn_away([*batch, *self._waiting])
+                self._waiting.clear()
+            results = work.result()
         except Exception as error:
             self._failed(error)
-            for *_, future in batch:
-                future.set_exception(UnavailableError())
-                future.exception()  # whoever gave up waiting will not look at it
-            return
-        for (*_, future), result in zip(batch, results, strict=True):
-            future.set_result(result)
-        for what in (Stored.NEW, Stored.REPEATED):
-            if number := results.count(what):
-                metrics.count(what.value, number)
-        if Stored.NEW in results:
-            self._committed()
+            _turn_away(batch)
+        else:
+            for (*_, future), result in zip(batch, results, strict=True):
+                if not future.done():  # turned away meanwhile
+                    future.set_result(result)
+            for what in (Stored.NEW, Stored.REPEATED):
+                if number := results.count(what):
+                    metrics.count(what.value, number)
+            if Stored.NEW in results:
+                self._committed()
+        finally:
+            self._running = None
+            self._go_on()
+
+
+def _turn_away(waiting: Iterable[_Waiting]) -> None:
+    for *_, future in waiting:
+        if not future.done():
+            future.set_exception(UnavailableError())

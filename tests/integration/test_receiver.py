@@ -141,7 +141,7 @@ def running(
 ) -> Iterator[Running]:
     engine = own_engine(uri)
     keys = keys or Keys()
-    app = create_app(connect or (lambda: engine), keys, 30 * DAY, prefix="/pan123", mounted=False)
+    app = create_app(connect or (lambda: engine), keys, 30 * DAY, mounted=False)
     try:
         with Running(app, keys, engine) as made:
             yield made

@@ -1,0 +1,292 @@
+"""100,000 requests that must all be refused: nothing stored, no 5xx, one same answer, no look-up per request.
+
+    python -m tests.benchmarks.fuzz [--count N] [--seed N]
+
+Every request is valid HTTP; what is wrong with it is what a caller can get wrong or forge: the path, the token and its
+parts, the header, the body.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import random
+import resource
+import socket
+import string
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import uvicorn
+from sqlalchemy import text
+
+from airflow_provider_123pan.callbacks import address
+from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id, secret_keys
+from airflow_provider_123pan.callbacks.database import own_engine
+from airflow_provider_123pan.callbacks.receiver import create_app
+from tests.benchmarks.load import post, send
+
+CONNECTIONS = {
+    "pan123_default": secret_keys("a client secret of some length", None),
+    "团队/图床#1": secret_keys("", ["a newer callback secret", "an older callback secret"]),
+}
+PREFIX = "/pan123/callbacks/"
+URL_SAFE = string.ascii_letters + string.digits + "-_"
+GOOD_BODY = json.dumps({"url": "http://dc.com/a.jpg", "status": 0, "failReason": "", "fileID": 100}).encode()
+DAY = 86400.0
+
+
+class Keys:
+    """The connections; counts look-ups."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    def names(self) -> list[str]:
+        return list(CONNECTIONS)
+
+    def keys(self, conn_id: str) -> tuple[bytes, ...]:
+        self.asked[conn_id] += 1
+        return CONNECTIONS.get(conn_id, ())
+
+
+class Fuzzer:
+    """Makes requests, each of which must be refused."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._kinds: list[Callable[[], bytes]] = [
+            self.changed_token,
+            self.changed_token,
+            self.swapped_parts,
+            self.foreign_key,
+            self.old_or_early,
+            self.wrong_body,
+            self.wrong_body,
+            self.nonsense_path,
+            self.nonsense_read,
+            self.wrong_method,
+        ]
+
+    def requests(self, count: int) -> Iterator[bytes]:
+        for _ in range(count):
+            yield self._random.choice(self._kinds)()
+
+    def conn_id(self) -> str:
+        return self._random.choice(list(CONNECTIONS))
+
+    def token(self) -> str:
+        conn_id = self.conn_id()
+        return mint("", conn_id, new_callback_id(), CONNECTIONS[conn_id]).removeprefix(PREFIX)
+
+    # --- tokens ---
+
+    def changed_token(self) -> bytes:
+        """A few characters changed, put in, taken out, doubled or moved."""
+        token = good = self.token()
+        while token == good:
+            letters = list(token)
+            for _ in range(self._random.randint(1, 4)):
+                place = self._random.randrange(len(letters) + 1)
+                match self._random.randrange(6):
+                    case 0:
+                        letters[place : place + 1] = self._random.choice(URL_SAFE + ".")
+                    case 1:
+                        letters.insert(place, self._random.choice(URL_SAFE + "./\\=%\0\n 图"))
+                    case 2:
+                        del letters[place : place + self._random.choice([1, 1, 5, 40])]
+                    case 3:
+                        letters += letters[place:]
+                    case 4:
+                        letters = letters[place:] + letters[:place]
+                    case 5:
+                        letters = (
+                            list("".join(letters).swapcase()) if self._random.random() < 0.1 else letters
+                        )
+            token = "".join(letters)
+        return post(PREFIX + quote(token, safe="/" if self._random.random() < 0.5 else ""), GOOD_BODY)
+
+    def swapped_parts(self) -> bytes:
+        """Parts of two valid tokens, or of a read token."""
+        one, two = self.token().split("."), self.token().split(".")
+        read = mint_read_token(self.conn_id(), CONNECTIONS["pan123_default"]).split(".")
+        while True:
+            parts = [
+                self._random.choice([*one, *two, *read])
+                for _ in range(self._random.choice([2, 3, 4, 4, 4, 5]))
+            ]
+            if self._random.random() < 0.5:
+                parts = [self._random.choice(pair) for pair in zip(one, two, strict=True)]
+            if parts not in (one, two):
+                return post(PREFIX + ".".join(parts), GOOD_BODY)
+
+    def foreign_key(self) -> bytes:
+        """Signed well, but not with the key of the connection that it names; most of those exist nowhere."""
+        name = self._random.choice(
+            [self.conn_id(), f"nobody{self._random.randrange(10**6)}", "../x", "%s", "x" * 250]
+        )
+        keys = self._random.choice(
+            [secret_keys(f"another secret {self._random.random()}", None), (b"",), (b"k" * 32,)]
+        )
+        if self._random.random() < 0.3:
+            keys = CONNECTIONS["pan123_default"] if name != "pan123_default" else CONNECTIONS["团队/图床#1"]
+        return post(
+            PREFIX + address._sign(f"{_encoded(name)}.{new_callback_id()}", keys, address._CALLBACK_SALT),
+            GOOD_BODY,
+        )
+
+    def old_or_early(self) -> bytes:
+        """Signed with the right key at a wrong time, under another salt, or over another shape."""
+        keys, named = CONNECTIONS["pan123_default"], _encoded("pan123_default")
+        value, salt, moment = f"{named}.{new_callback_id()}", address._CALLBACK_SALT, time.time()
+        match self._random.randrange(4):
+            case 0:
+                moment -= 30 * DAY + self._random.uniform(60, 1e8)
+            case 1:
+                moment += self._random.uniform(600, 1e8)
+            case 2:
+                salt = self._random.choice([address._READ_SALT, b"", b"airflow-provider-123pan callback v0"])
+            case 3:
+                value = self._random.choice(
+                    [named, f"{named}.{'0' * 31}", f"{value}.x", f"{named}.{'G' * 32}", "."]
+                )
+        signer = address._signer(keys, salt)
+        signer.get_timestamp = lambda: int(moment)  # type: ignore[method-assign]
+        return post(PREFIX + signer.sign(value).decode(), GOOD_BODY)
+
+    # --- bodies ---
+
+    def wrong_body(self) -> bytes:
+        """A valid address, and a body that is no delivery."""
+        match self._random.randrange(8):
+            case 0:
+                body = self._random.randbytes(self._random.randrange(2000))
+            case 1:
+                body = GOOD_BODY[: self._random.randrange(len(GOOD_BODY))]
+            case 2:
+                body = GOOD_BODY + self._random.choice([b"x", b"}", b"[]", b"\0", GOOD_BODY])
+            case 3:
+                status = self._random.choice(
+                    [2, -1, 3, 0.5, 1e400, True, False, None, "", "x", [], {}, [0], "00", 10**30]
+                )
+                body = json.dumps({"url": "http://dc.com/a.jpg", "status": status}).encode()
+            case 4:
+                body = json.dumps(
+                    self._random.choice([[], 0, 1, "status", None, [{"status": 0}], {"Status": 0}])
+                ).encode()
+            case 5:
+                body = self._random.choice([b"[", b'{"status":', b'{"a":['])
+                body *= self._random.randrange(1, 2500)
+            case 6:
+                body = json.dumps(
+                    {"status": 0, "failReason": "x" * self._random.randint(16_500, 30_000)}
+                ).encode()
+            case 7:
+                body = b"\xff\xfe" + GOOD_BODY
+        return post(PREFIX + self.token(), body)
+
+    # --- the rest ---
+
+    def nonsense_path(self) -> bytes:
+        letters = string.printable + "图床\u202e\U0001f648"
+        path = "".join(self._random.choices(letters, k=self._random.choice([0, 1, 5, 30, 130, 600, 5000])))
+        start = self._random.choice([PREFIX, PREFIX, "/pan123/", "/pan123/inbox/", "/"])
+        return post(start + quote(path, safe=self._random.choice(["", "/."])), GOOD_BODY)
+
+    def nonsense_read(self) -> bytes:
+        """A read with anything but a valid read token, or with a valid one and no valid question."""
+        path = self._random.choice(["/pan123/inbox/poll", "/pan123/inbox/lookup"])
+        good = mint_read_token("pan123_default", CONNECTIONS["pan123_default"])
+        letters = [*good]
+        letters[self._random.randrange(len(letters))] = self._random.choice("!/= ,")
+        header = self._random.choice(
+            [
+                "Bearer " + "".join(letters),
+                "Bearer " + self.token(),
+                "Bearer " + mint_read_token("pan123_default", CONNECTIONS["团队/图床#1"]),
+                "Bearer "
+                + mint_read_token(f"nobody{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
+                "Basic " + good,
+                good,
+                "Bearer" + good,
+                "Bearer " + "A" * self._random.randrange(5000),
+                "",
+            ]
+        )
+        body = b'{"after": null}'
+        if self._random.random() < 0.2:
+            header = "Bearer " + good
+            body = self._random.choice(
+                [b"", b"[]", b'{"after": "x"}', b'{"timeout": 1e9}', b'{"limit": -1}', b"\xff"]
+            )
+            path = "/pan123/inbox/poll" if body != b"" else path
+        return post(path, body, f"Authorization: {header}".encode("latin-1", "ignore"))
+
+    def wrong_method(self) -> bytes:
+        method = self._random.choice([b"GET", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"PROPFIND"])
+        return post(PREFIX + self.token(), GOOD_BODY, method=method)
+
+
+def _encoded(conn_id: str) -> str:
+    return base64.urlsafe_b64encode(conn_id.encode()).rstrip(b"=").decode()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description="Requests that must be refused")
+    options.add_argument("--count", type=int, default=100_000)
+    options.add_argument("--seed", type=int, default=random.randrange(10**9))
+    given = options.parse_args()
+    print(f"{given.count} requests, seed {given.seed}, {os.cpu_count()} cores", flush=True)
+    keys, answers = Keys(), Counter[tuple[int, bytes, bytes]]()
+
+    def answered(_: bytes, status: int, head: bytes, body: bytes) -> None:
+        fields = (line for line in head.split(b"\r\n")[1:] if not line.lower().startswith(b"date:"))
+        answers[status, b"\n".join(fields), body] += 1
+
+    with tempfile.TemporaryDirectory(prefix="pan123-fuzz-") as folder:
+        engine = own_engine(f"sqlite:///{folder}/inbox.db")
+        app = create_app(lambda: engine, keys, 30 * DAY, mounted=False)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        listener = socket.create_server(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        port = listener.getsockname()[1]
+        seconds = send(port, Fuzzer(given.seed).requests(given.count), 32, answered)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+        with engine.connect() as connection:
+            stored = connection.scalar(text("SELECT count(*) FROM pan123_inbox_v1"))
+        refused = answers.copy()
+        good = mint("", "pan123_default", new_callback_id(), CONNECTIONS["pan123_default"])
+        answers.clear()
+        send(port, [post(good, GOOD_BODY)], 1, answered)
+        server.should_exit = True
+        thread.join()
+        engine.dispose()
+    lookups = sum(keys.asked.values())
+    for (status, _, body), number in refused.items():
+        print(f"{number} answered {status} {body!r}")
+    print(
+        f"{given.count / seconds:.0f} a second; stored {stored}; {lookups} look-ups in {seconds:.0f} s "
+        f"({[keys.asked[name] for name in CONNECTIONS]} of connections, the rest of other names); "
+        f"{memory / 1024:.0f} MB more; a good one afterwards: {next(iter(answers))[0]}"
+    )
+    assert sum(refused.values()) == given.count
+    assert {(status, body) for status, _, body in refused} == {(404, b'{"detail":"Not Found"}')}
+    assert len(refused) == 1, "answers differ in their headers"
+    assert stored == 0
+    assert lookups <= 10 + 4 * seconds
+    assert next(iter(answers))[0] == 200
+    print("all refused alike")
+
+
+if __name__ == "__main__":
+    main()
