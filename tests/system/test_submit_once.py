@@ -77,7 +77,7 @@ def test_killed_at_each_step(killing_airflow: Cluster, sandbox: Sandbox) -> None
     died = {key for key, number in tries.items() if number > 1}
     assert {("submit", step) for step in range(8)} <= died
     assert {("defer", len(STEPS) - 1)} <= died
-    # Each image is submitted by three tasks, once each: it shows up while the retry looks for it.
+    # Each address is submitted by three tasks, once each: its image shows up while the retry looks for it.
     found = submissions(sandbox)
     assert {image["url"]: found[image["url"]] for image in images} == dict.fromkeys(
         (image["url"] for image in images), len(MODES)

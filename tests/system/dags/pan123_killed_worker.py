@@ -52,6 +52,8 @@ class KilledOperator(Pan123OfflineDownloadOperator):
         self.step = step
 
     def execute(self, context: Any) -> Any:
+        # A name of its own, or a retry would find the image of another task.
+        self.file_name = f"{self.task_id}{self.step}.png"
         if context["ti"].try_number == 1:
             kill_at(self.step)
         return super().execute(context)
