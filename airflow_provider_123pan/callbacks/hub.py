@@ -17,19 +17,13 @@ from typing import Any
 import httpx
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.callbacks.remote import (
-    LOOKUP,
-    POLL,
-    InboxUnreachableError,
-    RemoteInbox,
-    RemotePage,
-)
+from airflow_provider_123pan.callbacks.remote import InboxUnreachableError, RemoteInbox, RemotePage
+from airflow_provider_123pan.callbacks.wire import DISTINCT, MOST_ITEMS, MOST_SECONDS
 
 log = logging.getLogger(__name__)
 
 GATHER = 0.5  # seconds in which newcomers gather for one look-up
 PAUSES = (1.0, 30.0)  # seconds between tries to reach the inbox, from the first to the last
-KEPT = 4  # distinct deliveries per callback, as the inbox keeps
 
 
 class Waiter:
@@ -64,7 +58,7 @@ class Waiter:
             _end(self._future)
 
     def deliver(self, delivery: Delivery) -> None:
-        if delivery not in self.deliveries and len(self.deliveries) < KEPT:
+        if delivery not in self.deliveries and len(self.deliveries) < DISTINCT:
             self.deliveries += (delivery,)
             self._rung = True
             self.stir()
@@ -109,7 +103,7 @@ class Hub:
     async def _run(self) -> None:
         self._epoch = self._after = None
         # Reading the certificates takes tens of milliseconds: not in the loop.
-        async with await asyncio.to_thread(partial(httpx.AsyncClient, timeout=POLL + 10)) as http:
+        async with await asyncio.to_thread(partial(httpx.AsyncClient, timeout=MOST_SECONDS + 10)) as http:
             await asyncio.gather(
                 self._for_ever(partial(self._follow, http)), self._for_ever(partial(self._greet, http))
             )
@@ -136,7 +130,7 @@ class Hub:
 
     async def _follow(self, http: httpx.AsyncClient) -> None:
         """One long poll."""
-        ask = {"epoch": self._epoch, "after": self._after, "timeout": POLL, "limit": LOOKUP}
+        ask = {"epoch": self._epoch, "after": self._after, "timeout": MOST_SECONDS, "limit": MOST_ITEMS}
         page = await self._post(http, self._inbox.poll_url, ask)
         self._after = page.last
         if page.epoch != self._epoch:  # new, or pruned: what came before this cursor must be looked up
@@ -149,7 +143,7 @@ class Hub:
         await asyncio.sleep(GATHER)
         if self._epoch is None or not self._newcomers:
             return
-        batch = list(itertools.islice(self._newcomers, LOOKUP))
+        batch = list(itertools.islice(self._newcomers, MOST_ITEMS))
         page = await self._post(http, self._inbox.lookup_url, {"callback_ids": batch})
         self._newcomers.difference_update(batch)
         self._deliver(page)

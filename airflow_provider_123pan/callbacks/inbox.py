@@ -39,8 +39,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import func
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
-
-DISTINCT = 4  # deliveries kept per submission, so that a lying first one cannot hide the true one
+from airflow_provider_123pan.callbacks.wire import DISTINCT
 
 _ATTEMPTS = 5
 _PRUNE_ROWS = 1000

@@ -11,6 +11,7 @@ now gets a 503 with ``Retry-After``; nothing else goes wrong.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,15 +30,13 @@ from airflow_provider_123pan.callbacks.inbox import Inbox, Stored
 from airflow_provider_123pan.callbacks.keys import Source
 from airflow_provider_123pan.callbacks.reader import Page
 from airflow_provider_123pan.callbacks.runtime import Runtime
+from airflow_provider_123pan.callbacks.wire import MARKER, MOST_ITEMS, MOST_SECONDS
 from airflow_provider_123pan.callbacks.writer import UnavailableError
 
 log = logging.getLogger(__name__)
 
-MARKER = "X-Pan123-Inbox"
 MOST_BODY = 16 * 1024  # bytes of a delivery
 MOST_QUESTION = 64 * 1024  # bytes: a thousand callback_ids and then some
-MOST_ITEMS = 1000
-MOST_SECONDS = 25.0  # of a long poll: below the usual 30 s of proxies and of a graceful shutdown
 
 _CALLBACKS = "/callbacks/"
 _RETRY_AFTER = "5"
@@ -110,6 +109,9 @@ class Receiver:
         await asyncio.to_thread(metrics.start, self._mounted)
         runtime = self._runtime = self._make()
         await runtime.start()
+        if not self._mounted:
+            # What has been imported stays: without this, every full collection goes through all of Airflow again.
+            gc.freeze()
         yield
         self._runtime = None
         await runtime.stop()

@@ -14,14 +14,11 @@ from typing import Any
 
 from airflow_provider_123pan.callbacks.address import mint, mint_read_token, secret_keys
 from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.callbacks.wire import MARKER
 from airflow_provider_123pan.hooks.settings import Settings
 from airflow_provider_123pan.service.errors import Pan123InputError
 
 log = logging.getLogger(__name__)
-
-MARKER = "X-Pan123-Inbox"
-LOOKUP = 1000  # callbacks per look-up at most
-POLL = 25.0  # seconds that a long poll stays open at most
 
 
 class InboxUnreachableError(Exception):

@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 
 _START_PATIENCE = 5.0  # seconds that a start waits for the inbox; it goes on without
 _MEND_EVERY = 5.0
-_LEARN_EVERY = 300.0
+_LEARN_EVERY = 60.0
 _PRUNE_EVERY = 3600.0
 _HEALTH_EVERY = 1.0  # seconds that an answer about the inbox is good for: anybody may ask
 

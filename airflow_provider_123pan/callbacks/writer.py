@@ -17,7 +17,7 @@ PATIENCE = 15.0  # seconds for a transaction; then those that wait are turned aw
 _BATCH = 250
 # One after the other alone would make many small transactions, each of which costs as much as thirty deliveries.
 _PACE = 0.05  # seconds from one transaction to the next, unless there are
-_ENOUGH = 16  # deliveries waiting already
+_ENOUGH = 32  # deliveries waiting already
 
 
 _Waiting: TypeAlias = tuple[str, Delivery, "asyncio.Future[Stored]"]

@@ -22,7 +22,7 @@ STEPS = [*range(LAST_STEP + 10), -1]  # -1: when the task is resumed
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(
         version("apache-airflow").startswith("3.2."), reason="Airflow 3.2 has no task_state_store"
     ),
@@ -66,7 +66,7 @@ def test_killed_at_each_step(killing_airflow: Cluster, sandbox: Sandbox) -> None
     api = killing_airflow.api
     images = [conf(f"step{step}") | {"step": step} for step in STEPS]
     run_id = api.trigger(DAG_ID, {"images": images})
-    state = api.wait_for_run(DAG_ID, run_id, timeout=800)
+    state = api.wait_for_run(DAG_ID, run_id, timeout=1500)
     states = api.states(DAG_ID, run_id)
     assert state == "success", {key: state for key, state in states.items() if state != "success"}
 

@@ -26,7 +26,7 @@ FLOORS = [
     ["service.questions"],
     ["hooks.pan123"],
     ["hooks.shared"],
-    ["callbacks.address", "callbacks.delivery", "callbacks.metrics", "callbacks.database"],
+    ["callbacks.wire", "callbacks.address", "callbacks.delivery", "callbacks.metrics", "callbacks.database"],
     ["callbacks.inbox", "callbacks.deployment", "callbacks.keys"],
     ["callbacks.writer"],
     ["callbacks.reader"],
