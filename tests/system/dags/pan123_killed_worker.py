@@ -52,8 +52,8 @@ class KilledOperator(Pan123OfflineDownloadOperator):
         self.step = step
 
     def execute(self, context: Any) -> Any:
-        # A name of its own, or a retry would find the image of another task.
-        self.file_name = f"{self.task_id}{self.step}.png"
+        # An image of its own, or a retry would find that of another task.
+        self.url = f"https://example.com/{self.task_id}{self.step}.png"
         if context["ti"].try_number == 1:
             kill_at(self.step)
         return super().execute(context)
@@ -67,7 +67,7 @@ class KilledOperator(Pan123OfflineDownloadOperator):
 @dag(
     schedule=None,
     max_active_tasks=8,
-    params={"images": Param([{"url": "https://example.com/a.png", "step": 0}], type="array")},
+    params={"images": Param([{"step": 0}], type="array")},
 )
 def pan123_killed_worker() -> None:
     from airflow.sdk import task
@@ -80,6 +80,7 @@ def pan123_killed_worker() -> None:
     for mode in ("submit", "wait", "defer"):
         KilledOperator.partial(
             task_id=mode,
+            url="",
             # A busy scheduler that hears late of a deferral's end takes it for a failure and tries again.
             retries=3,
             retry_delay=10,
