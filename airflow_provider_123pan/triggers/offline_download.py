@@ -85,18 +85,16 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
     async def _end(self, submission: Submission) -> Outcome | None:
         with_others = await shared.join(self.pan123_conn_id)
-        pauses = intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
         hub, waiter = None, Waiter()
         if submission.callback_id and (inbox := remote_inbox(with_others.settings)):
             hub = hub_for(inbox)
             waiter = hub.join(submission.callback_id)
-            pauses = _safety_net(hub, pauses)
         try:
             return await with_others.client.run(
                 wait(
                     submission,
                     self.deadline,
-                    pauses,
+                    self._poking() if hub is None else self._safety_net(hub),
                     _Hints(with_others.questions, waiter),
                     silent=self.silent_fail,
                     rest_first=True,  # the worker has just looked, and the hub looks for deliveries
@@ -106,6 +104,21 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
             if hub and submission.callback_id:
                 hub.leave(submission.callback_id, waiter)
             await shared.leave(with_others)
+
+    def _poking(self) -> Iterator[float]:
+        return intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
+
+    def _safety_net(self, hub: Hub) -> Iterator[float]:
+        """Seldom, while the inbox is in reach; else as without callbacks."""
+        poking: Iterator[float] | None = None  # made when it is needed: thousands wait, and most never do
+        pause, longest = SAFETY_NET
+        while True:
+            if not hub.reachable:
+                poking = poking or self._poking()
+                yield next(poking)
+                continue
+            yield pause * random.uniform(0.5, 1.5)
+            pause = min(pause * 2, longest)
 
 
 class _Hints:
@@ -125,30 +138,17 @@ class _Hints:
             return True
         turn = self._questions.join(self._asked_at)
         # At the deadline thousands may want their last question at once: those that get none time out.
-        if turn and not (yield from self._rest(max(left, LAST_TURN), turn)) and not turn.result():
+        if turn and not (yield from self.rest(max(left, LAST_TURN), turn)) and not turn.result():
             return False
         self._asked_at = asyncio.get_running_loop().time()
         return True
-
-    def rest(self, seconds: float) -> Flow[bool]:
-        return (yield from self._rest(seconds, None))
 
     def deliveries(self) -> Flow[tuple[Delivery, ...]]:
         yield from ()
         return self._waiter.deliveries
 
-    def _rest(self, seconds: float, turn: asyncio.Future[bool] | None) -> Flow[bool]:
+    def rest(self, seconds: float, turn: asyncio.Future[bool] | None = None) -> Flow[bool]:
         rung: bool = yield Await(partial(self._waiter.rest, seconds, turn))
         if rung:
             self._urgent = len(SOON)
         return rung
-
-
-def _safety_net(hub: Hub, poking: Iterator[float]) -> Iterator[float]:
-    pause, longest = SAFETY_NET
-    while True:
-        if not hub.reachable:
-            yield next(poking)
-            continue
-        yield pause * random.uniform(0.5, 1.5)
-        pause = min(pause * 2, longest)

@@ -305,7 +305,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
             mock.patch.object(offline_download, "SAFETY_NET", (1e4, 1e4)),
         ):
             tasks = [asyncio.create_task(one(trigger, ended)) for trigger in provider_triggers(submissions)]
-            await asyncio.sleep(5)
+            await asyncio.sleep(SETTLE)
             async with httpx.AsyncClient(timeout=30) as http:
                 for submission in submissions:
                     task_id = submission["taskID"]
