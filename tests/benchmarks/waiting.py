@@ -297,6 +297,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
     async def main() -> list[float]:
         ended: dict[int, float] = {}
         posted: dict[int, float] = {}
+        from airflow_provider_123pan.hooks import shared
         from airflow_provider_123pan.triggers import offline_download
 
         with (
@@ -305,6 +306,8 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
             mock.patch.object(offline_download, "SAFETY_NET", (1e4, 1e4)),
         ):
             tasks = [asyncio.create_task(one(trigger, ended)) for trigger in provider_triggers(submissions)]
+            # Who submitted has left a token.
+            await (await shared.join(CONN_ID)).client.token()
             await asyncio.sleep(SETTLE)
             async with httpx.AsyncClient(timeout=30) as http:
                 for submission in submissions:
