@@ -23,13 +23,22 @@ def get_provider_info() -> dict[str, object]:
         ],
         "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.pan123"]}],
         "operators": [
-            {"integration-name": integration, "python-modules": [f"{package}.operators.offline_download"]}
+            {
+                "integration-name": integration,
+                "python-modules": [
+                    f"{package}.operators.offline_download",
+                    f"{package}.operators.sync_images",
+                ],
+            }
         ],
         "sensors": [
             {"integration-name": integration, "python-modules": [f"{package}.sensors.offline_download"]}
         ],
         "triggers": [
-            {"integration-name": integration, "python-modules": [f"{package}.triggers.offline_download"]}
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.triggers.offline_download", f"{package}.triggers.sync_images"],
+            }
         ],
         "connection-types": [
             {
@@ -107,6 +116,17 @@ def get_provider_info() -> dict[str, object]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "http://receiver:8123",
+                        "default": "",
+                    },
+                    "signature_parameters": {
+                        "description": (
+                            "Query parameters, comma separated, that sign an address and do not tell one image from "
+                            "another; ``*`` stands for anything. Empty: those of S3, Google, Azure, Alibaba, Tencent, "
+                            "Huawei, Qiniu and CDNs (``SIGNATURE_PARAMETERS`` in ``sync/images.py``)."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "X-Amz-*,Signature,Expires",
                         "default": "",
                     },
                     "inbox_retention_days": {

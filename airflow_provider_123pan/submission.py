@@ -27,7 +27,9 @@ class Request:
     @classmethod
     def of(cls, url: Any, file_name: Any, directory_id: Any) -> Request:
         """Check an operator's arguments; an error names the field and the fix."""
-        return cls(_url(url), _file_name(file_name) or name_of(url), _directory_id(directory_id))
+        return cls(
+            check_url(url), check_file_name(file_name) or name_of(url), check_directory_id(directory_id)
+        )
 
     def digest(self, account: str) -> str:
         """Equal for equal requests of one account only."""
@@ -118,7 +120,7 @@ def _has_extension(name: str) -> bool:
     return bool(stem) and extension.lower() in EXTENSIONS
 
 
-def _url(url: Any) -> str:
+def check_url(url: Any) -> str:
     if not isinstance(url, str) or not url.strip():
         raise Pan123InputError(f"url: got {_kind(url)}; give the image's address, with http:// or https://")
     try:
@@ -135,7 +137,7 @@ def _url(url: Any) -> str:
     return url
 
 
-def _file_name(name: Any) -> str | None:
+def check_file_name(name: Any) -> str | None:
     if name is None or name == "":
         return None
     if not isinstance(name, str) or not _has_extension(name):
@@ -149,7 +151,7 @@ def _file_name(name: Any) -> str | None:
     return name
 
 
-def _directory_id(directory_id: Any) -> str | None:
+def check_directory_id(directory_id: Any) -> str | None:
     if directory_id is None:
         return None
     if isinstance(directory_id, bool) or not isinstance(directory_id, (str, int)):

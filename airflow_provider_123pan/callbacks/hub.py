@@ -64,6 +64,21 @@ class Waiter:
             self.stir()
 
 
+class CrowdWaiter(Waiter):
+    """Somebody who waits for many callbacks, and only wants to know which were delivered."""
+
+    __slots__ = ("heard",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: set[str] = set()
+
+    def deliver(self, delivery: Delivery) -> None:
+        self.heard.add(delivery.callback_id)
+        self._rung = True
+        self.stir()
+
+
 def _end(future: asyncio.Future[bool]) -> None:
     if not future.done():
         future.set_result(False)
@@ -81,14 +96,12 @@ class Hub:
         self.reachable = True
         self._task: asyncio.Task[None] | None = None
 
-    def join(self, callback_id: str) -> Waiter:
+    def join(self, callback_id: str, waiter: Waiter) -> None:
         """Register: a delivery that is there already rings as well as every later one."""
-        waiter = Waiter()
         self._waiters.setdefault(callback_id, []).append(waiter)
         self._newcomers.add(callback_id)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="pan123-inbox")
-        return waiter
 
     def leave(self, callback_id: str, waiter: Waiter) -> None:
         others = self._waiters[callback_id]

@@ -67,8 +67,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self.use_callback = use_callback
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
-        self.poke_interval = _seconds("poke_interval", poke_interval)
-        self.timeout = _seconds("timeout", timeout)
+        self.poke_interval = seconds("poke_interval", poke_interval)
+        self.timeout = seconds("timeout", timeout)
         self.pan123_conn_id = pan123_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -137,7 +137,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         return submission.xcom() | outcome.xcom()
 
 
-def _seconds(name: str, value: Any) -> float:
+def seconds(name: str, value: Any) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
         raise ValueError(f"{name} must be a timedelta or seconds, not below 0; got {value!r}")

@@ -54,9 +54,10 @@ class Pan123Client:
             endpoint.base_url, proxies, False, endpoint.verify if endpoint.verify is not True else None, None
         )
 
-    def call(self, call: Call[T], patience: float = PATIENCE) -> T:
+    def call(self, call: Call[T], patience: float = PATIENCE, *, crowd_patience: float = PATIENCE) -> T:
         """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
-        return drive(exchange(call, self.throttle, patience), self._perform)
+        flow = exchange(call, self.throttle, patience, crowd_patience=crowd_patience)
+        return drive(flow, self._perform)
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow of calls and sleeps."""

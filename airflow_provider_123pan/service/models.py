@@ -121,6 +121,14 @@ class Directory:
     directory_id: str
     name: str
 
+    @classmethod
+    def made(cls, data: Any) -> Directory:
+        """From the answer to a creation: a list of one."""
+        made = _mapping(data).get("list")
+        if not isinstance(made, list) or not made:
+            raise ValueError(f"list is {_seen(made)}, not a list with the directory")
+        return cls(_identifier(_mapping(made[0]), "dirID"), _text(made[0], "filename"))
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

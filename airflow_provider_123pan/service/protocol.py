@@ -25,7 +25,7 @@ from airflow_provider_123pan.service.errors import (
     Pan123UnavailableError,
 )
 from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
-from airflow_provider_123pan.service.models import AccessToken, Image, Listing, OfflineTask
+from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
 from airflow_provider_123pan.service.throttle import Throttle
 
 T = TypeVar("T")
@@ -147,6 +147,20 @@ def list_directory(
     )
 
 
+def make_directory(name: str, parent_id: str = "", *, listed: bool = False) -> Call[Directory]:
+    """``POST /upload/v1/oss/file/mkdir``: a new directory; a name may not repeat.
+
+    :param listed: send the name as a list: the documents' table says so, their sample says a string.
+    """
+    return Call(
+        "make_directory",
+        "POST",
+        "/upload/v1/oss/file/mkdir",
+        lambda data, _: Directory.made(data),
+        body={"name": [name] if listed else name, "parentID": parent_id, "type": 1},
+    )
+
+
 def get_image(fileID: str) -> Call[Image]:
     """``GET /api/v1/oss/file/detail``: one image."""
     return Call(
@@ -237,13 +251,18 @@ def exchange(
     throttle: Throttle,
     patience: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    crowd_patience: float = PATIENCE,
 ) -> Flow[T]:
     """Send a call at the pace that the service allows, with a token that it takes.
 
     A refused token is renewed once. A call that is refused for its load (429, too many offline tasks) is queued
     again until ``patience`` seconds are over; then its last error is raised. Every other error is raised at once.
+
+    :param crowd_patience: the same for too many offline tasks alone, where the caller knows better when to come back.
     """
     deadline = clock() + patience
+    crowd_deadline = clock() + min(patience, crowd_patience)
     token = yield NeedToken()
     renewed = False
     refusals = crowded = 0
@@ -262,7 +281,7 @@ def exchange(
             throttle.accepted()
             pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(crowded, 2)]
             crowded += 1
-            if clock() + pause > deadline:
+            if clock() + pause > crowd_deadline:
                 raise
         except Pan123TokenError:
             throttle.accepted()

@@ -88,7 +88,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         hub, waiter = None, Waiter()
         if submission.callback_id and (inbox := remote_inbox(with_others.settings)):
             hub = hub_for(inbox)
-            waiter = hub.join(submission.callback_id)
+            hub.join(submission.callback_id, waiter)
         try:
             return await with_others.client.run(
                 wait(

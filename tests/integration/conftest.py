@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from airflow_provider_123pan.callbacks.address import secret_keys
+from airflow_provider_123pan.callbacks.database import own_engine
+from airflow_provider_123pan.callbacks.receiver import create_app
 from airflow_provider_123pan.sandbox import Sandbox
 
 CONN_ID = "pan123_default"
@@ -95,9 +101,44 @@ def context() -> dict[str, Any]:
     """What a task of Airflow 3.3 finds in its context, as far as the provider looks."""
     pushed: dict[str, Any] = {}
     instance = SimpleNamespace(
+        dag_id="dag",
+        run_id="run",
+        task_id="task",
+        map_index=-1,
         max_tries=0,
         xcom_push=pushed.__setitem__,
         pushed=pushed,
         get_first_reschedule_date=lambda _: None,
     )
-    return {"ti": instance, "task_state_store": MemoryStore()}
+    return {"ti": instance, "task_state_store": MemoryStore(), "outlet_events": OutletEventAccessors()}
+
+
+class Keys:
+    """What the receiver asks its Airflow for."""
+
+    def __init__(self, secret: str) -> None:
+        self._keys = secret_keys(secret, None)
+
+    def names(self) -> list[str]:
+        return [CONN_ID]
+
+    def keys(self, conn_id: str) -> tuple[bytes, ...]:
+        return self._keys if conn_id == CONN_ID else ()
+
+
+@pytest.fixture(scope="session")
+def receiver(tmp_path_factory: pytest.TempPathFactory, _running_sandbox: Sandbox) -> Iterator[str]:
+    uri = f"sqlite:///{tmp_path_factory.mktemp('inbox') / 'inbox.db'}"
+    app = create_app(
+        lambda: own_engine(uri), Keys(_running_sandbox.client_secret), 86_400, prefix="/pan123", mounted=False
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    listening.close()

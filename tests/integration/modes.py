@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
-from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
 MODES = ("poke", "reschedule", "deferrable")
 
@@ -25,25 +26,30 @@ def sensor(mode: str, submission: Any, **arguments: Any) -> Pan123OfflineDownloa
 
 def run(task: Any, context: dict[str, Any]) -> Any:
     """The task's result, or its exception; deferred and rescheduled as long as it wants."""
+    go = partial(task.execute, context)
     while True:
         try:
-            return task.execute(context)
+            return go()
         except AirflowRescheduleException as reschedule:
             first = context["ti"].get_first_reschedule_date(context) or reschedule.reschedule_date
             context["ti"].get_first_reschedule_date = lambda _, first=first: first
         except TaskDeferred as deferred:
-            return resume(task, deferred, context)
+            go = partial(resume, task, deferred, context)
 
 
 def resume(task: Any, deferred: TaskDeferred, context: dict[str, Any]) -> Any:
     classpath, kwargs = deferred.trigger.serialize()
-    assert classpath == f"{Pan123OfflineDownloadTrigger.__module__}.Pan123OfflineDownloadTrigger"
+    trigger = type(deferred.trigger)
+    assert classpath == f"{trigger.__module__}.{trigger.__qualname__}"
     kwargs = json.loads(json.dumps(kwargs))  # through the database, as Airflow sends it
-    event = json.loads(json.dumps(asyncio.run(_fire(Pan123OfflineDownloadTrigger(**kwargs)))))
-    return task.resume_execution(deferred.method_name, {**(deferred.kwargs or {}), "event": event}, context)
+    event = json.loads(json.dumps(asyncio.run(_fire(trigger(**kwargs)))))
+    state = json.loads(json.dumps(deferred.kwargs or {}))
+    return task.resume_execution(deferred.method_name, {**state, "event": event}, context)
 
 
-async def _fire(trigger: Pan123OfflineDownloadTrigger) -> Any:
+async def _fire(trigger: BaseTrigger) -> Any:
     events = [event async for event in trigger.run()]
     assert len(events) == 1
+    # The triggerer's loop goes on; here, what was cancelled must have the time to close its connections.
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
     return events[0].payload

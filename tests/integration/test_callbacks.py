@@ -4,59 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from airflow_provider_123pan.callbacks.address import secret_keys
-from airflow_provider_123pan.callbacks.database import own_engine
-from airflow_provider_123pan.callbacks.receiver import create_app
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers import offline_download
-from tests.integration.conftest import CONN_ID
 from tests.integration.modes import MODES, run, sensor
 
 URL = "https://example.com/a.jpg"
 ALL_MODES = pytest.mark.parametrize("mode", MODES)
-
-
-class Keys:
-    """What the receiver asks its Airflow for."""
-
-    def __init__(self, secret: str) -> None:
-        self._keys = secret_keys(secret, None)
-
-    def names(self) -> list[str]:
-        return [CONN_ID]
-
-    def keys(self, conn_id: str) -> tuple[bytes, ...]:
-        return self._keys if conn_id == CONN_ID else ()
-
-
-@pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory, _running_sandbox: Sandbox) -> Iterator[str]:
-    uri = f"sqlite:///{tmp_path_factory.mktemp('inbox') / 'inbox.db'}"
-    app = create_app(
-        lambda: own_engine(uri), Keys(_running_sandbox.client_secret), 86_400, prefix="/pan123", mounted=False
-    )
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    )
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
 
 
 @pytest.fixture(autouse=True)

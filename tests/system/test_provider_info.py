@@ -21,8 +21,11 @@ def test_airflow_providers_get_shows_everything(airflow: Cluster) -> None:
     }
     assert f"{PACKAGE}.hooks.pan123" in modules["hooks"]
     assert f"{PACKAGE}.operators.offline_download" in modules["operators"]
+    assert f"{PACKAGE}.operators.sync_images" in modules["operators"]
     assert f"{PACKAGE}.sensors.offline_download" in modules["sensors"]
-    assert f"{PACKAGE}.triggers.offline_download" in modules["triggers"]
+    assert {f"{PACKAGE}.triggers.{name}" for name in ("offline_download", "sync_images")} <= {
+        *modules["triggers"]
+    }
     (connection,) = info["connection-types"]
     assert connection["connection-type"] == "pan123"
     assert connection["hook-class-name"] == f"{PACKAGE}.hooks.pan123.Pan123Hook"

@@ -39,8 +39,18 @@ FLOORS = [
     ["finding"],
     ["outcome"],
     ["waiting", "submit_once"],
-    ["triggers"],
-    ["sensors", "operators"],
+    ["sync.images", "sync.target"],
+    ["sync.manifest"],
+    ["sync.ledger"],
+    ["sync.flight", "sync.progress", "sync.results", "sync.lineage"],
+    ["rewriting"],
+    ["sync.watch"],
+    ["sync.batch"],
+    ["sync.turn"],
+    ["triggers.offline_download"],
+    ["triggers.sync_images"],
+    ["operators.offline_download", "sensors"],
+    ["operators.sync_images"],
     ["plugin", "cli"],
 ]
 MODULES = [
@@ -118,6 +128,7 @@ def _loaded_by(statement: str) -> set[str]:
 def test_dag_files_load_nothing_heavy() -> None:
     loaded = _loaded_by(
         f"from {NAME}.operators.offline_download import Pan123OfflineDownloadOperator\n"
+        f"from {NAME}.operators.sync_images import Pan123SyncImagesOperator\n"
         f"from {NAME}.sensors.offline_download import Pan123OfflineDownloadSensor"
     )
     assert f"{NAME}.sensors.offline_download" in loaded

@@ -1,0 +1,241 @@
+"""Makes a directory of the image host hold what a list says."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import AssetAlias, BaseOperator, conf
+
+from airflow_provider_123pan.operators.offline_download import seconds
+from airflow_provider_123pan.service.errors import Pan123InputError
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
+
+    from airflow_provider_123pan.sync.ledger import Ledger
+    from airflow_provider_123pan.sync.turn import Job
+
+#: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
+DIRECTORIES = AssetAlias("pan123_directories")
+
+
+class Pan123SyncImagesOperator(BaseOperator):
+    """Make a directory hold the images of a list: submit what is missing, and wait for it.
+
+    What is there already, by its name, is not submitted; so a second run costs a listing, a run that was killed goes
+    on, and an image that was deleted comes back. No worker is held while it waits (with ``deferrable``).
+
+    Returns, and pushes each key as an XCom of its own: ``total``, ``present``, ``migrated``, ``failed``,
+    ``directory_id``, ``results`` and ``failures``, the first 20 (``url``, ``file_name``, ``reason``). The XCom
+    ``progress`` tells how far it is while it runs. On success an asset event for
+    ``pan123://<connection>/<directory>``, by the alias ``pan123_directories``, has the counts as its extra.
+
+    :param images: addresses, or dicts with ``url`` and at will ``file_name``, ``size`` (bytes) and ``md5`` (hex or
+        base 64). Without a name, the address's last part and a digest of the address make one. (templated)
+    :param manifest: instead, a file anywhere that Airflow's object storage reaches: ``.txt`` (an address per line),
+        ``.csv`` (header ``url[,file_name][,size][,md5]``), ``.jsonl`` (the same keys) or ``.tsv``
+        (``TsvHttpData-1.0``). (templated)
+    :param directory_id: the directory's id; or
+    :param directory: its path by names, such as ``photos/2026``; what is missing of it is made. Without both, the
+        service's own, ``来自:离线下载``. (templated, both)
+    :param results: a path for one record per image, ``.jsonl`` or ``.csv``: ``url``, ``file_name``, ``status``
+        (``present``, ``migrated``, ``failed``), ``taskID``, ``fileID``, ``download_url``, ``user_url``, ``etag``,
+        ``size``, ``reason``. (templated)
+    :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
+    :param max_active: offline tasks at once, at most; the service's own limit is found. At most 1,000.
+    :param max_failures: the task fails if more images than this failed: a number, or a share such as ``"5%"``.
+        (templated)
+    :param use_callback: let 123pan call back; by default, if the connection has a ``callback_base_url``.
+    :param deferrable: wait in the triggerer.
+    :param timeout: seconds for all of it, from the first try's start to its last wait.
+    :param pan123_conn_id: the connection, of type ``pan123``. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "images",
+        "manifest",
+        "directory_id",
+        "directory",
+        "results",
+        "max_failures",
+        "pan123_conn_id",
+    )
+    ui_color = "#d9ecff"
+
+    def __init__(
+        self,
+        *,
+        images: Any = None,
+        manifest: str | None = None,
+        directory_id: str | None = None,
+        directory: str | None = None,
+        results: str | None = None,
+        if_exists: str = "skip",
+        max_active: int | None = None,
+        max_failures: int | str = 0,
+        use_callback: bool | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        timeout: timedelta | float = 7 * 24 * 60 * 60.0,
+        pan123_conn_id: str = "pan123_default",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        outlets = kwargs.pop("outlets", None) or []
+        super().__init__(
+            outlets=[*(outlets if isinstance(outlets, list) else [outlets]), DIRECTORIES], **kwargs
+        )
+        self.images = images
+        self.manifest = manifest
+        self.directory_id = directory_id
+        self.directory = directory
+        self.results = results
+        self.if_exists = if_exists
+        self.max_active = max_active
+        self.max_failures = max_failures
+        self.use_callback = use_callback
+        self.deferrable = deferrable
+        self.timeout = seconds("timeout", timeout)
+        self.pan123_conn_id = pan123_conn_id
+        self._hosts: list[str] = []
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._go(context, None)
+
+    def execute_complete(
+        self, context: Context, event: Any = None, state: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resume after a wait in the triggerer."""
+        from airflow_provider_123pan.waiting import outcome_of
+
+        if not (isinstance(event, Mapping) and event.get("status") == "woken"):
+            from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+
+            with failing_without_retry():
+                outcome_of(event)
+        return self._go(context, state, event["ended"])
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Source hosts → directory, for the openlineage provider."""
+        from airflow_provider_123pan.sync.lineage import openlineage
+
+        return openlineage(self._hosts, self._uri())
+
+    def _go(
+        self, context: Context, state: Mapping[str, Any] | None, ended: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
+        from airflow_provider_123pan.outcome import Pan123DownloadFailedError
+        from airflow_provider_123pan.sync.ledger import Ledger, State
+        from airflow_provider_123pan.sync.lineage import MOST_HOSTS, announce
+        from airflow_provider_123pan.sync.turn import Turn
+
+        with failing_without_retry():
+            allowed = _allowance(self.max_failures)
+            job = self._job(state["deadline"] if state else time.time() + self.timeout)
+            hook = Pan123Hook(self.pan123_conn_id)
+            hook.settings  # noqa: B018 - checked before the list is read
+            ledger = Ledger(_signature_parameters())
+            try:
+                self._load(ledger)
+                self._hosts = ledger.hosts(MOST_HOSTS)
+                turn = Turn(hook, ledger, job, context, state, ended)
+                try:
+                    pause = turn.run()
+                finally:
+                    counts = {"total": len(ledger)} | {
+                        each.name.lower(): ledger.count(each)
+                        for each in (State.PRESENT, State.MIGRATED, State.FAILED)
+                    }
+                    hook.client.close()
+            finally:
+                ledger.close()
+            if pause is not None:
+                self._defer(pause.state, pause.trigger, job)
+            found = counts | {
+                "directory_id": turn.directory_id,
+                "results": self.results,
+                "failures": turn.failures,
+            }
+            if counts["failed"] > allowed(counts["total"]):
+                for key, value in found.items():
+                    context["ti"].xcom_push(key, value)  # a task that fails returns nothing
+                first = "; ".join(f"{each['url']}: {each['reason']}" for each in turn.failures[:3])
+                raise Pan123DownloadFailedError(
+                    f"{counts['failed']} of {counts['total']} images failed, max_failures is {self.max_failures}: "
+                    f"{first}{' …' if counts['failed'] > 3 else ''}"
+                )
+            announce(context, DIRECTORIES, self._uri(), {**counts})
+            return found
+
+    def _job(self, deadline: float) -> Job:
+        from airflow_provider_123pan.submission import check_directory_id
+        from airflow_provider_123pan.sync.target import parse_path
+        from airflow_provider_123pan.sync.turn import Job
+
+        if self.directory is not None and self.directory_id is not None:
+            raise Pan123InputError("directory: give either directory or directory_id")
+        if self.if_exists not in ("skip", "overwrite"):
+            raise Pan123InputError(f"if_exists: {self.if_exists!r} is neither 'skip' nor 'overwrite'")
+        most: Any = self.max_active
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise Pan123InputError(f"max_active: {most!r} is not a number above 0")
+        return Job(
+            directory_id=check_directory_id(self.directory_id),
+            names=parse_path(self.directory) if self.directory is not None else (),
+            results=self.results,
+            overwrite=self.if_exists == "overwrite",
+            most=most,
+            use_callback=self.use_callback,
+            deferrable=self.deferrable,
+            deadline=deadline,
+        )
+
+    def _load(self, ledger: Ledger) -> None:
+        from airflow_provider_123pan.sync.manifest import read_images, read_manifest
+
+        if (self.images is None) == (self.manifest is None):
+            raise Pan123InputError("images: give either images or manifest")
+        ledger.load(read_images(self.images) if self.manifest is None else read_manifest(str(self.manifest)))
+
+    def _defer(self, state: dict[str, Any], trigger: dict[str, Any], job: Job) -> None:
+        from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
+        from airflow_provider_123pan.waiting import BACKSTOP
+
+        self.defer(
+            trigger=Pan123SyncImagesTrigger(**trigger),
+            method_name="execute_complete",
+            kwargs={"state": state},
+            timeout=timedelta(seconds=max(0.0, job.deadline - time.time()) + BACKSTOP),
+        )
+
+    def _uri(self) -> str:
+        from airflow_provider_123pan.finding import DEFAULT_DIRECTORY
+        from airflow_provider_123pan.sync.lineage import directory_uri
+
+        return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)
+
+
+def _allowance(max_failures: Any) -> Any:
+    """How many of so many images may fail."""
+    text = str(max_failures).strip()
+    try:
+        share = float(text.removesuffix("%"))
+        if not 0 <= share < math.inf or not (text.endswith("%") or share.is_integer()):
+            raise ValueError
+    except ValueError:
+        raise Pan123InputError(
+            f"max_failures: {max_failures!r} is neither a number of images nor a share such as '5%'"
+        ) from None
+    return lambda total: total * share / 100 if text.endswith("%") else share
+
+
+def _signature_parameters() -> Sequence[str]:
+    from airflow_provider_123pan.sync.images import SIGNATURE_PARAMETERS
+
+    told = conf.get("pan123", "signature_parameters", fallback="")
+    return tuple(name.strip().lower() for name in told.split(",") if name.strip()) or SIGNATURE_PARAMETERS

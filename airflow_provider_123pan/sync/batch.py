@@ -1,0 +1,279 @@
+"""Submits what is missing as fast as the service takes it, for as long as a worker has something to do."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from airflow_provider_123pan.callbacks.remote import RemoteInbox, Signer
+from airflow_provider_123pan.outcome import Pan123WaitTimeoutError
+from airflow_provider_123pan.service.errors import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123ServiceError,
+    Pan123TooManyTasksError,
+)
+from airflow_provider_123pan.service.models import OfflineTask
+from airflow_provider_123pan.service.protocol import PATIENCE, TOO_MANY_TASKS_PAUSES, create_offline_download
+from airflow_provider_123pan.sync.flight import SKEW, Active, Flight, Journal
+from airflow_provider_123pan.sync.images import Wanted
+from airflow_provider_123pan.sync.ledger import Ledger, State
+from airflow_provider_123pan.sync.watch import Watch
+
+if TYPE_CHECKING:
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+log = logging.getLogger(__name__)
+
+THREADS = 16
+MOST_ACTIVE = 1000  # what a trigger's arguments hold, in any of Airflow's databases
+BLOCK = 100  # submissions that the journal announces at once
+LOOKS = 0.05  # share of the calls that go into looking while there is something to submit
+TICK = 0.05  # seconds
+SHORTEST, LONGEST = 0.25, 10.0  # seconds between two looks
+TRAFFIC_EXCEEDED = 5113  # the account's, not the image's
+
+
+class Batch:
+    """One worker's turn at a list.
+
+    :param directory_id: as submissions name it; None for the service's own.
+    :param most: images in flight at most; the service's own cap is found.
+    :param deadline: Unix seconds.
+    :param tell: called all the time; shows people how far it is.
+    """
+
+    def __init__(
+        self,
+        hook: Pan123Hook,
+        ledger: Ledger,
+        flight: Flight,
+        journal: Journal,
+        *,
+        directory_id: str | None,
+        find_directory: Callable[[], str | None],
+        signer: Signer | None,
+        inbox: RemoteInbox | None,
+        most: int | None,
+        deadline: float,
+        tell: Callable[[int], None],
+    ) -> None:
+        self._hook = hook
+        self._ledger = ledger
+        self.flight = flight
+        self._journal = journal
+        self._directory_id = directory_id
+        self._signer = signer
+        self._deadline = deadline
+        self._tell = tell
+        self._threads = ThreadPoolExecutor(THREADS, "pan123-sync")
+        self.watch = Watch(hook, ledger, flight, find_directory, inbox if signer else None, self._threads)
+        self.cap = min(most or MOST_ACTIVE, MOST_ACTIVE)  # images in flight
+        self._most = self.cap
+        self._since_cap = 0  # submissions since the cap was changed
+        self._announced: deque[Active] = deque()  # in the journal, but not yet submitted
+        self._calls: dict[Future[OfflineTask], Active] = {}
+        self._alone_at = time.monotonic() + SKEW.total_seconds() + 1
+        self._ahead = 0.0  # seconds by which the service's clock is before ours
+        self._not_before = 0.0  # monotonic: the service wants a pause
+        self._refusals = 0
+        self._failing_since: float | None = None
+        self._changed = False
+
+    def run(self, patience: float) -> bool:
+        """Submit and look until all have ended; False: for ``patience`` seconds there was nothing to do but wait.
+
+        :raises Pan123WaitTimeoutError: the deadline has come.
+        """
+        look_at = busy_at = time.monotonic()
+        pause = SHORTEST
+        try:
+            while True:
+                self._submit()
+                if self._collect():
+                    busy_at = time.monotonic()
+                if (now := time.monotonic()) >= look_at and self.flight.active:
+                    if self.watch.look():
+                        busy_at, pause, self._changed = time.monotonic(), SHORTEST, True
+                        # What is submitted alone must not be taken for what has just ended.
+                        self._alone_at = busy_at + SKEW.total_seconds() + 1
+                    else:
+                        pause = min(pause * 1.5, LONGEST)
+                    look_at = time.monotonic() + max(pause, self._dear())
+                self._keep()
+                self._tell(len(self.flight.active))
+                if not self._calls and not self.flight.active and self._next() is None:
+                    return True
+                if time.time() > self._deadline:
+                    raise Pan123WaitTimeoutError("the batch has not ended within the timeout")
+                if not self._calls and now - busy_at > patience:
+                    return False
+        finally:
+            self._threads.shutdown(cancel_futures=True)
+            self._withdraw()
+
+    def _dear(self) -> float:
+        """Seconds that a look is worth, in calls that could submit meanwhile."""
+        share = LOOKS if self._room() and self._next() is not None else 5 * LOOKS
+        return self.watch.pages / (share * self._hook.client.throttle.rate)
+
+    # -- what is submitted next --
+
+    def _room(self) -> int:
+        return max(0, self.cap - len(self.flight.active))
+
+    def _next(self) -> State | None:
+        """What kind is submitted next: those that failed only when all others have ended."""
+        kinds = (State.MISSING, State.AGAIN)
+        return next((state for state in kinds if self._ledger.first(state) is not None), None)
+
+    def _announce(self) -> None:
+        """Choose the next ones, and let the journal know before anything is sent."""
+        state = self._next()
+        if state is None or not (room := self._room()):
+            return
+        if state is State.AGAIN and (self.flight.active or self._calls):
+            return
+        chosen: list[int] = []
+        number = first = self._ledger.first(state)
+        while number is not None and len(chosen) < min(BLOCK, room):
+            if state is State.MISSING or number not in self.watch.alone:
+                chosen.append(number)
+            number = self._ledger.first(state, number + 1)
+        if not chosen and first is not None and time.monotonic() >= self._alone_at:
+            chosen = [first]
+        for number in chosen:
+            active = Active(
+                number,
+                self._ledger.key(number),
+                self._ledger.identity(number),
+                attempt=int(state is State.AGAIN),
+                taskID=None,
+                sent_at=time.time(),
+                submitted_at=time.time() + self._ahead,
+                calling=True,
+            )
+            self._ledger.states[number] = State.ACTIVE
+            self.flight.active[number] = active
+            self._announced.append(active)
+        self._journal.save(self.flight)
+
+    def _submit(self) -> None:
+        if time.monotonic() < self._not_before:
+            return
+        if len(self._announced) < THREADS:
+            self._announce()
+        while self._announced and len(self._calls) < 2 * THREADS:
+            active = self._announced.popleft()
+            active.sent_at, active.submitted_at = time.time(), time.time() + self._ahead
+            call = self._threads.submit(self._create, active, self._ledger.wanted(active.number))
+            self._calls[call] = active
+
+    def _create(self, active: Active, wanted: Wanted) -> OfflineTask:
+        """One submission, in a thread of its own."""
+        callback_url = self._signer.address(self.flight.callback_id(active)) if self._signer else None
+        call = create_offline_download(wanted.url, wanted.file_name, self._directory_id, callback_url)
+        try:
+            return self._hook.client.call(
+                call, max(0.0, min(PATIENCE, self._deadline - time.time())), crowd_patience=0
+            )
+        except Pan123Error as error:
+            if (
+                callback_url
+            ):  # the service may quote it; Airflow's own mask grows too slow with thousands of them
+                error.message = error.message.replace(callback_url.rpartition("/")[2], "***")
+                error.args = (error.message,)
+            raise
+
+    # -- what comes back --
+
+    def _collect(self) -> bool:
+        """Take what was answered; whether anything was."""
+        if not self._calls:
+            time.sleep(TICK)
+            return False
+        done, _ = wait(self._calls, TICK, FIRST_COMPLETED)
+        for call in done:
+            active = self._calls.pop(call)
+            try:
+                task = call.result()
+            except Pan123Error as error:
+                self._refused(active, error)
+            else:
+                self._taken(active, task)
+            self._changed = True
+        return bool(done)
+
+    def _taken(self, active: Active, task: OfflineTask) -> None:
+        active.taskID, active.submitted_at, active.calling = task.taskID, task.seen_at.timestamp(), False
+        self._ahead = active.submitted_at - time.time()
+        self.flight.began_at = self.flight.began_at or active.submitted_at
+        self._failing_since, self._refusals = None, 0
+        self._since_cap += 1
+        if self._since_cap >= self.cap:  # what others took of the account's share may be free by now
+            self.cap, self._since_cap = min(self.cap + 1, self._most), 0
+
+    def _refused(self, active: Active, error: Pan123Error) -> None:
+        if _may_have_arrived(error):
+            log.warning("Looking for %s: %s", self._ledger.shown(active.number), error)
+            active.calling = False
+            return
+        del self.flight.active[active.number]
+        now = time.monotonic()
+        if isinstance(error, Pan123ServiceError) and error.code != TRAFFIC_EXCEEDED:
+            self._ledger.note(
+                active.number, State.FAILED if active.attempt else State.AGAIN, reason=error.message
+            )
+            log.warning("%s: %s", self._ledger.shown(active.number), error)
+            return
+        # Not this image's fault: it comes first when there is a next time.
+        self._return(active)
+        if not error.transient:
+            raise error
+        if now < self._not_before:  # the pause has begun
+            return
+        if isinstance(error, Pan123TooManyTasksError):
+            there = sum(each.taskID is not None for each in self.flight)
+            if there:
+                self.cap, self._since_cap = there, 0
+                return
+            pause = TOO_MANY_TASKS_PAUSES[min(self._refusals, 2)]
+        else:
+            self._failing_since = self._failing_since or now
+            if now - self._failing_since > PATIENCE:
+                raise error
+            pause = min(2.0**self._refusals, 30.0)
+        self._refusals += 1
+        self._not_before = now + pause * random.uniform(0.5, 1)
+
+    def _return(self, active: Active) -> None:
+        self._ledger.states[active.number] = State.AGAIN if active.attempt else State.MISSING
+
+    def _withdraw(self) -> None:
+        """Take back what was announced and not sent."""
+        withdrawn = [*self._announced]
+        for call, active in self._calls.items():
+            if call.cancelled() or ((error := call.exception()) and not _may_have_arrived(error)):
+                withdrawn.append(active)
+            elif error is None:
+                self._taken(active, call.result())
+        for active in withdrawn:
+            del self.flight.active[active.number]
+            self._return(active)
+        self._announced.clear()
+        self._calls.clear()
+        self._journal.save(self.flight)
+
+    def _keep(self) -> None:
+        if self._changed and self._journal.due():
+            self._journal.save(self.flight)
+            self._changed = False
+
+
+def _may_have_arrived(error: BaseException) -> bool:
+    return getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError)

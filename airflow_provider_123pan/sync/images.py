@@ -1,0 +1,163 @@
+"""An image that shall be there: its address, and the name by which it is known again tomorrow."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+
+from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.submission import EXTENSIONS, check_file_name, check_url
+
+#: Query parameters that sign an address, and so differ from night to night though the image is the same: S3 and what
+#: speaks like it, Google, Azure, Alibaba, Tencent, Huawei, Qiniu and CDNs. Lower case; ``*`` stands for anything.
+#: ``[pan123] signature_parameters`` replaces the list.
+SIGNATURE_PARAMETERS = (
+    "x-amz-*",
+    "x-goog-*",
+    "x-oss-*",
+    "x-obs-*",
+    "x-tos-*",
+    "x-cos-*",
+    "q-*",
+    "awsaccesskeyid",
+    "googleaccessid",
+    "ossaccesskeyid",
+    "accesskeyid",
+    "signature",
+    "expires",
+    "key-pair-id",
+    "policy",
+    "security-token",
+    "sig",
+    "se",
+    "sp",
+    "spr",
+    "sr",
+    "st",
+    "sv",
+    "ske",
+    "skoid",
+    "sks",
+    "skt",
+    "sktid",
+    "skv",
+    "token",
+    "auth_key",
+)
+#: Query parameters that say the image's format where the path does not (``wx_fmt=png``, ``format=image/webp``).
+FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
+
+DIGEST = 12  # letters of base 32: 60 bits keep a million images of one name apart
+_LONGEST_STEM = 80
+_NUMBERED = re.compile(r"\(\d+\)$")
+_ODD = re.compile(r'[\\/:*?"<>|]|[^\x20-\U0010ffff]')
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image that shall be there.
+
+    :ivar size: bytes, where the list says it; :ivar md5: lower-case hex, likewise.
+    """
+
+    url: str
+    file_name: str
+    size: int | None = None
+    md5: str | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension, by which images are compared: the service may change the extension."""
+        return stem_of(self.file_name)
+
+    @classmethod
+    def of(cls, row: Any, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> Wanted:
+        """From a list's entry: ``url`` and at will ``file_name``, ``size``, ``md5``; an error names the field."""
+        url = row.get("url")
+        url = check_url(url.strip() if isinstance(url, str) else url)
+        name = check_file_name(row.get("file_name"))
+        return cls(
+            url,
+            name or _derived_name(url, signature_parameters),
+            _size(row.get("size")),
+            _md5(row.get("md5")),
+        )
+
+
+def stem_of(file_name: str) -> str:
+    return file_name.rpartition(".")[0] or file_name
+
+
+def unnumbered(stem: str) -> str:
+    """Without the number that the service adds where a name is taken (``a(1).jpg``)."""
+    return _NUMBERED.sub("", stem)
+
+
+def digest(text: str) -> str:
+    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return base64.b32encode(hashed)[:DIGEST].decode().lower()
+
+
+def identity(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
+    """An address without what signs it and without its fragment: equal for the same image, tonight and tomorrow."""
+    parts = urlsplit(url)
+    kept = [pair for pair in parts.query.split("&") if pair and not _signs(pair, signature_parameters)]
+    return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
+
+
+def shown(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
+    """An address for logs: nobody can use what it does not tell."""
+    parts = urlsplit(identity(url, signature_parameters))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _signs(pair: str, signature_parameters: Sequence[str]) -> bool:
+    name = unquote(pair.partition("=")[0]).lower()
+    return any(fnmatchcase(name, pattern) for pattern in signature_parameters)
+
+
+def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:
+    """The address's last part and a digest of the whole: unique, and the same tomorrow."""
+    parts = urlsplit(url)
+    last = unquote(parts.path).rstrip("/").rpartition("/")[2]
+    stem, _, extension = last.rpartition(".")
+    if not (stem and extension.lower() in EXTENSIONS):
+        stem, extension = last, _told_format(parts.query)
+    stem = _ODD.sub("_", stem)[:_LONGEST_STEM].strip(" .") or "image"
+    return f"{stem}-{digest(identity(url, signature_parameters))}.{extension}"
+
+
+def _told_format(query: str) -> str:
+    told = {name.lower(): value for name, value in parse_qsl(query)}
+    for name in FORMAT_PARAMETERS:
+        if (extension := told.get(name, "").lower().rpartition("/")[2]) in EXTENSIONS:
+            return extension
+    raise Pan123InputError("file_name: the address shows no image extension; give a name that has one")
+
+
+def _size(value: Any) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Pan123InputError(f"size: {value!r} is not a number of bytes")
+    return value
+
+
+def _md5(value: Any) -> str | None:
+    """Lower-case hex, from hex or from base 64 (as Google's Storage Transfer Service has it)."""
+    if value is None or value == "":
+        return None
+    text = value.strip() if isinstance(value, str) else ""
+    if re.fullmatch("[0-9a-fA-F]{32}", text):
+        return text.lower()
+    if re.fullmatch(r"[0-9A-Za-z+/]{22}==", text):
+        return base64.b64decode(text).hex()
+    raise Pan123InputError(f"md5: {value!r} is neither 32 hex digits nor 24 letters of base 64")

@@ -1,0 +1,121 @@
+"""What shall be there, read as a stream: a list in the DAG, or a file wherever Airflow's object storage reaches."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from airflow_provider_123pan.service.errors import Pan123InputError
+
+KEYS = ("url", "file_name", "size", "md5")
+TSV_HEADER = "TsvHttpData-1.0"
+
+
+class Row(NamedTuple):
+    """One entry of a list, not yet checked.
+
+    :ivar place: where it stands, for people: ``line 7`` or ``images[6]``.
+    :ivar wrong: what is wrong with its form; then there are no values.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+    wrong: str | None = None
+
+
+def read_images(images: Any) -> Iterator[Row]:
+    """From the operator's ``images``: addresses, or dicts with ``url`` and the other keys."""
+    if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
+        raise Pan123InputError(
+            f"images: got a {type(images).__name__}, not a list of addresses or dicts; a template that gives a list "
+            "needs render_template_as_native_obj=True, or pass the output of a task itself"
+        )
+    for number, image in enumerate(images):
+        place = f"images[{number}]"
+        yield Row(place, {"url": image}) if isinstance(image, str) else _of_mapping(place, image)
+
+
+def read_manifest(path: str) -> Iterator[Row]:
+    """From a file: ``.txt``, ``.csv``, ``.jsonl``, or ``.tsv`` as Google's Storage Transfer Service has it.
+
+    :raises Pan123InputError: it is none of these, cannot be opened, or its header is not right.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    read = _FORMATS.get(path.rpartition(".")[2].lower())
+    if read is None:
+        raise Pan123InputError(f"manifest: {path!r} is none of {', '.join(f'.{name}' for name in _FORMATS)}")
+    try:
+        file = ObjectStoragePath(path).open("r", encoding="utf-8-sig", newline="")  # type: ignore[no-untyped-call]
+    except FileNotFoundError:
+        raise Pan123InputError(f"manifest: there is no file {path!r}") from None
+    with file as lines:
+        try:
+            yield from read(lines)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise Pan123InputError(f"manifest: {path!r} cannot be read: {error}") from None
+
+
+def _of_mapping(place: str, value: Any) -> Row:
+    if not isinstance(value, Mapping):
+        return Row(place, {}, f"got a {type(value).__name__}, neither an address nor a dict with url")
+    if unknown := [str(key) for key in value if key not in KEYS]:
+        return Row(place, {}, f"{', '.join(unknown)}: unknown; there are {', '.join(KEYS)}")
+    return Row(place, value)
+
+
+def _txt(lines: Iterable[str]) -> Iterator[Row]:
+    """An address per line; empty lines and those that begin with ``#`` say nothing."""
+    for number, line in enumerate(lines, 1):
+        if (text := line.strip()) and not text.startswith("#"):
+            yield Row(f"line {number}", {"url": text})
+
+
+def _csv(lines: Iterable[str]) -> Iterator[Row]:
+    table = csv.reader(lines)
+    header = [name.strip() for name in next(table, [])]
+    if "url" not in header or set(header) - set(KEYS) or len(set(header)) < len(header):
+        raise Pan123InputError(
+            f"manifest: line 1 must be the header url[,file_name][,size][,md5], not {','.join(header)[:200]!r}"
+        )
+    for cells in table:
+        place = f"line {table.line_num}"
+        if len(cells) == len(header):
+            yield Row(place, dict(zip(header, cells, strict=True)))
+        elif cells:
+            yield Row(place, {}, f"it has {len(cells)} fields, the header {len(header)}")
+
+
+def _jsonl(lines: Iterable[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                yield Row(f"line {number}", {}, f"not JSON: {error}")
+            else:
+                yield _of_mapping(f"line {number}", value)
+
+
+def _tsv(lines: Iterable[str]) -> Iterator[Row]:
+    """Address, size and base-64 MD5, the latter two at will, under the line ``TsvHttpData-1.0``."""
+    rows = enumerate(lines, 1)
+    _, first = next(rows, (1, ""))
+    if first.strip() != TSV_HEADER:
+        raise Pan123InputError(f"manifest: line 1 must be {TSV_HEADER}, not {first.strip()[:200]!r}")
+    for number, line in rows:
+        cells = line.rstrip("\r\n").split("\t")
+        if len(cells) > 3:
+            yield Row(f"line {number}", {}, f"it has {len(cells)} fields: address, size and MD5 are three")
+        elif line.strip():
+            yield Row(f"line {number}", dict(zip(("url", "size", "md5"), cells, strict=False)))
+
+
+_FORMATS: dict[str, Callable[[Iterable[str]], Iterator[Row]]] = {
+    "txt": _txt,
+    "csv": _csv,
+    "jsonl": _jsonl,
+    "tsv": _tsv,
+}

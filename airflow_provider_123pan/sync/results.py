@@ -1,0 +1,104 @@
+"""The results file: one record per image, as JSON lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, islice, takewhile
+from typing import TYPE_CHECKING
+
+from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.sync.ledger import Record
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_ROWS = 1000  # per write
+
+
+class Results:
+    """Where the records go. What is known when a task defers waits beside it in parts, which the end takes in.
+
+    :param path: ends with ``.jsonl`` or ``.csv``; anywhere that Airflow's object storage reaches.
+    :param owner: keeps the parts of two tasks apart that write to one path.
+    :param parts: how many there are from before.
+    """
+
+    def __init__(self, path: str, owner: str, parts: int = 0) -> None:
+        if not path.endswith((".jsonl", ".csv")):
+            raise Pan123InputError(f"results: {path!r} must end with .jsonl or .csv")
+        self._path = path
+        self._owner = owner
+        self.parts = parts
+
+    def spill(self, records: Iterable[Record]) -> None:
+        """Keep records for the worker that goes on."""
+        if first := next(records := iter(records), None):
+            self._write(self._part(self.parts), chain([first], records), as_csv=False)
+            self.parts += 1
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Write all of the parts and these; afterwards there are no parts."""
+        earlier = chain.from_iterable(_read(self._part(number)) for number in range(self.parts))
+        self._write(_place(self._path), chain(earlier, records), as_csv=self._path.endswith(".csv"))
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the parts, also those that a crash left behind."""
+        there = list(takewhile(lambda part: part.exists(), map(self._part, count())))
+        for part in reversed(there):
+            part.unlink()
+        self.parts = 0
+
+    def _part(self, number: int) -> ObjectStoragePath:
+        return _place(f"{self._path}.{self._owner}.part{number}")
+
+    @staticmethod
+    def _write(path: ObjectStoragePath, records: Iterable[Record], *, as_csv: bool) -> None:
+        if path.protocol in ("", "file"):  # elsewhere there are no directories, and mkdir may make a bucket
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lines = _csv(records) if as_csv else _jsonl(records)
+        with path.open("w", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
+            while block := "".join(islice(lines, _ROWS)):
+                file.write(block)
+
+
+def read_results(path: str) -> Iterator[Record]:
+    """The records of a results file, JSON lines or CSV, as a stream."""
+    place = _place(path)
+    if not path.endswith(".csv"):
+        yield from _read(place)
+        return
+    with place.open("r", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
+        for row in csv.DictReader(file):
+            values = {name: row[name] or None for name in Record._fields}
+            yield Record(**values | {name: int(row[name]) for name in ("taskID", "size") if row[name]})  # type: ignore[arg-type]
+
+
+def _read(path: ObjectStoragePath) -> Iterator[Record]:
+    with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+        for line in file:
+            yield Record(**json.loads(line))
+
+
+def _jsonl(records: Iterable[Record]) -> Iterator[str]:
+    for record in records:
+        yield json.dumps(record._asdict(), ensure_ascii=False) + "\n"
+
+
+def _csv(records: Iterable[Record]) -> Iterator[str]:
+    row = io.StringIO()
+    writer = csv.writer(row, lineterminator="\n")
+    for values in chain([Record._fields], records):
+        writer.writerow(values)
+        yield row.getvalue()
+        row.seek(0)
+        row.truncate()
+
+
+def _place(path: str) -> ObjectStoragePath:
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path)

@@ -1,0 +1,305 @@
+"""Finds out which of the images in flight have ended, at the least cost in calls.
+
+A listing of what is new shows a hundred successes in one call; progress is asked about what was called back but does
+not show, and about what stays silent. Progress decides what failed; absence in a listing proves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
+from airflow_provider_123pan.callbacks.remote import InboxUnreachableError, RemoteInbox, look_up
+from airflow_provider_123pan.callbacks.wire import MOST_ITEMS
+from airflow_provider_123pan.finding import LOOK
+from airflow_provider_123pan.outcome import (
+    ASKED_AGAIN_AFTER,
+    KNOWN_AFTER,
+    NO_REASON,
+    REASON_WITHIN,
+    SETTLED_AFTER,
+    VISIBLE_WITHIN,
+)
+from airflow_provider_123pan.service.errors import Pan123Error, Pan123NoDataError, Pan123ServiceError
+from airflow_provider_123pan.service.models import Image, TaskStatus
+from airflow_provider_123pan.service.protocol import PAGE, get_image, get_offline_download
+from airflow_provider_123pan.service.questions import SHARE
+from airflow_provider_123pan.submit_once import SEARCH
+from airflow_provider_123pan.sync.flight import Active, Flight
+from airflow_provider_123pan.sync.ledger import Ledger, State, difference
+from airflow_provider_123pan.sync.target import survey
+
+if TYPE_CHECKING:
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+log = logging.getLogger(__name__)
+
+SILENT = (15.0, 300.0)  # seconds after which a silent image is asked about: the first, the longest
+DEAF = 60.0  # seconds until an inbox that was out of reach is tried again
+AGAIN_AFTER = 30.0  # seconds after which an image that does not show is submitted again, alone
+ALIKE = (
+    "123pan fetched it, but there is no image of its name: another address may have the same bytes, of which the "
+    "service keeps one file; give its md5 in the list"
+)
+
+
+class Watch:
+    """Looks after what is in flight, for one worker.
+
+    :param directory_id: None as long as the service's own directory does not exist.
+    :param inbox: None without callbacks.
+    :param threads: where questions are asked.
+    """
+
+    def __init__(
+        self,
+        hook: Pan123Hook,
+        ledger: Ledger,
+        flight: Flight,
+        directory_id: Callable[[], str | None],
+        inbox: RemoteInbox | None,
+        threads: Executor,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._hook = hook
+        self._ledger = ledger
+        self._flight = flight
+        self._directory_id = directory_id
+        self._inbox = inbox
+        self._threads = threads
+        self._clock = clock
+        self._deaf_until = 0.0
+        self._new = 0  # images that the last listing of what is new had
+        self._full_pause, self._full_at = SETTLED_AFTER, 0.0
+        self.alone: set[int] = (
+            set()
+        )  # numbers of images that are submitted again while nothing else is in flight
+
+    @property
+    def pages(self) -> int:
+        """What a listing of what is new costs in calls."""
+        return 1 + self._new // PAGE
+
+    def look(self) -> int:
+        """Look once; how many have ended."""
+        before = len(self._flight.active)
+        self._hear()
+        if len(self._flight.active) >= self.pages or self._shows_soon():
+            self._list(self._flight.since)
+        self._ask()
+        self._look_everywhere()
+        for active in self._flight:
+            self._give_up(active)
+        self._hook.keep_rate()
+        return before - len(self._flight.active)
+
+    # -- what callbacks tell --
+
+    def _hear(self) -> None:
+        if self._inbox is None or self._clock() < self._deaf_until:
+            return
+        ids = {self._flight.callback_id(each): each for each in self._flight}
+        batches = [list(ids)[start : start + MOST_ITEMS] for start in range(0, len(ids), MOST_ITEMS)]
+        try:
+            for batch in batches:
+                for delivery in look_up(self._inbox, batch):
+                    if delivery not in (active := ids[delivery.callback_id]).told:
+                        active.told += (delivery,)
+                        active.ask_at = self._clock()
+        except InboxUnreachableError as error:
+            log.warning("The inbox is out of reach, so only progress is known: %s", error)
+            self._deaf_until = self._clock() + DEAF
+
+    # -- what listings show --
+
+    def _shows_soon(self) -> bool:
+        return any(each.told or each.succeeded_at or each.taskID is None for each in self._flight)
+
+    def _list(self, since: datetime) -> None:
+        new: list[Image] = []
+        self._survey(new.append, since)
+        self._new = len(new)
+        for image in new:
+            for number in self._ledger.matches(image):
+                if active := self._flight.get(number):
+                    self._found(active, image)
+            named = self._ledger.named(image)
+            if named is not None and (active := self._flight.get(named)):  # it is not what the list says
+                if active.succeeded_at:
+                    reason = difference(self._ledger.wanted(named), image)
+                    self._failed(active, reason or ALIKE)
+                else:
+                    active.ask_at = self._clock()
+        # Submitted alone, and a single file changed: that is the one whose bytes were the same.
+        lonely = next(iter(self._flight.active.values())) if len(self._flight.active) == 1 else None
+        if lonely and lonely.number in self.alone and lonely.succeeded_at:
+            changed = {image.fileID: image for image in new}
+            if len(changed) == 1:
+                self._found(lonely, *changed.values())
+
+    def _look_everywhere(self) -> None:
+        """For those that succeeded and are not new: an overwritten file may keep its date, or its name."""
+        now = self._clock()
+        invisible = [
+            each for each in self._flight if each.succeeded_at and now - each.succeeded_at > SETTLED_AFTER
+        ]
+        if not invisible or now < self._full_at:
+            return
+        named_otherwise = {each.number: image for each in invisible if (image := self._told(each))}
+        differing: dict[int, Image] = {}
+
+        def see(image: Image) -> None:
+            for number in self._ledger.matches(image):
+                if (active := self._flight.get(number)) and active.succeeded_at:
+                    self._found(active, image)
+            if (named := self._ledger.named(image)) is not None:
+                differing[named] = image
+
+        if any(each.number in self._flight.active for each in invisible):
+            self._survey(see, None)
+        for active in invisible:
+            if active.number not in self._flight.active:
+                continue
+            if image := named_otherwise.get(active.number):
+                self._found(active, image)
+            elif image := differing.get(active.number):
+                self._failed(active, difference(self._ledger.wanted(active.number), image) or ALIKE)
+        self._full_pause = max(self._full_pause * 2, 4 * (self._clock() - now))
+        self._full_at = self._clock() + self._full_pause
+
+    def _told(self, active: Active) -> Image | None:
+        """The file that was called back: taken if it has the right name, given if it has another image's."""
+        for fileID in {each.fileID for each in active.told if each.fileID}:
+            try:
+                image = self._hook.client.call(get_image(fileID), LOOK)
+            except Pan123Error as error:
+                log.info("File %s, which was called back, is not there: %s", fileID, error)
+                continue
+            named = self._ledger.named(image) if image.directory_id == self._directory_id() else None
+            if named == active.number:
+                self._found(active, image)
+            elif named is not None:
+                return image
+        return None
+
+    def _survey(self, see: Callable[[Image], object], since: datetime | None) -> None:
+        try:
+            if (directory_id := self._directory_id()) is not None:
+                self._hook.client.run(survey(directory_id, see, since))
+        except Pan123Error as error:
+            if not error.transient:
+                raise
+            log.warning("The directory is listed again later: %s", error)
+
+    def _found(self, active: Active, image: Image) -> None:
+        if image.rejected:
+            self._failed(active, f"rejected by review (status {image.status})", again=False)
+            return
+        del self._flight.active[active.number]
+        self.alone.discard(active.number)
+        wanted = self._ledger.wanted(active.number)
+        reason = difference(wanted, image)
+        self._ledger.note(
+            active.number,
+            State.FAILED if reason else State.MIGRATED,
+            image,
+            taskID=active.taskID,
+            reason=reason,
+        )
+
+    # -- what progress says --
+
+    def _ask(self) -> None:
+        now = self._clock()
+        for each in self._flight:
+            if not each.ask_at:
+                each.pause = SILENT[0]
+                each.ask_at = now + each.pause * random.uniform(0.5, 1.5)
+        due = sorted(
+            (
+                each
+                for each in self._flight
+                if each.taskID is not None and not each.succeeded_at and each.ask_at <= now
+            ),
+            key=lambda each: (not each.told, each.ask_at),
+        )
+        most = max(4, math.ceil(SHARE * self._hook.client.throttle.rate * 5))
+        asked = due[:most]
+        for active, answer in zip(asked, self._threads.map(self._progress, asked), strict=True):
+            active.pause = min(active.pause * 2, SILENT[1])
+            active.ask_at = self._clock() + active.pause * random.uniform(0.5, 1.5)
+            if active.number in self._flight.active:
+                self._judge(active, answer)
+
+    def _progress(self, active: Active) -> TaskStatus | Pan123Error:
+        assert active.taskID is not None
+        try:
+            return self._hook.client.call(get_offline_download(active.taskID), LOOK).status
+        except Pan123Error as error:
+            return error
+
+    def _judge(self, active: Active, answer: TaskStatus | Pan123Error) -> None:
+        now = self._clock()
+        match answer:
+            case TaskStatus.FAILED:
+                active.failed_at = active.failed_at or now
+                reasons = [
+                    each.reason
+                    for each in active.told
+                    if each.status is DeliveryStatus.FAILED and each.reason
+                ]
+                if reasons or self._inbox is None or now - active.failed_at > REASON_WITHIN:
+                    self._failed(active, reasons[-1] if reasons else NO_REASON)
+                else:
+                    active.ask_at = now + 1
+            case TaskStatus.SUCCEEDED:
+                active.succeeded_at = now
+            case Pan123ServiceError() | Pan123NoDataError():
+                if now - active.sent_at < KNOWN_AFTER:
+                    active.ask_at = now + ASKED_AGAIN_AFTER
+                elif active.unknown_at is None:
+                    active.unknown_at, active.ask_at = now, now + ASKED_AGAIN_AFTER
+                else:
+                    self._failed(active, f"the service does not know its taskID (any more): {answer.message}")
+            case Pan123Error() if not answer.transient:
+                raise answer
+            case Pan123Error():
+                log.warning("Asked again later: %s", answer)
+            case _:
+                active.unknown_at = None
+
+    def _give_up(self, active: Active) -> None:
+        """End what will not show any more."""
+        now = self._clock()
+        if active.taskID is None:
+            if any(each.status is DeliveryStatus.FAILED for each in active.told):
+                self._failed(active, active.told[-1].reason or NO_REASON)
+            elif now - active.sent_at > SEARCH and not active.told:
+                del self._flight.active[active.number]  # it did not arrive
+                self._ledger.states[active.number] = State.AGAIN if active.attempt else State.MISSING
+            elif now - active.sent_at > VISIBLE_WITHIN:
+                self._failed(active, ALIKE)
+        elif active.succeeded_at and now - active.succeeded_at > (
+            VISIBLE_WITHIN if active.attempt else AGAIN_AFTER
+        ):
+            self.alone.add(active.number)
+            self._failed(active, ALIKE)
+
+    def _failed(self, active: Active, reason: str, *, again: bool = True) -> None:
+        del self._flight.active[active.number]
+        state = State.AGAIN if again and not active.attempt else State.FAILED
+        log.warning(
+            "%s (taskID %s): %s%s",
+            self._ledger.shown(active.number),
+            active.taskID,
+            reason,
+            "; it will be submitted once more" if state is State.AGAIN else "",
+        )
+        self._ledger.note(active.number, state, taskID=active.taskID, reason=reason)

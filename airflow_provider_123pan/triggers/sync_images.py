@@ -1,0 +1,172 @@
+"""Waits in the triggerer until enough of a batch's images have ended for a worker to go on. Only reads."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_123pan.callbacks.hub import CrowdWaiter, Hub, hub_for
+from airflow_provider_123pan.callbacks.remote import remote_inbox
+from airflow_provider_123pan.finding import LOOK
+from airflow_provider_123pan.hooks import shared
+from airflow_provider_123pan.service.errors import Pan123Error, Pan123NoDataError, Pan123ServiceError
+from airflow_provider_123pan.service.models import Image, TaskStatus
+from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
+from airflow_provider_123pan.sync.flight import callback_id
+from airflow_provider_123pan.sync.images import digest, stem_of, unnumbered
+from airflow_provider_123pan.sync.target import survey
+from airflow_provider_123pan.triggers.offline_download import EARLIEST, SAFETY_NET
+from airflow_provider_123pan.waiting import event_of
+
+LOOKS = (10.0, 60.0)  # seconds between two looks without callbacks: the first, the longest
+MOST_QUESTIONS = 20  # about progress per look
+
+
+class Pan123SyncImagesTrigger(BaseTrigger):
+    """Fires once: when ``want`` of the images have ended, as far as can be seen from here, or at ``until``.
+
+    What has become of them, the worker finds out.
+
+    :param active: taskID (None: unknown) and attempt by the key of each image in flight.
+    :param seed: makes the callback_ids; None without callbacks.
+    :param since: nothing in flight is older (ISO 8601).
+    :param until: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        pan123_conn_id: str,
+        directory_id: str | None,
+        active: dict[str, list[Any]],
+        seed: str | None,
+        since: str,
+        want: int,
+        until: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.pan123_conn_id = pan123_conn_id
+        self.directory_id = directory_id
+        self.active = active
+        self.seed = seed
+        self.since = since
+        self.want = want
+        self.until = until
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "pan123_conn_id": self.pan123_conn_id,
+                "directory_id": self.directory_id,
+                "active": self.active,
+                "seed": self.seed,
+                "since": self.since,
+                "want": self.want,
+                "until": self.until,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        started = time.monotonic()
+        try:
+            event: dict[str, Any] = {"status": "woken", "ended": sorted(await self._wait())}
+        except Pan123Error as error:
+            event = event_of(error)
+        await asyncio.sleep(max(0.0, EARLIEST - (time.monotonic() - started)))
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait(self) -> set[str]:
+        """The keys of those that have ended."""
+        with_others = await shared.join(self.pan123_conn_id)
+        inbox = remote_inbox(with_others.settings) if self.seed else None
+        hub, waiter = hub_for(inbox) if inbox else None, CrowdWaiter()
+        keys = (
+            {callback_id(self.seed, key, each[1]): key for key, each in self.active.items()}
+            if self.seed
+            else {}
+        )
+        if hub:
+            for each in keys:
+                hub.join(each, waiter)
+        look = _Look(self, with_others)
+        pause = LOOKS[0]
+        try:
+            look_at = time.time() + _pause(pause, hub)
+            while True:
+                look.ended.update(keys[each] for each in waiter.heard)
+                now = time.time()
+                if len(look.ended) >= self.want or now >= self.until:
+                    return look.ended
+                if now >= look_at:
+                    await look.look()
+                    pause = min(pause * 1.5, LOOKS[1])
+                    look_at = time.time() + _pause(pause, hub)
+                    continue
+                await waiter.rest(max(0.0, min(look_at, self.until) - now))
+        finally:
+            if hub:
+                for each in keys:
+                    hub.leave(each, waiter)
+            await shared.leave(with_others)
+
+
+class _Look:
+    """What the triggerer itself can see of the images: names in a listing, and progress."""
+
+    def __init__(self, trigger: Pan123SyncImagesTrigger, with_others: shared.Shared) -> None:
+        self._trigger = trigger
+        self._client = with_others.client
+        self._questions = with_others.questions
+        self._asked = dict.fromkeys(trigger.active, time.time())
+        self._new = 0
+        self.ended: set[str] = set()
+
+    async def look(self) -> None:
+        try:
+            waiting = len(self._trigger.active) - len(self.ended)
+            if self._trigger.directory_id is not None and waiting >= 1 + self._new // PAGE:
+                await self._turn(0.0)
+                since = datetime.fromisoformat(self._trigger.since)
+                self._new = await self._client.run(survey(self._trigger.directory_id, self._see, since))
+            await self._ask()
+        except Pan123Error as error:
+            if not error.transient:
+                raise
+
+    def _see(self, image: Image) -> None:
+        stem = stem_of(image.file_name)
+        self.ended.update({digest(stem), digest(unnumbered(stem))} & self._trigger.active.keys())
+
+    async def _ask(self) -> None:
+        """Ask about those that were not asked about for the longest time: a failure shows in no listing."""
+        silent = sorted(self._trigger.active.keys() - self.ended, key=self._asked.__getitem__)
+        for key in silent[:MOST_QUESTIONS]:
+            taskID = self._trigger.active[key][0]
+            if len(self.ended) >= self._trigger.want or time.time() >= self._trigger.until:
+                return
+            if taskID is None or time.time() - self._asked[key] < LOOKS[0]:
+                continue
+            await self._turn(self._asked[key])
+            self._asked[key] = time.time()
+            try:
+                task = await self._client.call(get_offline_download(taskID), LOOK)
+            except (Pan123ServiceError, Pan123NoDataError):
+                continue  # unknown, perhaps not yet; the worker decides
+            if task.status in (TaskStatus.FAILED, TaskStatus.SUCCEEDED):
+                self.ended.add(key)
+
+    async def _turn(self, asked_at: float) -> None:
+        if (turn := self._questions.join(asked_at)) is not None:
+            await turn
+
+
+def _pause(pause: float, hub: Hub | None) -> float:
+    """Callbacks wake at once: looks are a safety net then."""
+    return (SAFETY_NET[0] * pause / LOOKS[0] if hub and hub.reachable else pause) * random.uniform(0.5, 1.5)
