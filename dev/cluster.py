@@ -14,6 +14,7 @@ import base64
 import json
 import os
 import random
+import re
 import secrets
 import signal
 import socket
@@ -22,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -43,6 +45,9 @@ TITLES: dict[Component, str] = {
     "api-server": "airflow api_server",  # it sets a process title of its own
     "triggerer": "airflow triggerer",
 }
+
+
+WORKER = re.compile("airflow worker -- [0-9a-f-]{36}")  # the title ends with the task instance's id
 
 
 class ClusterError(RuntimeError):
@@ -203,6 +208,15 @@ class Cluster:
                     if TITLES[component] in " ".join(process.cmdline()):
                         found |= {each.pid: each for each in [process, *process.children(recursive=True)]}
         return [process for process in found.values() if is_alive(process)]
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that run tasks' code now."""
+        found = []
+        for process in chain.from_iterable(leash.processes() for leash in self._leashes):
+            with suppress(psutil.Error):
+                if WORKER.search(" ".join(process.cmdline())):
+                    found.append(process)
+        return found
 
     def kill(self, component: Component, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a component, its children included, and wait until it is gone."""

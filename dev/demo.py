@@ -1,5 +1,6 @@
 """The demo: Airflow moves generated pictures from one host to a local 123pan, before your eyes.
 
+First each picture by tasks of its own; then all as one batch, twice, of which the second run submits nothing.
 `make demo` stays up until Ctrl-C; `make demo ONCE=1` ends by itself, with exit code 0 only if every picture
 arrived and its bytes are equal. All that it starts ends with it.
 """
@@ -30,6 +31,7 @@ from dev.leash import Leash
 from dev.waiting import wait_for
 
 DAG_ID = "example_pan123_many_images"
+BATCH_DAG_ID = "example_pan123_sync_partitions"
 CONN_ID = "pan123_default"
 DONE = {"success", "failed", "upstream_failed", "skipped", "removed"}
 DELAY = "25,35"  # seconds
@@ -84,9 +86,9 @@ class Demo:
                 password=secret,
                 extra={"callback_base_url": self.airflow.url},
             )
-            status.update(f"Waiting for the DAG {DAG_ID}")
-            self.airflow.wait_for_dag(DAG_ID)
-            self.console.print(f"✓ connection {CONN_ID} and DAG {DAG_ID}")
+            status.update("Waiting for the DAGs")
+            self.airflow.wait_for_dag(DAG_ID, BATCH_DAG_ID)
+            self.console.print(f"✓ connection {CONN_ID}, DAGs {DAG_ID} and {BATCH_DAG_ID}")
 
     def _start_sandbox(self) -> tuple[str, str]:
         """Gives client ID and client secret."""
@@ -160,6 +162,34 @@ class Demo:
         state = self.airflow.api.run_state(DAG_ID, self.run_id)
         return good == len(self.urls) and state == "success"
 
+    def sync_twice(self) -> bool:
+        """The same list as one batch, twice; true if all is there then, and the second run submitted nothing."""
+        manifests = self.home / "manifests"
+        manifests.mkdir()
+        (manifests / "demo.csv").write_text("\n".join(["url", *self.urls]))
+        conf = {"manifests": str(manifests), "results": str(self.home / "results")}
+        table = Table(title=f"The same pictures as one batch ({BATCH_DAG_ID})")
+        for heading in ("run", "submissions", "present", "migrated", "failed"):
+            table.add_column(heading)
+        good = True
+        for name, submissions in (("first", len(self.urls)), ("second", 0)):
+            before = self._submissions()
+            with self.console.status(f"The batch, {name} run"):
+                run_id = self.airflow.api.trigger(BATCH_DAG_ID, conf)
+                state = self.airflow.api.wait_for_run(BATCH_DAG_ID, run_id, timeout=600)
+            submitted = self._submissions() - before
+            counts = self.airflow.api.xcom(BATCH_DAG_ID, run_id, "sync", map_index=0) or {}
+            told = (str(counts.get(key, "–")) for key in ("present", "migrated", "failed"))
+            table.add_row(name, str(submitted), *told)
+            good &= state == "success" and submitted == submissions
+        self.console.print(table)
+        self.console.print((self.home / "results" / "demo.csv").read_text().splitlines()[1], soft_wrap=True)
+        return good
+
+    def _submissions(self) -> int:
+        state = self.http.get(f"{self.sandbox}/sandbox/state?limit=0", timeout=30).json()
+        return int(state["counts"]["submissions"])
+
     def _posted(self) -> dict[int, float | None]:
         """taskID → when the service called back, in Unix seconds."""
         state = self.http.get(f"{self.sandbox}/sandbox/state", timeout=30).json()
@@ -220,6 +250,7 @@ def main() -> int:
                 demo.prepare()
                 demo.migrate()
                 arrived = demo.report()
+                arrived = demo.sync_twice() and arrived
                 code = 0 if arrived else 1
                 if not once:
                     demo.stay_up()
