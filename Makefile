@@ -18,7 +18,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting
+BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
 .PHONY: help venv lock format lint types test test-unit test-integration test-system faults fuzz chromium \
 	bench $(BENCHMARKS) demo screenshot clean
 
@@ -114,6 +114,7 @@ bench-limit: ## How much of the service's unpublished limit is used
 bench-tokens: ## Logins of many processes that start at once
 bench-receiver: ## Callbacks stored a second (ARGS=--mounted: in Airflow's API server)
 bench-waiting: ## What waiting costs, and how soon a callback ends it
+bench-sync: ## Speed and memory of a batch in one task (ARGS="--only speed", limit or memory)
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 

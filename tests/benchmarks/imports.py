@@ -13,7 +13,8 @@ RUNS = 15
 SDK = "from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, PokeReturnValue, conf, task"
 PACKAGE = "import airflow_provider_123pan"
 OPERATORS = "; ".join(
-    f"import airflow_provider_123pan.{kind}.offline_download" for kind in ("operators", "sensors")
+    f"import airflow_provider_123pan.{module}"
+    for module in ("operators.offline_download", "operators.sync_images", "sensors.offline_download")
 )
 
 
@@ -29,7 +30,7 @@ def milliseconds(before: str, measured: str) -> float:
 def main() -> None:
     for what, before, measured, goal in (
         ("airflow_provider_123pan alone", "pass", PACKAGE, 5),
-        ("operator and sensor on top of airflow.sdk", SDK, OPERATORS, 30),
+        ("operators and sensor on top of airflow.sdk", SDK, OPERATORS, 30),
     ):
         times = [milliseconds(before, measured) for _ in range(RUNS)]
         print(f"{what}: median {statistics.median(times):.1f} ms, worst {max(times):.1f} ms (goal {goal} ms)")

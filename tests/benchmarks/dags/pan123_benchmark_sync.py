@@ -1,0 +1,44 @@
+"""The same work twice: by one task for all images, and by one mapped HttpOperator for each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from airflow.providers.http.operators.http import HttpOperator
+from airflow.sdk import dag
+
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
+
+MAPPED = 100
+
+
+@dag(schedule=None, params={"manifest": "", "directory": "", "results": ""})
+def benchmark_sync() -> None:
+    Pan123SyncImagesOperator(
+        task_id="sync",
+        manifest="{{ params.manifest }}",
+        directory="{{ params.directory }}",
+        results="{{ params.results }}",
+        deferrable=True,
+    )
+
+
+def created(response: Any) -> bool:
+    """The service answers errors under HTTP 200."""
+    return bool(response.json()["code"] == 0)
+
+
+@dag(schedule=None)
+def benchmark_http() -> None:
+    images = [f"https://example.com/mapped/{number}.jpg" for number in range(MAPPED)]
+    HttpOperator.partial(
+        task_id="submit",
+        http_conn_id="benchmark_http",
+        endpoint="/api/v1/oss/offline/download",
+        response_check=created,
+    ).expand(data=[json.dumps({"url": url, "type": 1}) for url in images])
+
+
+benchmark_sync()
+benchmark_http()
