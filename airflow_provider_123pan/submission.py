@@ -126,8 +126,8 @@ def check_url(url: Any) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise Pan123InputError(f"url: it is not an address: {error}") from None
+    except ValueError:
+        raise Pan123InputError("url: it is not an address: host or port cannot be read") from None
     if parts.scheme not in ("http", "https"):
         raise Pan123InputError(
             f"url: the scheme {parts.scheme!r} is not http or https; 123pan fetches from nowhere else"

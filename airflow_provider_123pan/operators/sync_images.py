@@ -52,7 +52,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         (templated)
     :param use_callback: let 123pan call back; by default, if the connection has a ``callback_base_url``.
     :param deferrable: wait in the triggerer.
-    :param timeout: seconds for all of it, from the first try's start to its last wait.
+    :param timeout: seconds for each try, its waits included.
     :param pan123_conn_id: the connection, of type ``pan123``. (templated)
     """
 

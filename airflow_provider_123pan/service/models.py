@@ -109,8 +109,8 @@ class Image:
             size=_number(item.get("size")),
             status=_number(item.get("status")) or 0,
             changed_at=max(dates, default=None),
-            download_url=item.get("downloadURL") or None,
-            user_url=item.get("userSelfURL") or None,
+            download_url=_address(item.get("downloadURL")),
+            user_url=_address(item.get("userSelfURL")),
         )
 
 
@@ -127,7 +127,7 @@ class Directory:
         made = _mapping(data).get("list")
         if not isinstance(made, list) or not made:
             raise ValueError(f"list is {_seen(made)}, not a list with the directory")
-        return cls(_identifier(_mapping(made[0]), "dirID"), _text(made[0], "filename"))
+        return cls(_identifier(_mapping(made[0]), "dirID"), str(made[0].get("filename") or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +144,8 @@ class Listing:
         items = page.get("fileList") or []
         if not isinstance(items, list):
             raise ValueError(f"fileList is {_seen(items)}, not a list")
-        # What has neither name nor id is nobody's image: it must not hide the others.
-        named = [
-            item for item in map(_mapping, items) if item.get("fileId") is not None and item.get("filename")
-        ]
+        # What has no name or no id is nobody's image: it must not hide the others.
+        named = [item for item in map(_mapping, items) if _is_named(item)]
         last = page.get("lastFileId")
         return cls(
             images=tuple(Image.parse(item) for item in named if not _is_directory(item)),
@@ -158,6 +156,15 @@ class Listing:
             ),
             last_file_id=None if last is None or str(last) in ("-1", "") else str(last),
         )
+
+
+def _address(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _is_named(item: Mapping[str, Any]) -> bool:
+    name, file_id = item.get("filename"), item.get("fileId")
+    return isinstance(name, str) and name != "" and isinstance(file_id, (str, int)) and file_id is not True
 
 
 def _is_directory(item: Mapping[str, Any]) -> bool:

@@ -36,7 +36,9 @@ BLOCK = 100  # submissions that the journal announces at once
 LOOKS = 0.05  # share of the calls that go into looking while there is something to submit
 TICK = 0.05  # seconds
 SHORTEST, LONGEST = 0.25, 10.0  # seconds between two looks
-TRAFFIC_EXCEEDED = 5113  # the account's, not the image's
+CALL_PATIENCE = 60.0  # seconds for which one submission is queued again; then it goes back into the list
+#: What is refused to the account, not to the image.
+TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
 
 
 class Batch:
@@ -59,6 +61,7 @@ class Batch:
         find_directory: Callable[[], str | None],
         signer: Signer | None,
         inbox: RemoteInbox | None,
+        overwrite: bool,
         most: int | None,
         deadline: float,
         tell: Callable[[int], None],
@@ -72,17 +75,16 @@ class Batch:
         self._deadline = deadline
         self._tell = tell
         self._threads = ThreadPoolExecutor(THREADS, "pan123-sync")
-        self.watch = Watch(hook, ledger, flight, find_directory, inbox if signer else None, self._threads)
+        self.watch = Watch(hook, ledger, flight, find_directory, inbox if signer else None, overwrite)
         self.cap = min(most or MOST_ACTIVE, MOST_ACTIVE)  # images in flight
         self._most = self.cap
         self._since_cap = 0  # submissions since the cap was changed
         self._announced: deque[Active] = deque()  # in the journal, but not yet submitted
         self._calls: dict[Future[OfflineTask], Active] = {}
         self._alone_at = time.monotonic() + SKEW.total_seconds() + 1
-        self._ahead = 0.0  # seconds by which the service's clock is before ours
         self._not_before = 0.0  # monotonic: the service wants a pause
         self._refusals = 0
-        self._failing_since: float | None = None
+        self.failing_since: float | None = None  # Unix seconds
         self._changed = False
 
     def run(self, patience: float) -> bool:
@@ -94,6 +96,8 @@ class Batch:
         pause = SHORTEST
         try:
             while True:
+                if time.time() > self._deadline:
+                    raise Pan123WaitTimeoutError("the batch has not ended within the timeout")
                 self._submit()
                 if self._collect():
                     busy_at = time.monotonic()
@@ -109,12 +113,11 @@ class Batch:
                 self._tell(len(self.flight.active))
                 if not self._calls and not self.flight.active and self._next() is None:
                     return True
-                if time.time() > self._deadline:
-                    raise Pan123WaitTimeoutError("the batch has not ended within the timeout")
                 if not self._calls and now - busy_at > patience:
                     return False
         finally:
             self._threads.shutdown(cancel_futures=True)
+            self.watch.close()
             self._withdraw()
 
     def _dear(self) -> float:
@@ -155,7 +158,7 @@ class Batch:
                 attempt=int(state is State.AGAIN),
                 taskID=None,
                 sent_at=time.time(),
-                submitted_at=time.time() + self._ahead,
+                submitted_at=time.time() + self.flight.ahead,
                 calling=True,
             )
             self._ledger.states[number] = State.ACTIVE
@@ -170,7 +173,7 @@ class Batch:
             self._announce()
         while self._announced and len(self._calls) < 2 * THREADS:
             active = self._announced.popleft()
-            active.sent_at, active.submitted_at = time.time(), time.time() + self._ahead
+            active.sent_at, active.submitted_at = time.time(), time.time() + self.flight.ahead
             call = self._threads.submit(self._create, active, self._ledger.wanted(active.number))
             self._calls[call] = active
 
@@ -179,9 +182,7 @@ class Batch:
         callback_url = self._signer.address(self.flight.callback_id(active)) if self._signer else None
         call = create_offline_download(wanted.url, wanted.file_name, self._directory_id, callback_url)
         try:
-            return self._hook.client.call(
-                call, max(0.0, min(PATIENCE, self._deadline - time.time())), crowd_patience=0
-            )
+            return self._hook.client.call(call, CALL_PATIENCE, crowd_patience=0)
         except Pan123Error as error:
             if (
                 callback_url
@@ -211,9 +212,9 @@ class Batch:
 
     def _taken(self, active: Active, task: OfflineTask) -> None:
         active.taskID, active.submitted_at, active.calling = task.taskID, task.seen_at.timestamp(), False
-        self._ahead = active.submitted_at - time.time()
+        self.flight.ahead = active.submitted_at - time.time()
         self.flight.began_at = self.flight.began_at or active.submitted_at
-        self._failing_since, self._refusals = None, 0
+        self.failing_since, self._refusals = None, 0
         self._since_cap += 1
         if self._since_cap >= self.cap:  # what others took of the account's share may be free by now
             self.cap, self._since_cap = min(self.cap + 1, self._most), 0
@@ -222,34 +223,39 @@ class Batch:
         if _may_have_arrived(error):
             log.warning("Looking for %s: %s", self._ledger.shown(active.number), error)
             active.calling = False
+            self._hold(error)
             return
         del self.flight.active[active.number]
-        now = time.monotonic()
-        if isinstance(error, Pan123ServiceError) and error.code != TRAFFIC_EXCEEDED:
-            self._ledger.note(
-                active.number, State.FAILED if active.attempt else State.AGAIN, reason=error.message
+        if isinstance(error, Pan123ServiceError) and not _is_the_accounts(error):
+            state = State.FAILED if active.attempt else State.AGAIN
+            reason = self._ledger.conceal(active.number, error.message)
+            self._ledger.note(active.number, state, reason=reason)
+            log.warning(
+                "%s: %s", self._ledger.shown(active.number), self._ledger.conceal(active.number, str(error))
             )
-            log.warning("%s: %s", self._ledger.shown(active.number), error)
             return
         # Not this image's fault: it comes first when there is a next time.
         self._return(active)
         if not error.transient:
             raise error
-        if now < self._not_before:  # the pause has begun
-            return
-        if isinstance(error, Pan123TooManyTasksError):
-            there = sum(each.taskID is not None for each in self.flight)
-            if there:
-                self.cap, self._since_cap = there, 0
-                return
-            pause = TOO_MANY_TASKS_PAUSES[min(self._refusals, 2)]
+        if not isinstance(error, Pan123TooManyTasksError):
+            self._hold(error)
+        elif there := sum(each.taskID is not None for each in self.flight):
+            self.cap, self._since_cap = there, 0
         else:
-            self._failing_since = self._failing_since or now
-            if now - self._failing_since > PATIENCE:
-                raise error
-            pause = min(2.0**self._refusals, 30.0)
-        self._refusals += 1
-        self._not_before = now + pause * random.uniform(0.5, 1)
+            self._pause(TOO_MANY_TASKS_PAUSES[min(self._refusals, 2)])
+
+    def _hold(self, error: Pan123Error) -> None:
+        """Wait until the service is there again, but not for ever."""
+        self.failing_since = self.failing_since or time.time()
+        if time.time() - self.failing_since > PATIENCE:
+            raise error
+        self._pause(min(2.0**self._refusals, 30.0))
+
+    def _pause(self, seconds: float) -> None:
+        if time.monotonic() >= self._not_before:  # else it has begun
+            self._refusals += 1
+            self._not_before = time.monotonic() + seconds * random.uniform(0.5, 1)
 
     def _return(self, active: Active) -> None:
         self._ledger.states[active.number] = State.AGAIN if active.attempt else State.MISSING
@@ -273,6 +279,10 @@ class Batch:
         if self._changed and self._journal.due():
             self._journal.save(self.flight)
             self._changed = False
+
+
+def _is_the_accounts(error: Pan123Error) -> bool:
+    return error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message
 
 
 def _may_have_arrived(error: BaseException) -> bool:

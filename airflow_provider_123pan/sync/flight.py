@@ -14,7 +14,7 @@ from airflow_provider_123pan.sync.ledger import Ledger
 
 STORE_KEY = "pan123_sync"
 SKEW = timedelta(seconds=5)  # an image may be dated a little before the answer to its submission
-_DUTY = 4.0  # the store is left in peace for so many times what a write takes
+_DUTY = 1.0  # the store is left in peace for so many times what a write takes
 
 Clock = Callable[[], float]
 
@@ -54,16 +54,18 @@ class Flight:
 
     :ivar seed: makes this batch's callback_ids.
     :ivar began_at: when the first image was submitted, by the service's clock.
+    :ivar ahead: seconds by which the service's clock is before ours.
     """
 
     seed: str
     began_at: float | None = None
     active: dict[int, Active] = field(default_factory=dict)
+    ahead: float = 0.0
 
     @property
     def since(self) -> datetime:
         """Nothing that is in flight is older."""
-        oldest = min((each.submitted_at for each in self.active.values()), default=time.time())
+        oldest = min((each.submitted_at for each in self.active.values()), default=time.time() + self.ahead)
         return datetime.fromtimestamp(oldest, timezone.utc) - SKEW
 
     def __iter__(self) -> Iterator[Active]:

@@ -15,16 +15,28 @@ from airflow_provider_123pan.service.errors import Pan123InputError
 from airflow_provider_123pan.submission import EXTENSIONS, check_file_name, check_url
 
 #: Query parameters that sign an address, and so differ from night to night though the image is the same: S3 and what
-#: speaks like it, Google, Azure, Alibaba, Tencent, Huawei, Qiniu and CDNs. Lower case; ``*`` stands for anything.
-#: ``[pan123] signature_parameters`` replaces the list.
+#: speaks like it, Google, Alibaba, Volcengine, Huawei, Tencent, CDNs. Not those that choose the image, such as
+#: ``x-oss-process``. Lower case; ``*`` stands for anything. ``[pan123] signature_parameters`` replaces the list.
 SIGNATURE_PARAMETERS = (
     "x-amz-*",
     "x-goog-*",
-    "x-oss-*",
-    "x-obs-*",
-    "x-tos-*",
-    "x-cos-*",
-    "q-*",
+    *(
+        f"x-{store}-{name}"
+        for store in ("oss", "tos", "obs")
+        for name in ("signature*", "credential", "algorithm")
+    ),
+    *(
+        f"x-{store}-{name}"
+        for store in ("oss", "tos", "obs")
+        for name in ("date", "expires", "*token", "*headers")
+    ),
+    "x-cos-security-token",
+    "q-sign-*",
+    "q-ak",
+    "q-key-time",
+    "q-header-list",
+    "q-url-param-list",
+    "q-signature",
     "awsaccesskeyid",
     "googleaccessid",
     "ossaccesskeyid",
@@ -35,20 +47,12 @@ SIGNATURE_PARAMETERS = (
     "policy",
     "security-token",
     "sig",
-    "se",
-    "sp",
-    "spr",
-    "sr",
-    "st",
-    "sv",
-    "ske",
-    "skoid",
-    "sks",
-    "skt",
-    "sktid",
-    "skv",
     "token",
     "auth_key",
+)
+#: Azure's go with ``sig``; without it, they may say something else.
+AZURE = frozenset(
+    {"se", "sp", "spr", "sr", "st", "sv", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "ses"}
 )
 #: Query parameters that say the image's format where the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
@@ -56,7 +60,7 @@ FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
 DIGEST = 12  # letters of base 32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
 _NUMBERED = re.compile(r"\(\d+\)$")
-_ODD = re.compile(r'[\\/:*?"<>|]|[^\x20-\U0010ffff]')
+_ODD = frozenset('\\/:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,10 @@ class Wanted:
         """From a list's entry: ``url`` and at will ``file_name``, ``size``, ``md5``; an error names the field."""
         url = row.get("url")
         url = check_url(url.strip() if isinstance(url, str) else url)
-        name = check_file_name(row.get("file_name"))
+        name = row.get("file_name")
+        name = check_file_name(name.strip() if isinstance(name, str) else name)
+        if not all(map(_is_text, (url, name or ""))):
+            raise Pan123InputError("url, file_name: half a surrogate pair is no letter")
         return cls(
             url,
             name or _derived_name(url, signature_parameters),
@@ -107,7 +114,13 @@ def digest(text: str) -> str:
 def identity(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
     """An address without what signs it and without its fragment: equal for the same image, tonight and tomorrow."""
     parts = urlsplit(url)
-    kept = [pair for pair in parts.query.split("&") if pair and not _signs(pair, signature_parameters)]
+    pairs = [(unquote(pair.partition("=")[0]).lower(), pair) for pair in parts.query.split("&") if pair]
+    azure = AZURE if "sig" in signature_parameters and any(name == "sig" for name, _ in pairs) else ()
+    kept = [
+        pair
+        for name, pair in pairs
+        if name not in azure and not any(fnmatchcase(name, pattern) for pattern in signature_parameters)
+    ]
     return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
 
 
@@ -117,9 +130,13 @@ def shown(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) 
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _signs(pair: str, signature_parameters: Sequence[str]) -> bool:
-    name = unquote(pair.partition("=")[0]).lower()
-    return any(fnmatchcase(name, pattern) for pattern in signature_parameters)
+def conceal(text: str, url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
+    """A text without what an address has that nobody shall see, though somebody quotes it."""
+    parts = urlsplit(url)
+    text = text.replace(url, shown(url, signature_parameters))
+    for secret in (parts.query, parts.netloc.rpartition("@")[0]):
+        text = text.replace(secret, "***") if secret else text
+    return text
 
 
 def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:
@@ -129,8 +146,13 @@ def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:
     stem, _, extension = last.rpartition(".")
     if not (stem and extension.lower() in EXTENSIONS):
         stem, extension = last, _told_format(parts.query)
-    stem = _ODD.sub("_", stem)[:_LONGEST_STEM].strip(" .") or "image"
+    plain = "".join("_" if each in _ODD or not each.isprintable() else each for each in stem[:_LONGEST_STEM])
+    stem = plain.strip(" .") or "image"
     return f"{stem}-{digest(identity(url, signature_parameters))}.{extension}"
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _told_format(query: str) -> str:
@@ -144,10 +166,10 @@ def _told_format(query: str) -> str:
 def _size(value: Any) -> int | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and len(value) < 20 and value.strip().isdecimal():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Pan123InputError(f"size: {value!r} is not a number of bytes")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise Pan123InputError(f"size: {value!r:.50} is not a number of bytes")
     return value
 
 

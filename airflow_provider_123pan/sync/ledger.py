@@ -14,12 +14,14 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from airflow_provider_123pan.service.errors import Pan123InputError
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.images import (
     SIGNATURE_PARAMETERS,
     Wanted,
+    conceal,
     digest,
     identity,
     shown,
@@ -39,7 +41,7 @@ CREATE TABLE wanted (
     url TEXT NOT NULL, file_name TEXT NOT NULL, size INTEGER, md5 TEXT
 );
 CREATE TABLE outcomes (
-    number INTEGER PRIMARY KEY, taskID INTEGER, fileID TEXT, stored_name TEXT, download_url TEXT, user_url TEXT,
+    number INTEGER PRIMARY KEY, taskID TEXT, fileID TEXT, stored_name TEXT, download_url TEXT, user_url TEXT,
     etag TEXT, size INTEGER, reason TEXT
 );
 BEGIN;
@@ -81,6 +83,7 @@ class Ledger:
         self._database.executescript(_TABLES)
         self._digest = hashlib.sha256()
         self._knows_md5 = False
+        self._repeated = 0
         self.states = bytearray()
 
     def close(self) -> None:
@@ -104,6 +107,8 @@ class Ledger:
             more = f"\n… and {len(wrong) - _SHOWN} more, see the log" if len(wrong) > _SHOWN else ""
             shown = "\n".join(wrong[:_SHOWN])
             raise Pan123InputError(f"{len(wrong)} entries are wrong, nothing was submitted:\n{shown}{more}")
+        if self._repeated:
+            log.info("%d entries repeat others, whatever signs their addresses", self._repeated)
         self._database.execute("CREATE INDEX by_md5 ON wanted (md5) WHERE md5 IS NOT NULL")
 
     def _add(self, place: str, wanted: Wanted) -> None:
@@ -129,6 +134,12 @@ class Ledger:
         for name in ("size", "md5"):
             if None not in (pair := (getattr(first, name), getattr(wanted, name))) and pair[0] != pair[1]:
                 raise Pan123InputError(f"{name}: it contradicts {first_place}, which has the same address")
+        self._database.execute(
+            "UPDATE wanted SET size = coalesce(size, ?), md5 = coalesce(md5, ?) WHERE number = ?",
+            (wanted.size, wanted.md5, number),
+        )
+        self._knows_md5 |= wanted.md5 is not None
+        self._repeated += 1
 
     # -- what shall be there --
 
@@ -167,10 +178,15 @@ class Ledger:
     def shown_url(self, url: str) -> str:
         return shown(url, self._signature_parameters)
 
+    def conceal(self, number: int, text: str) -> str:
+        """A text that may quote an image's address, for people."""
+        return conceal(text, self.wanted(number).url, self._signature_parameters)
+
     def hosts(self, most: int) -> list[str]:
         """The hosts of the addresses, with their schemes; not more than so many."""
         hosts = "SELECT DISTINCT substr(url, 1, instr(substr(url || '/', 9), '/') + 7) AS host FROM wanted LIMIT ?"
-        return sorted({shown(host) for (host,) in self._database.execute(hosts, (most,))})
+        parts = (urlsplit(host) for (host,) in self._database.execute(hosts, (most,)))
+        return sorted({f"{each.scheme}://{each.netloc.rpartition('@')[2]}" for each in parts})
 
     # -- what is there --
 
@@ -210,9 +226,10 @@ class Ledger:
                 image.download_url,
                 image.user_url,
                 image.etag,
-                image.size,
+                image.size if image.size is None or image.size < 2**63 else None,
             )
-        values = (number, taskID, *found, reason)
+        # SQLite's numbers have a sign: a taskID of 64 bits may not fit.
+        values = (number, None if taskID is None else str(taskID), *found, reason)
         self._database.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def records(self) -> Iterator[Record]:
@@ -221,10 +238,12 @@ class Ledger:
             "SELECT number, url, coalesce(stored_name, file_name), taskID, fileID, download_url, user_url, etag, "
             "outcomes.size, reason FROM outcomes JOIN wanted USING (number) ORDER BY number"
         )
-        for number, url, file_name, *rest in rows:
+        for number, url, file_name, taskID, *rest in rows:
             state = State(self.states[number])
             if state in (State.PRESENT, State.MIGRATED, State.FAILED):
-                yield Record(url, file_name, state.name.lower(), *rest)
+                yield Record(
+                    url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
+                )
 
     # -- across a deferral --
 

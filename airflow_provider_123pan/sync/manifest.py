@@ -78,13 +78,15 @@ def _csv(lines: Iterable[str]) -> Iterator[Row]:
     header = [name.strip() for name in next(table, [])]
     if "url" not in header or set(header) - set(KEYS) or len(set(header)) < len(header):
         raise Pan123InputError(
-            f"manifest: line 1 must be the header url[,file_name][,size][,md5], not {','.join(header)[:200]!r}"
+            "manifest: line 1 must be the header url[,file_name][,size][,md5], with no other names and each once"
         )
     for cells in table:
+        if not any(cell.strip() for cell in cells):
+            continue
         place = f"line {table.line_num}"
         if len(cells) == len(header):
             yield Row(place, dict(zip(header, cells, strict=True)))
-        elif cells:
+        else:
             yield Row(place, {}, f"it has {len(cells)} fields, the header {len(header)}")
 
 
@@ -93,7 +95,7 @@ def _jsonl(lines: Iterable[str]) -> Iterator[Row]:
         if line.strip():
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield Row(f"line {number}", {}, f"not JSON: {error}")
             else:
                 yield _of_mapping(f"line {number}", value)
@@ -104,7 +106,7 @@ def _tsv(lines: Iterable[str]) -> Iterator[Row]:
     rows = enumerate(lines, 1)
     _, first = next(rows, (1, ""))
     if first.strip() != TSV_HEADER:
-        raise Pan123InputError(f"manifest: line 1 must be {TSV_HEADER}, not {first.strip()[:200]!r}")
+        raise Pan123InputError(f"manifest: line 1 must be {TSV_HEADER}")
     for number, line in rows:
         cells = line.rstrip("\r\n").split("\t")
         if len(cells) > 3:

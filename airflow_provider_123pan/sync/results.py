@@ -45,6 +45,10 @@ class Results:
         self._write(_place(self._path), chain(earlier, records), as_csv=self._path.endswith(".csv"))
         self.discard()
 
+    def whole(self) -> bool:
+        """Whether all parts are there: a local path may be another worker's."""
+        return all(self._part(number).exists() for number in range(self.parts))
+
     def discard(self) -> None:
         """Remove the parts, also those that a crash left behind."""
         there = list(takewhile(lambda part: part.exists(), map(self._part, count())))

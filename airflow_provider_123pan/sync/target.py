@@ -7,7 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from airflow_provider_123pan.finding import DEFAULT_DIRECTORY
-from airflow_provider_123pan.service.errors import Pan123InputError, Pan123ServiceError
+from airflow_provider_123pan.service.errors import (
+    Pan123AnswerError,
+    Pan123InputError,
+    Pan123ServiceError,
+    Pan123UnavailableError,
+)
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Ask, list_directory, make_directory
@@ -63,7 +68,7 @@ def _make(name: str, parent_id: str) -> Flow[str]:
     for listed in (False, True):
         try:
             return (yield Ask(make_directory(name, parent_id, listed=listed))).directory_id  # type: ignore[no-any-return]
-        except Pan123ServiceError as error:
+        except (Pan123ServiceError, Pan123AnswerError, Pan123UnavailableError) as error:
             if (found := (yield from _child(parent_id, name))) is not None:
                 return found
             if listed:

@@ -105,15 +105,18 @@ class Turn:
         self._default_id: str | None = None
         self._alone: set[int] = set()
         self._cap: int | None = None
-        if state is not None and ledger.restore(state["ledger"]):
+        self._failing_since: float | None = None
+        if self._results and state:
+            self._results.parts = state["parts"]
+        whole = self._results is None or self._results.whole()
+        if state is not None and whole and ledger.restore(state["ledger"]):
             self._flight = Flight.load(state["flight"], ledger)
             for active in self._flight:
                 if active.key in ended:
                     active.ask_at = time.time()
             self._alone = {number for key in state["alone"] if (number := ledger.number(key)) is not None}
             self._cap, self.failures = state["cap"], state["failures"]
-            if self._results:
-                self._results.parts = state["parts"]
+            self._failing_since = state["failing_since"]
         else:
             self._begin(state["flight"] if state else self._journal.load())
         self._progress = Progress(ti, ledger)
@@ -138,11 +141,13 @@ class Turn:
             find_directory=self._find_directory,
             signer=signer,
             inbox=remote_inbox(self._hook.settings) if signer else None,
+            overwrite=self._job.overwrite,
             most=self._job.most,
             deadline=self._job.deadline,
             tell=self._progress.tell,
         )
         batch.watch.alone |= self._alone
+        batch.failing_since = self._failing_since
         if self._cap:
             batch.cap = self._cap
         try:
@@ -168,6 +173,9 @@ class Turn:
         :param earlier: what an earlier try left in flight.
         """
         self._flight = Flight.load(earlier, self._ledger) if earlier else Flight(new_callback_id())
+        for active in self._flight:
+            if active.taskID is None:
+                active.sent_at = time.time()  # it is looked for from now on
         if self._results:
             self._results.discard()
         since = None
@@ -188,6 +196,8 @@ class Turn:
         )
 
     def _compare(self, image: Image) -> None:
+        if self._job.overwrite and not self._is_new(image):
+            return
         for number in self._ledger.matches(image):
             named = stem_of(image.file_name) == self._ledger.wanted(number).stem
             if not named and self._ledger.states[number] != State.MISSING:
@@ -198,6 +208,11 @@ class Turn:
                 self._ledger.note(number, State.FAILED, image, reason=reason)
             else:
                 self._ledger.note(number, State.MIGRATED if self._job.overwrite else State.PRESENT, image)
+
+    def _is_new(self, image: Image) -> bool:
+        """Whether it was made since the first try began; the service's own filter by date may be another."""
+        began_at = self._flight.began_at or 0.0
+        return image.changed_at is None or image.changed_at.timestamp() >= began_at - SKEW.total_seconds()
 
     def _find_directory(self) -> str | None:
         if self.directory_id is None:
@@ -211,7 +226,9 @@ class Turn:
         self._progress.tell_now(len(self._flight.active))
         flight, submitting = self._flight, self._ledger.first(State.MISSING) is not None
         # Of the others the triggerer would learn nothing new.
-        silent = [each for each in flight if each.taskID and not (each.told or each.succeeded_at)]
+        silent = [
+            each for each in flight if each.taskID is not None and not (each.succeeded_at or each.failed_at)
+        ]
         watched = len(silent) == len(flight.active) > 0
         state = {
             "ledger": self._ledger.dump(),
@@ -219,16 +236,17 @@ class Turn:
             "directory_id": self._directory_id,
             "alone": [self._ledger.key(number) for number in batch.watch.alone],
             "cap": batch.cap,
+            "failing_since": batch.failing_since,
             "parts": self._results.parts if self._results else 0,
             "failures": self.failures,
             "deadline": self._job.deadline,
         }
         trigger = {
             "pan123_conn_id": self._hook.pan123_conn_id,
-            "directory_id": self._find_directory(),
-            "active": {each.key: [each.taskID, each.attempt] for each in silent},
+            "directory_id": self.directory_id,
+            "active": {each.key: [each.taskID, each.attempt, bool(each.told)] for each in silent},
             "seed": flight.seed if self._signer else None,
-            "since": flight.since.isoformat(),
+            "since": batch.watch.since.isoformat(),
             # Half of the room is worth a worker's start, if there is more to submit.
             "want": max(1, len(silent) // 2 if submitting else len(silent)),
             "until": self._job.deadline if watched else min(self._job.deadline, time.time() + LOOK_AGAIN),

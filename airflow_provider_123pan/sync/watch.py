@@ -7,12 +7,9 @@ not show, and about what stays silent. Progress decides what failed; absence in 
 from __future__ import annotations
 
 import logging
-import math
-import random
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
@@ -27,11 +24,11 @@ from airflow_provider_123pan.outcome import (
     SETTLED_AFTER,
     VISIBLE_WITHIN,
 )
-from airflow_provider_123pan.service.errors import Pan123Error, Pan123NoDataError, Pan123ServiceError
+from airflow_provider_123pan.service.errors import Pan123AnswerError, Pan123Error, Pan123ServiceError
 from airflow_provider_123pan.service.models import Image, TaskStatus
-from airflow_provider_123pan.service.protocol import PAGE, get_image, get_offline_download
-from airflow_provider_123pan.service.questions import SHARE
+from airflow_provider_123pan.service.protocol import PAGE, PATIENCE, get_image
 from airflow_provider_123pan.submit_once import SEARCH
+from airflow_provider_123pan.sync.asking import Questions
 from airflow_provider_123pan.sync.flight import Active, Flight
 from airflow_provider_123pan.sync.ledger import Ledger, State, difference
 from airflow_provider_123pan.sync.target import survey
@@ -41,8 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SILENT = (15.0, 300.0)  # seconds after which a silent image is asked about: the first, the longest
 DEAF = 60.0  # seconds until an inbox that was out of reach is tried again
+MARGIN = timedelta(minutes=2)  # an image may show up so much after its date
+LONGEST = 60.0  # seconds between two listings of everything, unless they take long themselves
 AGAIN_AFTER = 30.0  # seconds after which an image that does not show is submitted again, alone
 ALIKE = (
     "123pan fetched it, but there is no image of its name: another address may have the same bytes, of which the "
@@ -55,7 +53,7 @@ class Watch:
 
     :param directory_id: None as long as the service's own directory does not exist.
     :param inbox: None without callbacks.
-    :param threads: where questions are asked.
+    :param overwrite: the names were there before: only progress says that an image is new.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class Watch:
         flight: Flight,
         directory_id: Callable[[], str | None],
         inbox: RemoteInbox | None,
-        threads: Executor,
+        overwrite: bool,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._hook = hook
@@ -73,14 +71,26 @@ class Watch:
         self._flight = flight
         self._directory_id = directory_id
         self._inbox = inbox
-        self._threads = threads
+        self._overwrite = overwrite
+        self._questions = Questions(hook, clock)
         self._clock = clock
+        self._failing_since: float | None = None  # listings
+        self._listed_until: datetime | None = None  # by the service's clock
         self._deaf_until = 0.0
         self._new = 0  # images that the last listing of what is new had
-        self._full_pause, self._full_at = SETTLED_AFTER, 0.0
+        self._full_pause, self._full_at, self._full_since = SETTLED_AFTER, 0.0, 0.0
         self.alone: set[int] = (
             set()
         )  # numbers of images that are submitted again while nothing else is in flight
+
+    @property
+    def since(self) -> datetime:
+        """What is older was seen by a listing, or shows up in none."""
+        oldest = self._flight.since
+        return oldest if self._listed_until is None else max(oldest, self._listed_until - MARGIN)
+
+    def close(self) -> None:
+        self._questions.close()
 
     @property
     def pages(self) -> int:
@@ -92,7 +102,7 @@ class Watch:
         before = len(self._flight.active)
         self._hear()
         if len(self._flight.active) >= self.pages or self._shows_soon():
-            self._list(self._flight.since)
+            self._list()
         self._ask()
         self._look_everywhere()
         for active in self._flight:
@@ -122,27 +132,34 @@ class Watch:
     def _shows_soon(self) -> bool:
         return any(each.told or each.succeeded_at or each.taskID is None for each in self._flight)
 
-    def _list(self, since: datetime) -> None:
+    def _list(self) -> None:
         new: list[Image] = []
-        self._survey(new.append, since)
+        began = datetime.fromtimestamp(self._clock() + self._flight.ahead, timezone.utc)
+        if self._survey(new.append, self.since):
+            self._listed_until = began
         self._new = len(new)
         for image in new:
             for number in self._ledger.matches(image):
-                if active := self._flight.get(number):
+                active = self._flight.get(number)
+                if active and (active.succeeded_at or not self._overwrite):
                     self._found(active, image)
             named = self._ledger.named(image)
             if named is not None and (active := self._flight.get(named)):  # it is not what the list says
-                if active.succeeded_at:
-                    reason = difference(self._ledger.wanted(named), image)
-                    self._failed(active, reason or ALIKE)
-                else:
-                    active.ask_at = self._clock()
+                if not active.succeeded_at:
+                    active.ask_at = min(active.ask_at, self._clock())
+                elif reason := difference(self._ledger.wanted(named), image):
+                    self._failed(active, reason)
         # Submitted alone, and a single file changed: that is the one whose bytes were the same.
         lonely = next(iter(self._flight.active.values())) if len(self._flight.active) == 1 else None
         if lonely and lonely.number in self.alone and lonely.succeeded_at:
             changed = {image.fileID: image for image in new}
-            if len(changed) == 1:
-                self._found(lonely, *changed.values())
+            if len(changed) == 1 and self._is_ours(new[0]):
+                self._found(lonely, new[0])
+
+    def _is_ours(self, image: Image) -> bool:
+        """Whether it is an image of the list that has ended: somebody else's has nothing to do with ours."""
+        number = self._ledger.named(image)
+        return number is not None and self._ledger.states[number] in (State.PRESENT, State.MIGRATED)
 
     def _look_everywhere(self) -> None:
         """For those that succeeded and are not new: an overwritten file may keep its date, or its name."""
@@ -162,8 +179,8 @@ class Watch:
             if (named := self._ledger.named(image)) is not None:
                 differing[named] = image
 
-        if any(each.number in self._flight.active for each in invisible):
-            self._survey(see, None)
+        if not any(each.number in self._flight.active for each in invisible) or self._survey(see, None):
+            self._full_since = now
         for active in invisible:
             if active.number not in self._flight.active:
                 continue
@@ -171,7 +188,9 @@ class Watch:
                 self._found(active, image)
             elif image := differing.get(active.number):
                 self._failed(active, difference(self._ledger.wanted(active.number), image) or ALIKE)
-        self._full_pause = max(self._full_pause * 2, 4 * (self._clock() - now))
+        found = any(each.number not in self._flight.active for each in invisible)
+        self._full_pause = SETTLED_AFTER if found else min(self._full_pause * 2, LONGEST)
+        self._full_pause = max(self._full_pause, 4 * (self._clock() - now))
         self._full_at = self._clock() + self._full_pause
 
     def _told(self, active: Active) -> Image | None:
@@ -189,14 +208,19 @@ class Watch:
                 return image
         return None
 
-    def _survey(self, see: Callable[[Image], object], since: datetime | None) -> None:
+    def _survey(self, see: Callable[[Image], object], since: datetime | None) -> bool:
+        """List the directory; False if that did not work and is tried again."""
         try:
             if (directory_id := self._directory_id()) is not None:
                 self._hook.client.run(survey(directory_id, see, since))
         except Pan123Error as error:
-            if not error.transient:
+            self._failing_since = self._failing_since or self._clock()
+            if not error.retryable or self._clock() - self._failing_since > PATIENCE:
                 raise
             log.warning("The directory is listed again later: %s", error)
+            return False
+        self._failing_since = None
+        return True
 
     def _found(self, active: Active, image: Image) -> None:
         if image.rejected:
@@ -217,33 +241,9 @@ class Watch:
     # -- what progress says --
 
     def _ask(self) -> None:
-        now = self._clock()
-        for each in self._flight:
-            if not each.ask_at:
-                each.pause = SILENT[0]
-                each.ask_at = now + each.pause * random.uniform(0.5, 1.5)
-        due = sorted(
-            (
-                each
-                for each in self._flight
-                if each.taskID is not None and not each.succeeded_at and each.ask_at <= now
-            ),
-            key=lambda each: (not each.told, each.ask_at),
-        )
-        most = max(4, math.ceil(SHARE * self._hook.client.throttle.rate * 5))
-        asked = due[:most]
-        for active, answer in zip(asked, self._threads.map(self._progress, asked), strict=True):
-            active.pause = min(active.pause * 2, SILENT[1])
-            active.ask_at = self._clock() + active.pause * random.uniform(0.5, 1.5)
+        for active, answer in self._questions.ask(self._flight):
             if active.number in self._flight.active:
                 self._judge(active, answer)
-
-    def _progress(self, active: Active) -> TaskStatus | Pan123Error:
-        assert active.taskID is not None
-        try:
-            return self._hook.client.call(get_offline_download(active.taskID), LOOK).status
-        except Pan123Error as error:
-            return error
 
     def _judge(self, active: Active, answer: TaskStatus | Pan123Error) -> None:
         now = self._clock()
@@ -261,13 +261,15 @@ class Watch:
                     active.ask_at = now + 1
             case TaskStatus.SUCCEEDED:
                 active.succeeded_at = now
-            case Pan123ServiceError() | Pan123NoDataError():
+            case Pan123ServiceError() | Pan123AnswerError():
                 if now - active.sent_at < KNOWN_AFTER:
                     active.ask_at = now + ASKED_AGAIN_AFTER
                 elif active.unknown_at is None:
                     active.unknown_at, active.ask_at = now, now + ASKED_AGAIN_AFTER
                 else:
-                    self._failed(active, f"the service does not know its taskID (any more): {answer.message}")
+                    self._failed(
+                        active, f"the service does not tell of its taskID (any more): {answer.message}"
+                    )
             case Pan123Error() if not answer.transient:
                 raise answer
             case Pan123Error():
@@ -286,13 +288,16 @@ class Watch:
                 self._ledger.states[active.number] = State.AGAIN if active.attempt else State.MISSING
             elif now - active.sent_at > VISIBLE_WITHIN:
                 self._failed(active, ALIKE)
-        elif active.succeeded_at and now - active.succeeded_at > (
-            VISIBLE_WITHIN if active.attempt else AGAIN_AFTER
+        elif (
+            active.succeeded_at
+            and now - active.succeeded_at > (VISIBLE_WITHIN if active.attempt else AGAIN_AFTER)
+            and self._full_since > active.succeeded_at + SETTLED_AFTER
         ):
             self.alone.add(active.number)
             self._failed(active, ALIKE)
 
     def _failed(self, active: Active, reason: str, *, again: bool = True) -> None:
+        reason = self._ledger.conceal(active.number, reason)
         del self._flight.active[active.number]
         state = State.AGAIN if again and not active.attempt else State.FAILED
         log.warning(

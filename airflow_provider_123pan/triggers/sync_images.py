@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator
@@ -15,17 +16,20 @@ from airflow_provider_123pan.callbacks.hub import CrowdWaiter, Hub, hub_for
 from airflow_provider_123pan.callbacks.remote import remote_inbox
 from airflow_provider_123pan.finding import LOOK
 from airflow_provider_123pan.hooks import shared
-from airflow_provider_123pan.service.errors import Pan123Error, Pan123NoDataError, Pan123ServiceError
+from airflow_provider_123pan.service.errors import Pan123AnswerError, Pan123Error, Pan123ServiceError
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
+from airflow_provider_123pan.service.questions import SHARE
 from airflow_provider_123pan.sync.flight import callback_id
 from airflow_provider_123pan.sync.images import digest, stem_of, unnumbered
-from airflow_provider_123pan.sync.target import survey
+from airflow_provider_123pan.sync.target import default_directory, survey
 from airflow_provider_123pan.triggers.offline_download import EARLIEST, SAFETY_NET
 from airflow_provider_123pan.waiting import event_of
 
+log = logging.getLogger(__name__)
+
 LOOKS = (10.0, 60.0)  # seconds between two looks without callbacks: the first, the longest
-MOST_QUESTIONS = 20  # about progress per look
+MOST_QUESTIONS = 20  # about progress per look, or what the rate allows
 
 
 class Pan123SyncImagesTrigger(BaseTrigger):
@@ -33,7 +37,8 @@ class Pan123SyncImagesTrigger(BaseTrigger):
 
     What has become of them, the worker finds out.
 
-    :param active: taskID (None: unknown) and attempt by the key of each image in flight.
+    :param active: by the key of each image in flight: its taskID, its attempt, and whether it was called back.
+    :param directory_id: None: the service's own directory, which did not exist yet.
     :param seed: makes the callback_ids; None without callbacks.
     :param since: nothing in flight is older (ISO 8601).
     :param until: Unix seconds.
@@ -87,8 +92,9 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         with_others = await shared.join(self.pan123_conn_id)
         inbox = remote_inbox(with_others.settings) if self.seed else None
         hub, waiter = hub_for(inbox) if inbox else None, CrowdWaiter()
+        silent = {key: each[1] for key, each in self.active.items() if not each[2]}
         keys = (
-            {callback_id(self.seed, key, each[1]): key for key, each in self.active.items()}
+            {callback_id(self.seed, key, attempt): key for key, attempt in silent.items()}
             if self.seed
             else {}
         )
@@ -105,8 +111,8 @@ class Pan123SyncImagesTrigger(BaseTrigger):
                 if len(look.ended) >= self.want or now >= self.until:
                     return look.ended
                 if now >= look_at:
-                    await look.look()
-                    pause = min(pause * 1.5, LOOKS[1])
+                    found = await look.look()
+                    pause = LOOKS[0] if found else min(pause * 1.5, LOOKS[1])
                     look_at = time.time() + _pause(pause, hub)
                     continue
                 await waiter.rest(max(0.0, min(look_at, self.until) - now))
@@ -125,20 +131,31 @@ class _Look:
         self._client = with_others.client
         self._questions = with_others.questions
         self._asked = dict.fromkeys(trigger.active, time.time())
+        self._directory_id = trigger.directory_id
+        self._looked_at = time.time()
         self._new = 0
         self.ended: set[str] = set()
 
-    async def look(self) -> None:
+    async def look(self) -> bool:
+        """Look once; whether more have ended."""
+        before = len(self.ended)
         try:
-            waiting = len(self._trigger.active) - len(self.ended)
-            if self._trigger.directory_id is not None and waiting >= 1 + self._new // PAGE:
+            if len(self._trigger.active) - before >= 1 + self._new // PAGE:
                 await self._turn(0.0)
-                since = datetime.fromisoformat(self._trigger.since)
-                self._new = await self._client.run(survey(self._trigger.directory_id, self._see, since))
+                await self._list()
             await self._ask()
         except Pan123Error as error:
-            if not error.transient:
+            if not error.retryable:
                 raise
+            log.warning("Looked again later: %s", error)
+        return len(self.ended) > before
+
+    async def _list(self) -> None:
+        if self._directory_id is None:
+            self._directory_id = await self._client.run(default_directory())
+        if self._directory_id is not None:
+            since = datetime.fromisoformat(self._trigger.since)
+            self._new = await self._client.run(survey(self._directory_id, self._see, since))
 
     def _see(self, image: Image) -> None:
         stem = stem_of(image.file_name)
@@ -147,7 +164,10 @@ class _Look:
     async def _ask(self) -> None:
         """Ask about those that were not asked about for the longest time: a failure shows in no listing."""
         silent = sorted(self._trigger.active.keys() - self.ended, key=self._asked.__getitem__)
-        for key in silent[:MOST_QUESTIONS]:
+        now = time.time()
+        most = max(MOST_QUESTIONS, round(SHARE * self._client.throttle.rate * (now - self._looked_at)))
+        self._looked_at = now
+        for key in silent[:most]:
             taskID = self._trigger.active[key][0]
             if len(self.ended) >= self._trigger.want or time.time() >= self._trigger.until:
                 return
@@ -157,7 +177,7 @@ class _Look:
             self._asked[key] = time.time()
             try:
                 task = await self._client.call(get_offline_download(taskID), LOOK)
-            except (Pan123ServiceError, Pan123NoDataError):
+            except (Pan123ServiceError, Pan123AnswerError):
                 continue  # unknown, perhaps not yet; the worker decides
             if task.status in (TaskStatus.FAILED, TaskStatus.SUCCEEDED):
                 self.ended.add(key)

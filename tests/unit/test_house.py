@@ -43,7 +43,7 @@ FLOORS = [
     ["sync.manifest"],
     ["sync.ledger"],
     ["sync.flight", "sync.progress", "sync.results", "sync.lineage"],
-    ["rewriting"],
+    ["sync.asking", "rewriting"],
     ["sync.watch"],
     ["sync.batch"],
     ["sync.turn"],

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_123pan.service.errors import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.images import Wanted, identity, shown, unnumbered
+from airflow_provider_123pan.sync.images import Wanted, conceal, identity, shown, unnumbered
 from airflow_provider_123pan.sync.ledger import Ledger, State, difference
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
@@ -82,6 +82,7 @@ def test_names_are_unique_and_the_same_tomorrow() -> None:
         "auth_key=1-2",
         "q-sign-algorithm=sha1&q-ak=x",
         "OSSAccessKeyId=1",
+        "x-oss-signature-version=1&x-oss-credential=c&x-oss-date=d&x-oss-security-token=t",
         "X-Goog-Signature=1",
         "X-Goog%2DSignature=1",
     ],
@@ -268,3 +269,51 @@ def test_what_travels_to_another_worker(ledger: Ledger) -> None:
     assert not changed.restore(dumped)
     assert changed.count(State.PRESENT) == 0
     changed.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["x-oss-process=image/resize,w_100", "x-tos-process=a", "x-image-process=b", "st=1&sp=2&sv=3", "t=1"],
+)
+def test_what_chooses_an_image_is_kept(query: str) -> None:
+    assert identity(f"https://a.com/p.png?{query}") == f"https://a.com/p.png?{query}"
+
+
+def test_a_quoted_address_is_concealed() -> None:
+    url = "https://me:pw@a.com/p.png?X-Amz-Signature=5ec"
+    told = conceal(f"cannot fetch {url}; user me:pw, query X-Amz-Signature=5ec", url)
+    assert told == "cannot fetch https://a.com/p.png; user ***, query ***"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"url": "https://a.com/\ud800.png"},
+        {"url": "https://a.com/1.png", "size": 10**30},
+        {"url": "https://a.com/1.png", "size": "9" * 5000},
+        {"url": "https://a.com/1.png", "file_name": "\ud800.png"},
+    ],
+)
+def test_what_no_database_takes(entry: dict[str, Any], ledger: Ledger) -> None:
+    with pytest.raises(Pan123InputError, match=r"images\[0\]: "):
+        ledger.load(read_images([entry]))
+
+
+def test_deep_json_has_its_line_number(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "a.jsonl").write_text("[" * 100_000 + "\n")
+    with pytest.raises(Pan123InputError, match="line 1: not JSON"):
+        ledger.load(read_manifest(str(tmp_path / "a.jsonl")))
+
+
+def test_what_a_repetition_adds(ledger: Ledger) -> None:
+    url = "https://a.com/1.png"
+    ledger.load(read_images([url, {"url": url, "md5": MD5}, {"url": url, "size": 3}]))
+    assert (len(ledger), ledger.wanted(0).md5, ledger.wanted(0).size) == (1, MD5, 3)
+    assert ledger.matches(stored("x.png", etag=MD5)) == [0]
+
+
+def test_large_numbers_of_the_service(ledger: Ledger) -> None:
+    ledger.load(read_images(["https://a.com/1.png"]))
+    ledger.note(0, State.MIGRATED, stored("1.png", size=2**70), taskID=2**64 - 1)
+    (record,) = ledger.records()
+    assert (record.taskID, record.size) == (2**64 - 1, None)
