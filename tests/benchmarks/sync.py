@@ -191,7 +191,7 @@ def memory(folder: Path, lines: list[int]) -> None:
         seconds.append(found["seconds"])
         print(
             f"memory: {count} lines: {found['peak']:.0f} MB at the most ({found['before']:.0f} before), "
-            f"{found['seconds']:.1f} s",
+            f"{found['seconds']:.1f} s, {found['cpu']:.1f} of them CPU",
             flush=True,
         )
     if len(lines) > 1:
@@ -207,7 +207,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description="What a batch of images costs")
     options.add_argument("--only", choices=("speed", "limit", "memory"))
     options.add_argument("--images", type=int, default=10_000, help="of the one task (speed)")
-    options.add_argument("--seconds", type=float, default=60, help="for which the limit lets images through")
+    options.add_argument("--seconds", type=float, default=200, help="for which the limit lets images through")
     options.add_argument(
         "--lines",
         type=int,
