@@ -217,7 +217,7 @@ def _moment(text: str) -> datetime:
 
 def _beijing(text: Any) -> datetime | None:
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+        return _moment(text)
     except (TypeError, ValueError):
         return None
 

@@ -86,13 +86,14 @@ class Batch:
         self._refusals = 0
         self.failing_since: float | None = None  # Unix seconds
         self._changed = False
+        self._look_takes = 0.0  # seconds
 
     def run(self, patience: float) -> bool:
         """Submit and look until all have ended; False: for ``patience`` seconds there was nothing to do but wait.
 
         :raises Pan123WaitTimeoutError: the deadline has come.
         """
-        look_at = busy_at = time.monotonic()
+        looked_at, busy_at = 0.0, time.monotonic()
         pause = SHORTEST
         try:
             while True:
@@ -101,14 +102,16 @@ class Batch:
                 self._submit()
                 if self._collect():
                     busy_at = time.monotonic()
-                if (now := time.monotonic()) >= look_at and self.flight.active:
+                now = time.monotonic()
+                if self.flight.active and now >= looked_at + max(pause, self._dear()):
                     if self.watch.look():
                         busy_at, pause, self._changed = time.monotonic(), SHORTEST, True
                         # What is submitted alone must not be taken for what has just ended.
                         self._alone_at = busy_at + SKEW.total_seconds() + 1
                     else:
                         pause = min(pause * 1.5, LONGEST)
-                    look_at = time.monotonic() + max(pause, self._dear())
+                    looked_at = time.monotonic()
+                    self._look_takes = looked_at - now
                 self._keep()
                 self._tell(len(self.flight.active))
                 if not self._calls and not self.flight.active and self._next() is None:
@@ -171,7 +174,9 @@ class Batch:
             return
         if len(self._announced) < THREADS:
             self._announce()
-        while self._announced and len(self._calls) < 2 * THREADS:
+        # Enough for the threads while this one looks.
+        most = min(2 * THREADS + self._look_takes * self._hook.client.throttle.rate, BLOCK)
+        while self._announced and len(self._calls) < most:
             active = self._announced.popleft()
             active.sent_at, active.submitted_at = time.time(), time.time() + self.flight.ahead
             call = self._threads.submit(self._create, active, self._ledger.wanted(active.number))

@@ -108,7 +108,7 @@ def unnumbered(stem: str) -> str:
 
 def digest(text: str) -> str:
     hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return base64.b32encode(hashed)[:DIGEST].decode().lower()
+    return base64.b32encode(hashed[:10])[:DIGEST].decode().lower()
 
 
 def identity(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:

@@ -260,6 +260,8 @@ class Turn:
         self._progress.tell_now(0)
 
     def _note_failures(self) -> None:
+        if not self._ledger.count(State.FAILED):
+            return
         for record in self._ledger.records():
             if len(self.failures) >= SHOWN:
                 return

@@ -79,9 +79,8 @@ class Watch:
         self._deaf_until = 0.0
         self._new = 0  # images that the last listing of what is new had
         self._full_pause, self._full_at, self._full_since = SETTLED_AFTER, 0.0, 0.0
-        self.alone: set[int] = (
-            set()
-        )  # numbers of images that are submitted again while nothing else is in flight
+        #: Numbers of images that are submitted again while nothing else is in flight.
+        self.alone: set[int] = set()
 
     @property
     def since(self) -> datetime:
@@ -103,6 +102,9 @@ class Watch:
         self._hear()
         if len(self._flight.active) >= self.pages or self._shows_soon():
             self._list()
+        elif self._inbox is None:  # so few are cheaper to ask about, one by one
+            for each in self._flight:
+                each.ask_at = self._clock()
         self._ask()
         self._look_everywhere()
         for active in self._flight:

@@ -266,7 +266,7 @@ def main() -> None:
     options.add_argument("--count", type=int, help="requests per measurement")
     options.add_argument("--connections", type=int, default=64, help="requests at once")
     given = options.parse_args()
-    measure, count, rounds = (mounted, 5_000, 5) if given.mounted else (alone, 8_000, 3)
+    measure, count, rounds = (mounted, 12_000, 5) if given.mounted else (alone, 8_000, 3)
     count = given.count or count
     print(
         f"{os.cpu_count()} cores, {given.connections} connections, {count} requests, {rounds} rounds",

@@ -139,7 +139,7 @@ def test_a_retry_goes_on_with_what_runs_and_submits_what_failed(
     sandbox.configure(stuck="a.jpg")
     first = operator().execute(context)  # type: ignore[arg-type]
     assert operator().execute(context) == first  # type: ignore[arg-type]
-    sandbox.configure(stuck=None, fail="a.jpg", delay=0)
+    sandbox.configure(stuck=None, fail="a.jpg", callback="early")  # ends before the answer
     failed = operator(url=URL + "?2").execute(context)  # type: ignore[arg-type]
     assert operator(url=URL + "?2").execute(context)["taskID"] != failed["taskID"]  # type: ignore[arg-type]
     assert submissions(sandbox) == 3
@@ -216,9 +216,9 @@ def test_a_refused_call_leaves_no_record(sandbox: Sandbox, context: dict[str, An
 
 
 def test_the_first_look_comes_before_the_deferral(sandbox: Sandbox, context: dict[str, Any]) -> None:
-    sandbox.configure(delay=0)
+    sandbox.configure(callback="early")  # ends before the answer
     assert operator(wait_for_completion=True, deferrable=True).execute(context)["fileID"]  # type: ignore[arg-type]
-    sandbox.configure(delay=1)
+    sandbox.configure(callback="normal", delay=1)
     with pytest.raises(TaskDeferred):
         operator(url=URL + "?2", wait_for_completion=True, deferrable=True).execute(context)  # type: ignore[arg-type]
 

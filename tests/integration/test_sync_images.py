@@ -75,7 +75,6 @@ def test_what_is_missing_is_migrated_once(
     assert list(results.parent.iterdir()) == [results]
 
     sandbox.configure(delay=0)
-    before = sandbox.state()["counts"]["requests"]
     result = sync(context, images=addresses(35), deferrable=deferrable, results=str(results))
     assert counts(result) == (30, 5, 0)
     assert submitted(sandbox) == Counter(dict.fromkeys(addresses(35), 1))
