@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ import requests
 from dev.waiting import wait_for
 
 FINISHED = {"success", "failed"}
+LOCKED_TRIES = 20
 
 
 class AirflowAPI:
@@ -27,12 +29,22 @@ class AirflowAPI:
             reply = self._session.post(f"{self.base_url}/auth/token", json=self._login, timeout=30)
             reply.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
-        reply = self._session.request(method, f"{self.base_url}/api/v2{path}", timeout=60, **kwargs)
+        reply = self._request(method, path, **kwargs)
         if not reply.ok:
             raise requests.HTTPError(
                 f"{method} {path}: {reply.status_code} {reply.text[:1000]}", response=reply
             )
         return reply.json() if reply.content else None
+
+    def _request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """On SQLite a write fails at once if another process has written since the transaction began to read. Airflow
+        rolls back and answers 500, so nothing was done."""
+        for left in reversed(range(LOCKED_TRIES)):
+            reply = self._session.request(method, f"{self.base_url}/api/v2{path}", timeout=60, **kwargs)
+            if reply.status_code != 500 or "Database error" not in reply.text or not left:
+                break
+            time.sleep(0.5)
+        return reply
 
     def health(self) -> dict[str, str | None]:
         """Component → "healthy", "unhealthy", or None where it never ran. Needs no login."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_throttles: dict[tuple[str, float | None], Throttle] = {}
+_throttles_lock = threading.Lock()
+os.register_at_fork(after_in_child=_throttles.clear)  # a thread of the parent may hold one's locks
+
 
 def account_of(settings: Settings) -> tuple[TokenSource, Throttle, SharedRate]:
-    """What the calls of one account share in a process; reads a Variable, so it blocks."""
+    """An account's tokens, the process's one throttle for it, and the rate kept for others; reads a Variable, so it
+    blocks."""
     variables = AirflowVariables()
     tokens: TokenSource
     if settings.access_token:
@@ -42,7 +48,11 @@ def account_of(settings: Settings) -> tuple[TokenSource, Throttle, SharedRate]:
             settings.account, settings.client_id, settings.client_secret, variables, mask_secret
         )
     rate = SharedRate(settings.account, variables)
-    return tokens, Throttle(start=rate.load(), ceiling=settings.requests_per_second), rate
+    key, start = (settings.account, settings.requests_per_second), rate.load()
+    with _throttles_lock:
+        if key not in _throttles:
+            _throttles[key] = Throttle(start=start, ceiling=settings.requests_per_second)
+        return tokens, _throttles[key], rate
 
 
 class Pan123Hook(BaseHook):

@@ -39,7 +39,7 @@ class Pan123Client:
         self.throttle = throttle
         self._endpoint = endpoint
         self._tokens = tokens
-        self._token_lock, self._slot_lock = threading.Lock(), threading.Lock()
+        self._token_lock = threading.Lock()
         self.session = requests.Session()
         self.session.headers.update(HEADERS)
         self.session.auth = TokenAuth(None)
@@ -92,7 +92,7 @@ class Pan123Client:
                 return time.sleep(step.seconds) if step.seconds > 0 else None
             case Slot():
                 # One at a time: a slot taken far ahead would be one of a rate that is out of date by then.
-                with self._slot_lock:
+                with self.throttle.slots:
                     pause = self.throttle.reserve()
                     return time.sleep(pause) if pause > 0 else None
             case NeedToken():

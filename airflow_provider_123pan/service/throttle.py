@@ -18,7 +18,7 @@ FIRST_RATE = 2.0  # requests a second, before anything is known
 LOWEST_RATE = 0.15  # one request in 7 seconds: many processes share the limit, but each must get through
 GROWTH = 1.75  # per step, before the first 429
 STEP_ANSWERS, STEP_SECONDS = 3, 0.4  # a step takes at least both
-OVERSHOOT = 1.1  # at a 429, the rate was too much by at least this factor …
+OVERSHOOT = 1.07  # at a 429, the rate was too much by at least this factor …
 WORST_OVERSHOOT = 1.9  # … and at most by this one: a little more than GROWTH
 LONGEST_BACKOFF = 10.0  # seconds
 
@@ -26,10 +26,10 @@ LONGEST_BACKOFF = 10.0  # seconds
 class Throttle:
     """The pace of one process towards one account; safe to share between threads, or within an event loop.
 
-    Hold a lock from before ``reserve()`` until its wait is over, one lock per throttle, so that the others
-    queue for a slot instead of taking slots far ahead, at a rate that is soon out of date::
+    Hold a lock from before ``reserve()`` until its wait is over, so that the others queue for a slot instead of
+    taking slots far ahead, at a rate that is soon out of date::
 
-        with slots:  # a threading.Lock or an asyncio.Lock
+        with throttle.slots:  # in an event loop, an asyncio.Lock
             time.sleep(throttle.reserve())
 
     :param start: requests a second that an earlier process found. It is soon corrected if it is wrong.
@@ -48,6 +48,7 @@ class Throttle:
             raise ValueError(f"ceiling must be above 0 requests a second, not {ceiling!r}")
         if start is None or not math.isfinite(start):
             start = FIRST_RATE
+        self.slots = threading.Lock()
         self._clock, self._uniform, self._lock = clock, uniform, threading.Lock()
         self._ceiling = math.inf if ceiling is None else ceiling
         # A rate found while many processes shared the limit says little about the limit: start no lower.
@@ -120,12 +121,12 @@ class Throttle:
         far_off = not self._learned or good < self._rate / 4
         lowest = self._rate / (WORST_OVERSHOOT if far_off else OVERSHOOT)
         self._goal = min(max(good, lowest), self._rate / OVERSHOOT)
-        self._bottom = max(self._goal * self._uniform(0.8, 0.9), min(LOWEST_RATE, self._ceiling))
+        self._bottom = max(self._goal * self._uniform(0.86, 0.92), min(LOWEST_RATE, self._ceiling))
         self._goal = max(self._goal, self._bottom)
         # A low rate may be a share of a low limit: climb sooner, so that the shares even out sooner.
         self._span = min(max(6 * self._goal, 4.0), 9.0)
         self._rate, self._climbed, self._since = self._bottom, 0.0, now
-        self._deaf_until = now + max(1.0, 3 / self._rate)
+        self._deaf_until = now + max(1.0, 1.5 / self._rate)
 
     def _climb(self, now: float) -> None:
         pause, self._since = now - self._since, now
@@ -138,7 +139,7 @@ class Throttle:
 
     def _good_rate(self, now: float) -> float:
         """Good answers a second, lately."""
-        seconds = max(2.0, 4 / self._rate)
+        seconds = max(3.0, 4 / self._rate)
         while self._good and self._good[0] < now - seconds:
             self._good.popleft()
         return len(self._good) / seconds

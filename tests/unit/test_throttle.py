@@ -135,9 +135,9 @@ def test_two_processes_share_the_limit(limit: float, kind: str, most_refused: fl
         assert used >= 0.85
         assert refused < most_refused
         shares.append(min(p.good for p in crowd) / sum(p.good for p in crowd))
-    # A minute at R=2 holds a dozen refusals: luck decides much of who got them. A third is missed now and then.
-    assert median(shares) >= 0.4
-    assert min(shares) >= 0.2
+    # A minute at R=2 holds a dozen refusals: luck decides much of who got them.
+    assert median(shares) >= 0.42
+    assert min(shares) >= 0.3
 
 
 @pytest.mark.parametrize("kind", KINDS)

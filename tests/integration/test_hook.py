@@ -1,0 +1,43 @@
+"""The hook by itself: its calls, and what the hooks of one process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.service.errors import Pan123ServiceError
+from airflow_provider_123pan.service.models import TaskStatus
+from dev.waiting import wait_for
+
+URL = "https://example.com/pictures/a.jpg"
+Connect = Callable[..., None]
+
+
+@pytest.mark.usefixtures("connect")
+def test_from_an_address_to_the_image_by_the_hook_alone(sandbox: Sandbox) -> None:
+    hook = Pan123Hook()
+    made = hook.create_offline_download(URL, "b.jpg")
+    wait_for(
+        lambda: hook.get_offline_download(made.taskID).status is TaskStatus.SUCCEEDED,
+        what="the end of the offline task",
+        timeout=10,
+    )
+    [stored] = sandbox.state()["files"]
+    [image] = hook.list_images(stored["parentFileId"])
+    assert (image.fileID, image.file_name) == (stored["fileId"], "b.jpg")
+    assert hook.get_image(image.fileID) == image
+    with pytest.raises(Pan123ServiceError, match="^get_image: "):
+        hook.get_image("no-such-file")
+
+
+@pytest.mark.usefixtures("variables")
+def test_hooks_of_a_process_share_one_throttle_per_account(connect: Connect, sandbox: Sandbox) -> None:
+    first, second = Pan123Hook().client, Pan123Hook().client
+    assert first.throttle is second.throttle
+    connect(extra={"requests_per_second": 5})
+    assert Pan123Hook().client.throttle is not first.throttle
+    connect(login="another")
+    assert Pan123Hook().client.throttle is not first.throttle
