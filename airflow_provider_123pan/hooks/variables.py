@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any, Protocol
 
-from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
 RATE_PERIOD = 10.0  # seconds between two writes of one process at least
 RATE_CHANGE = 1.25  # the factor from which on a changed rate is worth a write
@@ -47,31 +48,33 @@ class SharedRate:
     def __init__(self, account: str, variables: Variables) -> None:
         self._name = f"pan123_rate__{account[:16]}"
         self._variables = variables
-        self._stored: float | None = None
+        self._known = 0.0  # what the Variable says; 0: nothing
         self._written_at = 0.0
 
     def load(self) -> float | None:
         """Requests a second, or None where none was found yet."""
         try:
-            self._stored = float(self._variables.get(self._name) or "nan")
+            stored = float(self._variables.get(self._name) or "nan")
         except ValueError:
-            return None
-        return self._stored if 0 < self._stored < float("inf") else None
+            stored = math.nan
+        self._known = stored if 0 < stored < math.inf else 0.0
+        return self._known or None
 
     @property
     def found(self) -> bool:
         """Whether an earlier process found a rate."""
-        return self._stored is not None and 0 < self._stored < float("inf")
+        return self._known > 0
 
     def due(self, throttle: Throttle) -> bool:
         """Whether the throttle knows something that is worth a write."""
-        if not throttle.learned or time.monotonic() - self._written_at < RATE_PERIOD:
+        if not throttle.learned:  # the limit is above all that was tried: told once per doubling
+            return throttle.proven >= 2 * max(self._known, FIRST_RATE)
+        if time.monotonic() - self._written_at < RATE_PERIOD:
             return False
-        known = self._stored or 0.0
-        return not known / RATE_CHANGE < throttle.rate < known * RATE_CHANGE
+        return not self._known / RATE_CHANGE < throttle.rate < self._known * RATE_CHANGE
 
     def save(self, throttle: Throttle) -> None:
-        self._stored, self._written_at = throttle.rate, time.monotonic()
+        self._known, self._written_at = throttle.proven, time.monotonic()
         self._variables.set(
-            self._name, f"{throttle.rate:.3g}", "123pan: requests a second last found; made by the provider"
+            self._name, f"{self._known:.3g}", "123pan: requests a second last found; made by the provider"
         )

@@ -64,13 +64,19 @@ class Throttle:
 
     @property
     def rate(self) -> float:
-        """Requests a second at which requests are paced now; the next process may start from it."""
+        """Requests a second at which requests are paced now."""
         return self._rate
 
     @property
     def learned(self) -> bool:
         """Whether a 429 was seen: only then is the rate a measure of the service's limit."""
         return self._learned
+
+    @property
+    def proven(self) -> float:
+        """Requests a second that the next process may start from: the rate, or what went well while no 429 was seen."""
+        with self._lock:
+            return self._rate if self._learned else self._good_rate(self._clock())
 
     def reserve(self) -> float:
         """Take the next slot; return the seconds to wait for it."""
