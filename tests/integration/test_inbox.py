@@ -1,97 +1,32 @@
-"""The inbox on real databases: SQLite always, PostgreSQL where its server and psycopg2 are installed."""
+"""What the inbox keeps, in which order, and for how long."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
-from airflow_provider_123pan.callbacks.database import own_engine
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.callbacks.inbox import Inbox, Received, Stored
-from tests.integration import databases
+from tests.integration.inbox_world import (
+    SPAWN,
+    Inboxes,
+    delivery,
+    everything,
+    inbox,
+    inboxes,
+    postgresql,
+    uri,
+)
 
-SPAWN = multiprocessing.get_context("spawn")
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    try:
-        with databases.postgresql() as address:
-            yield address
-    except databases.Unavailable as error:
-        pytest.skip(f"no PostgreSQL: {error}")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/inbox.db"
-    address: str = request.getfixturevalue("postgresql")
-    with Inboxes(address) as inboxes:
-        inboxes.drop()
-    return address
-
-
-class Inboxes:
-    """Inboxes over one database, each with an engine of its own as another process would have."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._engines: list[Engine] = []
-
-    def engine(self) -> Engine:
-        self._engines.append(own_engine(self._uri))
-        return self._engines[-1]
-
-    def new(self, created: bool = True) -> Inbox:
-        inbox = Inbox(self.engine)
-        if created:
-            inbox.create()
-        return inbox
-
-    def drop(self, *names: str) -> None:
-        with self.engine().begin() as connection:
-            for name in names or ("pan123_inbox_v1", "pan123_inbox_counter_v1"):
-                connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
-
-    def __enter__(self) -> Inboxes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for engine in self._engines:
-            engine.dispose()
-
-
-@pytest.fixture
-def inboxes(uri: str) -> Iterator[Inboxes]:
-    with Inboxes(uri) as made:
-        yield made
-
-
-@pytest.fixture
-def inbox(inboxes: Inboxes) -> Inbox:
-    return inboxes.new()
-
-
-def delivery(reason: str = "", callback_id: str | None = None, **fields: Any) -> Delivery:
-    return Delivery(callback_id or new_callback_id(), DeliveryStatus.FAILED, reason, **fields)
-
-
-def everything(inbox: Inbox, conn_id: str = "a") -> list[Received]:
-    return inbox.after(conn_id, 0, 1_000_000)
+__all__ = ["inbox", "inboxes", "postgresql", "uri"]
 
 
 # --- keeping ------------------------------------------------------------------------------------------
@@ -221,100 +156,6 @@ def test_a_reader_with_a_cursor_misses_nothing(uri: str, inbox: Inbox) -> None:
         reader.result()
     assert [each.seq for each in seen] == list(range(1, len(written) + 120 + 1))
     assert {each.delivery.callback_id for each in seen} >= set(written)
-
-
-# --- the tables ---------------------------------------------------------------------------------------
-
-
-def _create(uri: str, start: float) -> tuple[str, int]:
-    with Inboxes(uri) as inboxes:
-        inbox = inboxes.new(created=False)
-        time.sleep(max(0.0, start - time.time()))
-        inbox.create()
-        return inbox.state()
-
-
-def test_several_processes_create_the_tables_at_once(uri: str) -> None:
-    with ProcessPoolExecutor(4, SPAWN) as pool:
-        list(pool.map(_create_nothing, range(4)))  # all are there
-        states = set(pool.map(_create, [uri] * 4, [time.time() + 0.5] * 4))
-    assert len(states) == 1
-    assert next(iter(states))[1] == 0
-
-
-def _create_nothing(_: int) -> None:
-    time.sleep(0.2)
-
-
-def test_creating_again_changes_nothing(inbox: Inbox) -> None:
-    inbox.store([("a", delivery())])
-    before = inbox.state()
-    inbox.create()
-    assert inbox.state() == before
-
-
-def test_a_table_made_anew_has_another_epoch(inbox: Inbox, inboxes: Inboxes) -> None:
-    inbox.store([("a", delivery())])
-    before = inbox.state()
-    inboxes.drop()
-    with pytest.raises(DBAPIError):
-        inbox.state()
-    inbox.create()
-    assert inbox.state().epoch != before.epoch
-    assert inbox.state().last == 0
-
-
-def test_a_counter_made_anew_goes_on_above_what_is_there(inbox: Inbox, inboxes: Inboxes) -> None:
-    inbox.store([("a", delivery()), ("a", delivery())])
-    before = inbox.state()
-    inboxes.drop("pan123_inbox_counter_v1")
-    inbox.create()
-    assert inbox.state().epoch != before.epoch
-    assert inbox.store([("a", delivery())]) == [Stored.NEW]
-    assert [each.seq for each in everything(inbox)] == [1, 2, 3]
-
-
-def test_an_empty_counter_is_no_inbox(inbox: Inbox, inboxes: Inboxes) -> None:
-    with inboxes.engine().begin() as connection:
-        connection.execute(text("DELETE FROM pan123_inbox_counter_v1"))
-    for call in (inbox.state, lambda: inbox.store([("a", delivery())])):
-        with pytest.raises(LookupError):
-            call()
-    inbox.create()
-    assert inbox.store([("a", delivery())]) == [Stored.NEW]
-
-
-def test_another_schema_can_hold_the_tables(postgresql: str) -> None:
-    with Inboxes(postgresql) as inboxes:
-        engine = inboxes.engine()
-        with engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA IF EXISTS elsewhere CASCADE"))
-            connection.execute(text("CREATE SCHEMA elsewhere"))
-        inbox = Inbox(lambda: engine.execution_options(schema_translate_map={None: "elsewhere"}))
-        inbox.create()
-        inbox.create()
-        inbox.store([("a", delivery())])
-        with engine.connect() as connection:
-            assert connection.scalar(text("SELECT count(*) FROM elsewhere.pan123_inbox_v1")) == 1
-
-
-def test_who_may_not_create_tables_can_use_them(postgresql: str) -> None:
-    with Inboxes(postgresql) as inboxes:
-        inboxes.drop()
-        with inboxes.engine().begin() as connection:
-            connection.execute(text("DROP ROLE IF EXISTS humble"))
-            connection.execute(text("CREATE ROLE humble LOGIN"))
-        with Inboxes(postgresql.replace("postgres@", "humble@")) as humble:
-            inbox = humble.new(created=False)
-            with pytest.raises(DBAPIError):
-                inbox.create()
-            inboxes.new()
-            with inboxes.engine().begin() as connection:
-                for name in ("pan123_inbox_v1", "pan123_inbox_counter_v1"):
-                    connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO humble"))
-            inbox.create()
-            assert inbox.store([("a", delivery())]) == [Stored.NEW]
-        inboxes.drop()
 
 
 # --- pruning ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.test_sync_images import addresses, counts, short, submitted, sync
+from tests.integration.sync_world import addresses, counts, short, submitted, sync
 
 __all__ = ["short"]
 

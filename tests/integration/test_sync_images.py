@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -15,49 +13,14 @@ import pytest
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
-from airflow_provider_123pan.operators.sync_images import DIRECTORIES, Pan123SyncImagesOperator
-from airflow_provider_123pan.outcome import Pan123DownloadFailedError, Pan123WaitTimeoutError
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sync.images import Wanted
 from airflow_provider_123pan.sync.results import read_results
 from tests.integration.conftest import MemoryStore
-from tests.integration.modes import run
+from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
+
+__all__ = ["short"]
 
 pytestmark = pytest.mark.usefixtures("connect")
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.EARLIEST", 0.0)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.LOOKS", (0.3, 0.5))
-    monkeypatch.setattr("airflow_provider_123pan.sync.turn.WORTH_WAITING", 0.5)
-    monkeypatch.setattr("airflow_provider_123pan.sync.turn.LOOK_AGAIN", 1.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.asking.SILENT", (1.0, 3.0))
-    monkeypatch.setattr("airflow_provider_123pan.sync.watch.SETTLED_AFTER", 0.5)
-    for module in ("flight", "batch"):
-        monkeypatch.setattr(f"airflow_provider_123pan.sync.{module}.SKEW", timedelta(seconds=2))
-
-
-def addresses(count: int, start: int = 0) -> list[str]:
-    return [f"https://example.com/{number}.png" for number in range(start, start + count)]
-
-
-def sync(context: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"directory": "photos/2026", "deferrable": False, "timeout": 60} | arguments
-    result: dict[str, Any] = run(Pan123SyncImagesOperator(task_id="sync", **given), context)
-    return result
-
-
-def name_of(url: str) -> str:
-    return Wanted.of({"url": url}).file_name
-
-
-def counts(result: dict[str, Any]) -> tuple[int, int, int]:
-    return result["present"], result["migrated"], result["failed"]
-
-
-def submitted(sandbox: Sandbox) -> Counter[str]:
-    return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
@@ -87,15 +50,6 @@ def test_what_is_missing_is_migrated_once(
     assert set(spent) == {"/api/v1/oss/file/list"}, spent
     assert spent["/api/v1/oss/file/list"] == 3  # the root, photos, 2026
     assert len(results.read_text().splitlines()) == 35
-
-
-# -- what is there --
-
-
-def names(sandbox: Sandbox, directory: str = "2026") -> set[str]:
-    return {
-        file["filename"] for file in sandbox.state(100_000)["files"] if file["parentFilename"] == directory
-    }
 
 
 def test_an_image_deleted_by_hand_comes_back(
@@ -188,96 +142,6 @@ def test_the_same_bytes_are_one_file_with_two_records(
         assert counts(sync(context, images=[*images, *addresses(4, start=10)])) == (7, 0, 0)
 
 
-# -- ends --
-
-
-def test_a_failed_image_is_submitted_once_more(
-    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path
-) -> None:
-    sandbox.configure(fail="/[37].png", fail_reason="the source answered 404")
-    results = str(tmp_path / "results.jsonl")
-    with pytest.raises(Pan123DownloadFailedError, match=r"2 of 10 images failed, max_failures is 1: .*3.png"):
-        sync(context, images=addresses(10), results=results, max_failures=1)
-    assert sorted(submitted(sandbox).values()) == [1] * 8 + [2] * 2
-    pushed = context["ti"].pushed
-    assert (pushed["migrated"], pushed["failed"]) == (8, 2)
-    assert [each["url"] for each in pushed["failures"]] == [addresses(10)[3], addresses(10)[7]]
-    failed = [record for record in read_results(results) if record.status == "failed"]
-    assert [record.taskID is not None and bool(record.reason) for record in failed] == [True, True]
-    assert counts(sync(context, images=addresses(10), max_failures="20%")) == (8, 0, 2)
-
-
-def test_what_fails_at_first_may_succeed(context: dict[str, Any], sandbox: Sandbox) -> None:
-    refused = {"path": "/offline/download$", "times": 3, "body": {"code": 1, "message": "busy", "data": None}}
-    sandbox.configure(answers=[refused])
-    assert counts(sync(context, images=addresses(8))) == (0, 8, 0)
-
-
-KNOBS: dict[str, dict[str, Any]] = {
-    "visible late": {"visible_after": 2.5},
-    "retrying": {"retrying": "example"},
-    "429 as bucket": {"rate": 40, "rate_kind": "bucket"},
-    "429 as window": {"rate": 40, "rate_kind": "window"},
-    "cap on active tasks": {"active_cap": 4, "delay": 0.3},
-    "gateway": {"gateway": "/offline/download", "gateway_share": 0.2},
-    "unknown at first": {"unknown_task": 1.5},
-    "answers lost": {
-        "answers": [{"path": "/offline/download$", "times": 4, "action": "process-then-drop"}],
-    },
-    "requests lost": {"answers": [{"path": "/offline/download$", "times": 4, "action": "drop"}]},
-}
-
-
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-@pytest.mark.parametrize("knobs", KNOBS.values(), ids=KNOBS)
-def test_all_arrive_whatever_the_service_does(
-    context: dict[str, Any],
-    sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    knobs: dict[str, Any],
-    deferrable: bool,
-) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.watch.SEARCH", 3.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.batch.TOO_MANY_TASKS_PAUSES", (0.2, 0.5, 1.0))
-    sandbox.configure(**knobs)
-    assert counts(sync(context, images=addresses(40), deferrable=deferrable)) == (0, 40, 0)
-    lost = knobs.get("answers", [{}])[0].get("action") == "drop" or "gateway" in knobs
-    most = 2 if lost else 1  # a gateway's 502 may come after the work
-    assert max(submitted(sandbox).values()) <= most
-
-
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-def test_rejected_by_review(
-    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool
-) -> None:
-    sandbox.configure(review="/1.png")
-    results = str(tmp_path / "results.jsonl")
-    for expected in ((0, 2, 1), (2, 0, 1)):
-        result = sync(context, images=addresses(3), max_failures=1, results=results, deferrable=deferrable)
-        assert counts(result) == expected
-    assert "rejected by review" in result["failures"][0]["reason"]
-    assert set(submitted(sandbox).values()) == {1}
-
-
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-def test_the_deadline_leaves_complete_results(
-    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool
-) -> None:
-    sandbox.configure(stuck="/2.png", active_cap=3)
-    results = str(tmp_path / "results.jsonl")
-    with pytest.raises(Pan123WaitTimeoutError):
-        sync(context, images=addresses(6), timeout=4, results=results, deferrable=deferrable)
-    records = {record.url: record for record in read_results(results)}
-    assert len(records) == 6
-    stuck = records[addresses(6)[2]]
-    assert (stuck.status, stuck.taskID is not None) == ("failed", True)
-    # The retry goes on with what is in flight.
-    sandbox.configure(stuck=None)
-    with pytest.raises(Pan123WaitTimeoutError):
-        sync(context, images=addresses(6), timeout=4)
-    assert submitted(sandbox)[stuck.url] == 1
-
-
 def test_two_at_once_end_with_one_file_per_name(
     connect: Any, sandbox: Sandbox, tmp_path: Path, context: dict[str, Any]
 ) -> None:
@@ -310,123 +174,3 @@ def test_signed_addresses_are_the_same_tomorrow(context: dict[str, Any], sandbox
         signed = [f"{url}?v=1&X-Amz-Signature={night}&X-Amz-Date={night}" for url in addresses(3)]
         result = sync(context, images=signed)
     assert counts(result) == (3, 0, 0)
-
-
-def test_what_other_systems_are_told(
-    context: dict[str, Any], connect: Callable[..., None], sandbox: Sandbox
-) -> None:
-    operator = Pan123SyncImagesOperator(
-        task_id="sync",
-        images=[*addresses(2), "https://me:secret@cdn.example.org:81/a.png"],
-        directory="图/a b",
-    )
-    result = operator.execute(context)  # type: ignore[arg-type]
-    uri = "pan123://pan123_default/%E5%9B%BE/a%20b"
-    (event,) = context["outlet_events"][DIRECTORIES].asset_alias_events
-    assert event.dest_asset_key.uri == uri
-    assert event.extra == {"total": 3, "present": 0, "migrated": 3, "failed": 0}
-    assert context["ti"].pushed["progress"]["done"] == 3
-    assert result["failures"] == []
-
-    lineage = operator.get_openlineage_facets_on_complete(None)
-    assert [dataset.namespace for dataset in lineage.inputs] == [
-        "https://cdn.example.org:81",
-        "https://example.com",
-    ]
-    assert [(each.namespace, each.name) for each in lineage.outputs] == [
-        ("pan123://pan123_default", "%E5%9B%BE/a%20b")
-    ]
-
-
-def test_no_secret_of_an_address_is_shown(
-    context: dict[str, Any], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    sandbox.configure(fail=".", fail_reason="no")
-    with pytest.raises(Pan123DownloadFailedError) as error:
-        sync(context, images=["https://me:hunter2@example.com/a.png?token=hunter2"])
-    assert "hunter2" not in str(error.value) + caplog.text + str(context["ti"].pushed)
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [{"path": "mkdir$", "body": {"code": 1, "message": "name must be a list", "data": None}}],
-)
-def test_the_other_spelling_of_a_directorys_name(
-    context: dict[str, Any], sandbox: Sandbox, refused: dict[str, Any]
-) -> None:
-    sandbox.configure(answers=[refused])
-    assert counts(sync(context, images=addresses(2))) == (0, 2, 0)
-    assert names(sandbox)
-
-
-# -- what an attack found --
-
-
-def test_somebody_elses_file_is_not_taken(
-    context: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It is the only new one while an image does not show, and yet has nothing to do with it."""
-    monkeypatch.setattr("airflow_provider_123pan.sync.watch.AGAIN_AFTER", 0.6)
-    monkeypatch.setattr("airflow_provider_123pan.sync.watch.VISIBLE_WITHIN", 6.0)
-    sandbox.configure(same_etag="keep", same_etag_dates="keep", delay=0)
-    (url,) = addresses(1)
-    result = sync(context, images=[{"url": url, "file_name": "theirs.png"}])
-    sandbox.configure(same_etag_dates="refresh")
-    results = str(tmp_path / "results.jsonl")
-    sync(context, images=[{"url": url, "file_name": "mine.png"}], results=results, max_failures=1)
-    (record,) = read_results(results)
-    assert (record.status, record.fileID) == ("failed", None)
-    assert "the same bytes" in str(record.reason)
-    assert result["migrated"] == 1
-
-
-def test_overwriting_is_proved_by_progress(context: dict[str, Any], sandbox: Sandbox) -> None:
-    """The old images are there all the time, and perhaps the service ignores startTime."""
-    sync(context, images=addresses(4))
-    sandbox.configure(fail="/[12].png", delay=1)
-    result = sync(context, images=addresses(4), if_exists="overwrite", max_failures=2)
-    assert counts(result) == (0, 2, 2)
-
-
-ODD = {
-    "unknown status": ("download/process", {"code": 0, "message": "ok", "data": {"status": 9, "process": 1}}),
-    "no JSON": ("download/process", "<html>"),
-    "null data": ("download/process", {"code": 0, "message": "ok", "data": None}),
-    "a listing's internal error": ("file/list", {"code": 1, "message": "内部错误", "data": None}),
-}
-
-
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-def test_one_odd_answer_does_not_end_the_batch(
-    context: dict[str, Any], sandbox: Sandbox, odd: tuple[str, Any], deferrable: bool
-) -> None:
-    sandbox.configure(delay=3)
-    passed = {"path": "file/list", "times": 3, "action": "pass"}  # the comparison at the start must work
-    path, body = odd
-    sandbox.configure(answers=[passed, {"path": path, "times": 2, "body": body}])
-    assert counts(sync(context, images=addresses(5), deferrable=deferrable)) == (0, 5, 0)
-    assert set(submitted(sandbox).values()) == {1}
-
-
-def test_the_directory_may_be_unlistable_for_its_odd_rows_only(
-    context: dict[str, Any], sandbox: Sandbox
-) -> None:
-    sync(context, images=addresses(1), directory=None)
-    directory = {"fileId": 7, "filename": "来自:离线下载", "type": 1}
-    rows = [
-        {"fileId": None, "filename": "a.png"},
-        {"fileId": 1.5, "filename": "b.png"},
-        {"fileId": "x", "filename": 123},
-        {
-            "fileId": 99,
-            "filename": f"{name_of(addresses(1)[0])}",
-            "downloadURL": {"no": "text"},
-            "size": 2**70,
-        },
-    ]
-    pages = [{"lastFileId": "-1", "fileList": [directory]}, {"lastFileId": -1, "fileList": rows}]
-    sandbox.configure(
-        answers=[{"path": "file/list", "body": {"code": 0, "message": "ok", "data": page}} for page in pages]
-    )
-    assert counts(sync(context, images=addresses(1), directory=None)) == (1, 0, 0)

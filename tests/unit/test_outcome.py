@@ -2,103 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from airflow_provider_123pan import outcome as subject
-from airflow_provider_123pan.finding import CLOCK_SKEW, choose
 from airflow_provider_123pan.hints import WorkerHints
-from airflow_provider_123pan.outcome import Outcome, intervals, look, wait
+from airflow_provider_123pan.outcome import Outcome, intervals, look
 from airflow_provider_123pan.service import errors
-from airflow_provider_123pan.service.flow import Sleep, drive
-from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
-from airflow_provider_123pan.service.protocol import Ask
+from airflow_provider_123pan.service.flow import drive
 from airflow_provider_123pan.submission import Submission
 from airflow_provider_123pan.waiting import event_of, outcome_of
-
-START = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
-
-
-def image(
-    name: str = "a.jpg", *, age: float = -1, status: int = 2, file_id: str = "f1", **more: Any
-) -> Image:
-    """An image that was changed ``age`` seconds before the submission."""
-    fields: dict[str, Any] = {
-        "directory_id": "dir",
-        "directory_name": "来自:离线下载",
-        "etag": "e" * 32,
-        "size": 3,
-        "changed_at": (START - timedelta(seconds=age)).astimezone(BEIJING),
-        "download_url": f"https://vip/{file_id}.jpg",
-        "user_url": None,
-    }
-    return Image(fileID=file_id, file_name=name, status=status, **(fields | more))
-
-
-def submission(**more: Any) -> Submission:
-    fields: dict[str, Any] = {
-        "taskID": 7,
-        "url": "https://example.com/a.jpg",
-        "file_name": "a.jpg",
-        "submitted_at": START.isoformat(),
-    }
-    return Submission(**(fields | more))
-
-
-class Service:
-    """Answers a flow's questions in virtual time; ``status`` and ``images`` may depend on the time."""
-
-    def __init__(
-        self, status: Callable[[float], Any], images: Callable[[float], list[Image]] = lambda _: [image()]
-    ) -> None:
-        self.now = START.timestamp()
-        self._status, self._images = status, images
-        self.asked: list[str] = []
-
-    @property
-    def elapsed(self) -> float:
-        return self.now - START.timestamp()
-
-    def perform(self, step: Any) -> Any:
-        if isinstance(step, Sleep):
-            self.now += step.seconds
-            return None
-        assert isinstance(step, Ask)
-        self.asked.append(step.call.name)
-        if step.call.name == "get_offline_download":
-            status = self._status(self.elapsed)
-            if isinstance(status, Exception):
-                raise status
-            return OfflineTask(7, TaskStatus(status), 50, START)
-        if step.call.name == "get_image":
-            return next(found for found in self._images(self.elapsed) if found.download_url is None)
-        body = step.call.body or {}
-        if body["parentFileId"] == "":
-            return Listing((), (Directory("x", "else"), Directory("dir", "来自:离线下载")), None)
-        since = body.get("startTime", 0)
-        images = [
-            found
-            for found in self._images(self.elapsed)
-            if found.changed_at is None or found.changed_at.timestamp() >= since
-        ]
-        return Listing(tuple(images), (), None)
-
-    def wait(self, what: Submission | None = None, timeout: float = 3600, **more: Any) -> Outcome | None:
-        flow = wait(
-            what or submission(),
-            START.timestamp() + timeout,
-            intervals(10, False, None),
-            WorkerHints(),
-            clock=self.clock,
-            **more,
-        )
-        return drive(flow, self.perform)
-
-    def clock(self) -> float:
-        return self.now
+from tests.unit.outcome_world import Service, submission
 
 
 def test_success_gives_the_image() -> None:
@@ -211,111 +126,6 @@ def test_a_bare_taskid_unknown() -> None:
 
 def test_a_bare_taskid_gives_what_is_known() -> None:
     assert Service(lambda _: 2).wait(Submission(taskID=7)) == Outcome(7, None)
-
-
-def test_an_earlier_try_found_again_without_its_taskid() -> None:
-    service = Service(lambda _: AssertionError())
-    found = service.wait(submission(taskID=None))
-    assert found is not None
-    assert found.fileID == "f1"
-
-
-def test_a_file_visible_late() -> None:
-    service = Service(lambda _: 2, lambda t: [image()] if t > 100 else [])
-    assert service.wait() is not None
-    assert 100 < service.elapsed < 200
-
-
-def test_a_file_that_never_shows_up_is_a_retryable_error() -> None:
-    service = Service(lambda _: 2, lambda _: [])
-    with pytest.raises(subject.Pan123InvisibleError, match=r"a\.jpg") as caught:
-        service.wait()
-    assert caught.value.retryable
-    assert 200 < service.elapsed <= 300
-
-
-def test_a_file_that_never_shows_up_does_not_move_the_deadline() -> None:
-    service = Service(lambda _: 2, lambda _: [])
-    assert service.wait(timeout=50) is None
-    assert service.elapsed <= 50
-
-
-def test_a_listing_that_fails_is_no_end() -> None:
-    failures = iter([errors.Pan123UnavailableError("502")] * 3)
-    service = Service(lambda _: 2)
-    perform = service.perform
-
-    def flaky(step: Any) -> Any:
-        if isinstance(step, Ask) and step.call.name == "list_images" and (error := next(failures, None)):
-            raise error
-        return perform(step)
-
-    service.perform = flaky  # type: ignore[method-assign]
-    assert service.wait() is not None
-
-
-def test_review_rejection_is_a_failure() -> None:
-    found = Service(lambda _: 2, lambda _: [image(status=101)]).wait()
-    assert found is not None
-    assert "review (status 101)" in (found.reason or "")
-
-
-def test_a_listing_without_addresses_is_completed_by_the_detail() -> None:
-    class Detailed(Service):
-        def perform(self, step: Any) -> Any:
-            if isinstance(step, Ask) and step.call.name == "get_image":
-                return image()
-            return super().perform(step)
-
-    found = Detailed(lambda _: 2, lambda _: [image(download_url=None)]).wait()
-    assert found is not None
-    assert found.download_url == "https://vip/f1.jpg"
-
-
-def test_a_given_directory_is_not_looked_up() -> None:
-    service = Service(lambda _: 2)
-    assert service.wait(submission(directory_id="dir")) is not None
-    assert service.asked == ["get_offline_download", "list_images"]
-
-
-def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> None:
-    service = Service(lambda _: 2, lambda _: [image(age=86_400)])
-    assert service.wait() is not None
-    assert service.elapsed >= subject.SETTLED_AFTER
-
-
-SINCE = START - CLOCK_SKEW
-
-
-@pytest.mark.parametrize(
-    ("images", "settled", "expected"),
-    [
-        ([image(age=0, file_id="new"), image(age=9999, file_id="old")], False, "new"),
-        ([image(age=-5, file_id="newer"), image(age=0, file_id="new")], False, "newer"),
-        ([image("b.jpg")], True, None),
-        ([image(age=9999, file_id="old")], False, None),
-        ([image(age=9999, file_id="old")], True, "old"),
-        ([image(age=9999, file_id="old"), image(age=8888, file_id="old2")], True, None),
-        ([image(age=9999, file_id="old"), image("a(1).jpg", file_id="renamed")], True, "renamed"),
-        ([image(age=9999, file_id="old"), image("a(1).jpg", file_id="renamed")], False, None),
-        ([image(age=9999, file_id="old"), image("a(1).jpg", age=8888)], True, None),
-        ([image("a(1).jpg", file_id="renamed"), image(file_id="same")], True, "same"),
-        ([image("a(1).jpg", age=9999)], True, None),
-        ([image("a.png")], True, None),
-        ([image("a(1).png")], True, None),
-        ([image("xa.jpg")], True, None),
-        ([image(changed_at=None, file_id="undated")], True, "undated"),
-        ([image(changed_at=None)], False, None),
-    ],
-)
-def test_which_image_is_meant(images: list[Image], settled: bool, expected: str | None) -> None:
-    found = choose(images, submission(), SINCE, renamed=settled, older=settled)
-    assert (found.fileID if found else None) == expected
-
-
-def test_names_are_no_patterns() -> None:
-    images = [image("axb.jpg"), image("axb(1).jpg")]
-    assert choose(images, submission(file_name="a.b.jpg"), SINCE, renamed=True, older=True) is None
 
 
 def test_intervals_grow_up_to_the_limit() -> None:

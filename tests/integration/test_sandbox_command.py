@@ -1,0 +1,110 @@
+"""The sandbox's routes for tests, its page and its command."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_123pan.sandbox import Sandbox
+from tests.integration.sandbox_world import PROGRESS, Client, Neighbour, client, neighbour, running, sandbox
+
+__all__ = ["client", "neighbour", "running", "sandbox"]
+
+
+def test_wrong_knobs_are_named_and_change_nothing(sandbox: Sandbox) -> None:
+    wrong: dict[str, Any] = {
+        "bogus": 1,
+        "delay": [],
+        "latency": "3,1",
+        "fail": "(",
+        "port": 80,
+        "callback": "loud",
+    }
+    for knob, value in wrong.items():
+        answer = requests.put(
+            f"{sandbox.base_url}/sandbox/settings", json={knob: value, "rate": 5}, timeout=10
+        )
+        assert answer.status_code == 422
+        assert knob in answer.json()["detail"][0]["loc"]
+    with pytest.raises(ValueError, match="bogus"):
+        sandbox.configure(bogus=1)
+    with pytest.raises(ValueError, match="bogus"):
+        Sandbox(bogus=1)
+    assert sandbox.configure()["rate"] is None
+
+
+def test_reset_forgets_all_but_task_ids(client: Client, neighbour: Neighbour) -> None:
+    client.sandbox.configure(fetch=False, delay=60)
+    first = client.submit("http://127.0.0.1/a.png")
+    client.sandbox.reset()
+    state = client.sandbox.state()
+    assert state["tasks"] == []
+    assert state["files"] == []
+    assert state["counts"]["requests"] == {}
+    assert client.get(PROGRESS, taskID=first)["code"] == 401
+    client.log_in()
+    second = client.submit(f"{neighbour.url}/red.png")
+    assert second > first
+    assert client.wait(second) == 2
+
+
+def test_the_page_escapes_what_it_shows(client: Client) -> None:
+    client.sandbox.configure(fetch=False, fail="bad", fail_reason="<b>bad</b>")
+    client.migrate("http://127.0.0.1/<i>.png", fileName="<script>alert(1)</script>.png")
+    client.wait(client.submit("http://127.0.0.1/bad.png"))
+    page = client.send("GET", "/")
+    assert page.status_code == 200
+    assert "403" in page.text
+    for evil in ("<script", "<i>", "<b>bad"):
+        assert evil not in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.png" in page.text
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_runs_until_it_is_told_to_stop(stop: signal.Signals) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "airflow_provider_123pan.sandbox",
+        "--port",
+        "0",
+        "--accounts",
+        "me:my-secret",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            address = next(word for word in line.split() if word.startswith("http://"))
+            assert "me" in line
+            assert "my-secret" in line
+            assert requests.get(f"{address}/sandbox/health", timeout=10).json() == {"status": "ok"}
+            process.send_signal(stop)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+def test_the_command_names_a_wrong_option() -> None:
+    command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--delay", "3,1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert "--delay" in done.stderr
+
+
+def test_importing_it_is_light_and_free_of_airflow() -> None:
+    code = (
+        "import sys, airflow_provider_123pan.sandbox as s\n"
+        "heavy = {'fastapi', 'uvicorn', 'PIL', 'pydantic', 'httpx', 'airflow'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "with s.Sandbox():\n"
+        "    pass\n"
+        "assert 'airflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr

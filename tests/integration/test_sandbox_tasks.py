@@ -1,0 +1,158 @@
+"""The sandbox's tasks, from the submission to the image."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from datetime import datetime
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.integration.sandbox_world import (
+    DETAIL,
+    PROGRESS,
+    SOURCES,
+    Client,
+    Neighbour,
+    client,
+    neighbour,
+    running,
+    sandbox,
+    until,
+)
+
+__all__ = ["client", "neighbour", "running", "sandbox"]
+
+
+def test_from_submission_to_the_same_bytes(client: Client, neighbour: Neighbour) -> None:
+    url = f"{neighbour.url}/moved/red.png"  # a redirect is followed
+    task_id = client.submit(url, fileName="my red.png", callBackUrl=f"{neighbour.url}/told")
+    assert task_id >= 403316
+    assert client.wait(task_id) == 2
+    assert client.progress(task_id) == {"process": 100, "status": 2}
+
+    (directory,) = client.files("")
+    assert (directory["filename"], directory["type"]) == ("来自:离线下载", 1)
+    (image,) = client.files(directory["fileId"])
+    assert image["filename"] == "my red.png"
+    assert image["extension"] == "png"
+    assert image["parentFileId"] == directory["fileId"]
+    assert image["type"] == 0
+    assert image["status"] == 2
+    assert image["parentFilename"] == "来自:离线下载"
+    assert image["userSelfURL"] == ""
+    assert image["etag"] == hashlib.md5(SOURCES["red.png"]).hexdigest()
+    assert image["size"] == len(SOURCES["red.png"])
+    beijing = datetime.fromisoformat(image["createAt"].replace(" ", "T") + "+08:00")
+    assert abs(beijing.timestamp() - time.time()) < 10
+    assert client.get(DETAIL, fileID=image["fileId"])["data"] == image
+
+    served = requests.get(image["downloadURL"], timeout=10)
+    assert served.content == SOURCES["red.png"]
+    assert served.headers["Content-Type"] == "image/png"
+
+    ((path, payload),) = until(lambda: neighbour.received)
+    assert path == "/told"
+    assert payload == {"url": url, "status": 0, "failReason": "", "fileID": image["fileId"]}
+
+
+@pytest.mark.parametrize("name", ["green.jpg", "a.gif", "a.bmp", "a.tif", "a.webp", "a.svg"])
+def test_all_formats_and_their_thumbnails(client: Client, neighbour: Neighbour, name: str) -> None:
+    client.migrate(f"{neighbour.url}/{name}")
+    (image,) = client.sandbox.state()["files"]
+    assert image["filename"] == name
+    small = client.send("GET", f"/sandbox/thumbnail/{image['fileId']}")
+    kind = "svg+xml" if name == "a.svg" else "png"
+    assert small.status_code == 200
+    assert small.headers["Content-Type"] == f"image/{kind}"
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "reason"),
+    [
+        ("gone.png", {}, "the source answered 404"),
+        ("page.png", {}, "unsupported image format"),
+        ("red.png", {"max_bytes": 10}, "larger than 10 bytes"),
+        ("red.png", {"fail": "red", "fail_reason": "no luck"}, "no luck"),
+    ],
+)
+@pytest.mark.parametrize("spelling", ["failReason", "fileReason"])
+def test_failures_and_their_reasons(
+    client: Client, neighbour: Neighbour, name: str, knobs: dict[str, Any], reason: str, spelling: str
+) -> None:
+    client.sandbox.configure(**knobs, reason_spelling=spelling)
+    task_id = client.submit(f"{neighbour.url}/{name}", callBackUrl=neighbour.url)
+    assert client.wait(task_id) == 1
+    assert client.progress(task_id) == {"process": 0, "status": 1}
+    ((_, payload),) = until(lambda: neighbour.received)
+    assert payload["status"] == 1
+    assert reason in payload[spelling]
+    assert payload["fileID"] == ""
+
+
+def test_fetch_off_makes_tiny_images_from_urls(client: Client) -> None:
+    client.sandbox.configure(fetch=False)
+    for number in range(3):
+        client.migrate(f"http://nowhere.invalid/{number}.png")
+    contents = {requests.get(f["downloadURL"], timeout=10).content for f in client.sandbox.state()["files"]}
+    assert len(contents) == 3
+    for content in contents:
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.size == (2, 2)
+
+
+def test_progress_runs_sticks_and_retries(client: Client) -> None:
+    client.sandbox.configure(fetch=False, delay=60)
+    running = client.progress(client.submit("http://127.0.0.1/a.png"))
+    assert running["status"] == 0
+    assert 0 <= running["process"] < 100
+    client.sandbox.configure(delay=0, stuck="stuck", retrying="again")
+    stuck = client.submit("http://127.0.0.1/stuck.png")
+    again = client.submit("http://127.0.0.1/again.png")
+    assert client.progress(again)["status"] == 3
+    assert client.wait(again) == 2
+    assert client.progress(stuck)["status"] == 3
+
+
+def test_unknown_tasks(client: Client) -> None:
+    assert client.get(PROGRESS, taskID=1)["code"] == 1
+    assert client.get(PROGRESS, taskID="x")["code"] == 1
+    client.sandbox.configure(fetch=False, unknown_task=0.6, first_task_id=2**62)
+    task_id = client.submit("http://127.0.0.1/a.png")
+    assert task_id == 2**62
+    assert client.get(PROGRESS, taskID=task_id)["code"] == 1
+    until(lambda: client.get(PROGRESS, taskID=task_id)["code"] == 0)
+
+
+def test_visible_only_later(client: Client) -> None:
+    client.sandbox.configure(fetch=False, visible_after=0.8)
+    directory = client.directory("shop")
+    client.migrate("http://127.0.0.1/a.png", businessDirID=directory)
+    file_id = client.sandbox.state()["tasks"][0]["fileID"]
+    assert client.files(directory) == []
+    assert client.get(DETAIL, fileID=file_id)["code"] == 5066
+    (image,) = until(lambda: client.files(directory))
+    assert client.get(DETAIL, fileID=file_id)["data"] == image
+
+
+def test_held_until_the_knob_says_otherwise(client: Client) -> None:
+    client.sandbox.configure(fetch=False, delay=0, hold="held")
+    held = client.submit("http://127.0.0.1/held.png")
+    assert client.wait(client.submit("http://127.0.0.1/free.png")) == 2
+    client.sandbox.configure(latency=0)
+    assert client.progress(held)["status"] == 0
+    client.sandbox.configure(hold="another")
+    assert client.wait(held) == 2
+
+
+def test_rejected_by_review(client: Client) -> None:
+    client.sandbox.configure(fetch=False, review="rude", own_domain="https://img.example.com/")
+    client.migrate("http://127.0.0.1/rude.png")
+    (image,) = client.sandbox.state()["files"]
+    assert image["status"] > 100
+    assert image["userSelfURL"].startswith("https://img.example.com/")
+    assert image["userSelfURL"].endswith(".png")

@@ -1,0 +1,108 @@
+"""How a batch ends, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.operators.sync_images import DIRECTORIES, Pan123SyncImagesOperator
+from airflow_provider_123pan.outcome import Pan123DownloadFailedError, Pan123WaitTimeoutError
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.results import read_results
+from tests.integration.sync_world import addresses, counts, short, submitted, sync
+
+__all__ = ["short"]
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+
+def test_a_failed_image_is_submitted_once_more(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.configure(fail="/[37].png", fail_reason="the source answered 404")
+    results = str(tmp_path / "results.jsonl")
+    with pytest.raises(Pan123DownloadFailedError, match=r"2 of 10 images failed, max_failures is 1: .*3.png"):
+        sync(context, images=addresses(10), results=results, max_failures=1)
+    assert sorted(submitted(sandbox).values()) == [1] * 8 + [2] * 2
+    pushed = context["ti"].pushed
+    assert (pushed["migrated"], pushed["failed"]) == (8, 2)
+    assert [each["url"] for each in pushed["failures"]] == [addresses(10)[3], addresses(10)[7]]
+    failed = [record for record in read_results(results) if record.status == "failed"]
+    assert [record.taskID is not None and bool(record.reason) for record in failed] == [True, True]
+    assert counts(sync(context, images=addresses(10), max_failures="20%")) == (8, 0, 2)
+
+
+def test_what_fails_at_first_may_succeed(context: dict[str, Any], sandbox: Sandbox) -> None:
+    refused = {"path": "/offline/download$", "times": 3, "body": {"code": 1, "message": "busy", "data": None}}
+    sandbox.configure(answers=[refused])
+    assert counts(sync(context, images=addresses(8))) == (0, 8, 0)
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+def test_rejected_by_review(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool
+) -> None:
+    sandbox.configure(review="/1.png")
+    results = str(tmp_path / "results.jsonl")
+    for expected in ((0, 2, 1), (2, 0, 1)):
+        result = sync(context, images=addresses(3), max_failures=1, results=results, deferrable=deferrable)
+        assert counts(result) == expected
+    assert "rejected by review" in result["failures"][0]["reason"]
+    assert set(submitted(sandbox).values()) == {1}
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+def test_the_deadline_leaves_complete_results(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool
+) -> None:
+    sandbox.configure(stuck="/2.png", active_cap=3)
+    results = str(tmp_path / "results.jsonl")
+    with pytest.raises(Pan123WaitTimeoutError):
+        sync(context, images=addresses(6), timeout=4, results=results, deferrable=deferrable)
+    records = {record.url: record for record in read_results(results)}
+    assert len(records) == 6
+    stuck = records[addresses(6)[2]]
+    assert (stuck.status, stuck.taskID is not None) == ("failed", True)
+    # The retry goes on with what is in flight.
+    sandbox.configure(stuck=None)
+    with pytest.raises(Pan123WaitTimeoutError):
+        sync(context, images=addresses(6), timeout=4)
+    assert submitted(sandbox)[stuck.url] == 1
+
+
+def test_what_other_systems_are_told(
+    context: dict[str, Any], connect: Callable[..., None], sandbox: Sandbox
+) -> None:
+    operator = Pan123SyncImagesOperator(
+        task_id="sync",
+        images=[*addresses(2), "https://me:secret@cdn.example.org:81/a.png"],
+        directory="图/a b",
+    )
+    result = operator.execute(context)  # type: ignore[arg-type]
+    uri = "pan123://pan123_default/%E5%9B%BE/a%20b"
+    (event,) = context["outlet_events"][DIRECTORIES].asset_alias_events
+    assert event.dest_asset_key.uri == uri
+    assert event.extra == {"total": 3, "present": 0, "migrated": 3, "failed": 0}
+    assert context["ti"].pushed["progress"]["done"] == 3
+    assert result["failures"] == []
+
+    lineage = operator.get_openlineage_facets_on_complete(None)
+    assert [dataset.namespace for dataset in lineage.inputs] == [
+        "https://cdn.example.org:81",
+        "https://example.com",
+    ]
+    assert [(each.namespace, each.name) for each in lineage.outputs] == [
+        ("pan123://pan123_default", "%E5%9B%BE/a%20b")
+    ]
+
+
+def test_no_secret_of_an_address_is_shown(
+    context: dict[str, Any], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.configure(fail=".", fail_reason="no")
+    with pytest.raises(Pan123DownloadFailedError) as error:
+        sync(context, images=["https://me:hunter2@example.com/a.png?token=hunter2"])
+    assert "hunter2" not in str(error.value) + caplog.text + str(context["ti"].pushed)
