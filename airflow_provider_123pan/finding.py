@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from airflow_provider_123pan.hints import Hints
@@ -59,22 +59,31 @@ def choose(
     """The submission's image among those of its directory.
 
     First the newest of the very name; then, where ``renamed``, the newest that the service renamed because the name
-    was taken (``a(1).jpg``), both not older than ``since``; then, where ``older``, the sole one of these names.
+    was taken (``a(1).jpg``), both not older than ``since``; then, where ``older``, the same with dates read as UTC's;
+    then the sole one of these names.
     """
     stem, dot, extension = (submission.file_name or "").rpartition(".")
     pattern = re.compile(rf"{re.escape(stem)}\(\d+\){re.escape(dot + extension)}")
     images = list(images)
     same = [image for image in images if image.file_name == submission.file_name]
     taken = [image for image in images if pattern.fullmatch(image.file_name)]
-    for candidates in (same, taken if renamed else []):
-        fresh = [
-            (image.changed_at, image)
-            for image in candidates
-            if since is None or (image.changed_at and image.changed_at >= since)
-        ]
-        if fresh:
-            return max(fresh, key=lambda dated: dated[0].timestamp() if dated[0] else 0.0)[1]
+    for read_as_utc in (False, True) if older else (False,):
+        for candidates in (same, taken if renamed else []):
+            if fresh := [image for image in candidates if _is_fresh(image, since, read_as_utc)]:
+                return max(fresh, key=lambda image: image.changed_at.timestamp() if image.changed_at else 0.0)
     return same[0] if older and len(same) == 1 and not taken else None
+
+
+def _is_fresh(image: Image, since: datetime | None, read_as_utc: bool) -> bool:
+    """Whether an image is not older than ``since``; that its date is Beijing's is presumed, and it may be UTC's."""
+    if since is None:
+        return True
+    if (changed_at := image.changed_at) is None:
+        return False
+    if read_as_utc:
+        changed_at = changed_at.replace(tzinfo=timezone.utc)
+        return since <= changed_at <= datetime.now(timezone.utc) + CLOCK_SKEW
+    return changed_at >= since
 
 
 def _search(

@@ -13,7 +13,7 @@ from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Li
 from airflow_provider_123pan.service.protocol import Ask
 from airflow_provider_123pan.submission import Submission
 
-START = datetime(2026, 11, 23, 8, tzinfo=timezone.utc)
+START = datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def image(

@@ -86,6 +86,7 @@ def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> N
 
 
 SINCE = START - CLOCK_SKEW
+UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC's
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,10 @@ SINCE = START - CLOCK_SKEW
         ([image("a.png")], True, None),
         ([image("a(1).png")], True, None),
         ([image("xa.jpg")], True, None),
+        ([image(age=UTC, file_id="new"), image(age=UTC + 9999)], True, "new"),
+        ([image(age=UTC, file_id="new"), image(age=UTC + 9999)], False, None),
+        ([image(age=99_999), image("a(1).jpg", age=UTC, file_id="renamed")], True, "renamed"),
+        ([image(age=UTC), image("a(1).jpg", age=0, file_id="renamed")], True, "renamed"),
         ([image(changed_at=None, file_id="undated")], True, "undated"),
         ([image(changed_at=None)], False, None),
     ],
