@@ -23,11 +23,11 @@ from airflow_provider_123pan.callbacks.remote import Signer, remote_inbox
 from airflow_provider_123pan.finding import find
 from airflow_provider_123pan.hints import Hints, WorkerHints
 from airflow_provider_123pan.service.errors import (
-    Pan123AnswerError,
     Pan123Error,
     Pan123NoDataError,
     Pan123ServiceError,
     Pan123UnavailableError,
+    may_have_arrived,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.models import TaskStatus
@@ -108,9 +108,7 @@ def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None)
         task = _create(hook, submission, signer)
     except Pan123Error as error:
         # Only what may have arrived is worth looking for when the task is tried again.
-        if store is not None and not (
-            getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError)
-        ):
+        if store is not None and not may_have_arrived(error):
             store.delete(STORE_KEY)
         raise
     if isinstance(task, Submission):
@@ -127,7 +125,7 @@ def _create(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> 
     try:
         return _call(hook, submission, signer)
     except Pan123UnavailableError as error:
-        if not error.ambiguous:
+        if not may_have_arrived(error):
             raise
         log.warning("Looking for %s: %s", submission.url, error)
     return _search(hook, submission) or _call(hook, submission, signer)

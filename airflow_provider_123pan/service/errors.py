@@ -112,3 +112,10 @@ class Pan123UnavailableError(Pan123TransientError):
     def __init__(self, message: str, *, ambiguous: bool = False, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.ambiguous = ambiguous
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether a call that failed may have been carried out all the same; not if the login before it failed."""
+    if not isinstance(error, Pan123Error) or error.call == "login":
+        return False
+    return isinstance(error, Pan123AnswerError) or getattr(error, "ambiguous", False)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from airflow_provider_123pan.callbacks.remote import RemoteInbox, Signer
 from airflow_provider_123pan.outcome import Pan123WaitTimeoutError
 from airflow_provider_123pan.service.errors import (
-    Pan123AnswerError,
     Pan123Error,
     Pan123ServiceError,
     Pan123TooManyTasksError,
+    may_have_arrived,
 )
 from airflow_provider_123pan.service.models import OfflineTask
 from airflow_provider_123pan.service.protocol import PATIENCE, TOO_MANY_TASKS_PAUSES, create_offline_download
@@ -225,7 +225,7 @@ class Batch:
             self.cap, self._since_cap = min(self.cap + 1, self._most), 0
 
     def _refused(self, active: Active, error: Pan123Error) -> None:
-        if _may_have_arrived(error):
+        if may_have_arrived(error):
             log.warning("Looking for %s: %s", self._ledger.shown(active.number), error)
             active.calling = False
             self._hold(error)
@@ -269,7 +269,7 @@ class Batch:
         """Take back what was announced and not sent."""
         withdrawn = [*self._announced]
         for call, active in self._calls.items():
-            if call.cancelled() or ((error := call.exception()) and not _may_have_arrived(error)):
+            if call.cancelled() or ((error := call.exception()) and not may_have_arrived(error)):
                 withdrawn.append(active)
             elif error is None:
                 self._taken(active, call.result())
@@ -288,7 +288,3 @@ class Batch:
 
 def _is_the_accounts(error: Pan123Error) -> bool:
     return error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message
-
-
-def _may_have_arrived(error: BaseException) -> bool:
-    return getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError)

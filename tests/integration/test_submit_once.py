@@ -14,6 +14,7 @@ from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.client import Pan123Client
+from airflow_provider_123pan.service.errors import Pan123UnavailableError
 from tests.integration.conftest import MemoryStore, MemoryVariables
 from tests.integration.modes import run
 
@@ -193,6 +194,21 @@ def test_an_ambiguous_answer_that_created_nothing(sandbox: Sandbox, context: dic
     sandbox.configure(answers=[{"path": "offline/download$", "action": "drop"}])
     assert operator().execute(context)["taskID"]  # type: ignore[arg-type]
     assert submissions(sandbox) == 1
+
+
+def test_a_login_that_fails_is_no_submission(
+    sandbox: Sandbox, variables: MemoryVariables, context: dict[str, Any]
+) -> None:
+    sandbox.configure(delay=0)
+    operator().execute(context)  # type: ignore[arg-type]
+    variables.values.clear()
+    context["task_state_store"].values.clear()
+    sandbox.configure(answers=[{"path": "access_token$", "status": 502, "body": "<html>"}])
+    with pytest.raises(Pan123UnavailableError, match="^login: HTTP 502"):
+        operator().execute(context)  # type: ignore[arg-type]
+    assert context["task_state_store"].values == {}
+    assert operator().execute(context)["taskID"]  # type: ignore[arg-type]
+    assert submissions(sandbox) == 2
 
 
 def test_an_image_of_yesterday_proves_nothing(

