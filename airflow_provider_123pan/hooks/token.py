@@ -16,12 +16,13 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_123pan.hooks.variables import Variables
 from airflow_provider_123pan.service.errors import (
+    Pan123AnswerError,
     Pan123RateLimitError,
     Pan123TokenError,
     Pan123TransientError,
@@ -39,8 +40,8 @@ HELD = 60.0  # seconds without a change after which a holder is taken for dead
 POLL = (0.5, 1.5)  # seconds between two looks of those that wait
 LOGINS = 3
 LOGINS_PERIOD = 600.0  # seconds
-LOGIN_TRIES = 4  # the login has a rate limit of its own
-EXPIRY_MARGIN = timedelta(minutes=1)
+LOGIN_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds, at least: the login has a rate limit of its own
+EXPIRY_MARGIN = timedelta(minutes=1)  # or a tenth of the token's life, if that is less
 
 
 class Pan123LoginLimitError(Pan123TransientError):
@@ -159,7 +160,9 @@ class SharedToken:
                 answered = True
                 yield from self._store(token)
         except Exception as error:
-            if getattr(error, "ambiguous", False):  # it may have been carried out
+            if getattr(error, "ambiguous", False) or isinstance(
+                error, Pan123AnswerError
+            ):  # it may have been done
                 self._logins.append(time.time())
                 answered = False
             yield from self._release(mine, answered)
@@ -173,15 +176,15 @@ class SharedToken:
             yield from self._write_mark(Mark(mine.holder, False, tuple(logins), answered))
 
     def _log_in(self) -> Flow[AccessToken]:
-        for tries_left in reversed(range(LOGIN_TRIES)):
+        for pause in (*LOGIN_PAUSES, None):
             answer = yield Send(self._login)
             try:
-                token = read(self._login, answer)
+                token = _by_our_clock(read(self._login, answer), answer.date)
                 break
             except Pan123RateLimitError:
-                if not tries_left:
+                if pause is None:
                     raise
-            yield Sleep(random.uniform(1, 2))
+            yield Sleep(pause * random.uniform(1, 2))
         self._logins.append(time.time())
         yield from self._adopt(token)
         return token
@@ -210,7 +213,7 @@ class SharedToken:
             {
                 "account": self._account,
                 "accessToken": token.value,
-                "expiredAt": token.expires_at.isoformat(),
+                "expiredAt": token.expires_at.isoformat() if token.expires_at else None,
             }
         )
         yield Blocking(
@@ -236,8 +239,23 @@ class SharedToken:
         )
 
 
+def _by_our_clock(token: AccessToken, issued_at: datetime) -> AccessToken:
+    """A token that ends a little early. One that was over when it was issued is taken for good until it is refused.
+
+    :param issued_at: by the service's clock, as the token's expiry.
+    """
+    if token.expires_at is None:
+        return token
+    life = token.expires_at - issued_at
+    if life <= timedelta(0):
+        return replace(token, expires_at=None)
+    return replace(token, expires_at=datetime.now(timezone.utc) + life - min(EXPIRY_MARGIN, life / 10))
+
+
 def _good(token: AccessToken, refused: str | None) -> bool:
-    return token.value != refused and token.expires_at > datetime.now(timezone.utc) + EXPIRY_MARGIN
+    if token.value == refused:
+        return False
+    return token.expires_at is None or token.expires_at > datetime.now(timezone.utc)
 
 
 class FixedToken:

@@ -28,14 +28,15 @@ class TaskStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A login's answer; ``expires_at`` is the service's word, never a constant."""
+    """A login's answer; ``expires_at`` is the service's word, never a constant. None: good until it is refused."""
 
     value: str = field(repr=False)
-    expires_at: datetime
+    expires_at: datetime | None
 
     @classmethod
     def parse(cls, data: Any) -> AccessToken:
-        return cls(_text(data, "accessToken"), _moment(_text(data, "expiredAt")))
+        value = _text(data, "accessToken")
+        return cls(value, _moment(_text(data, "expiredAt")) if data.get("expiredAt") else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Listing:
         if not isinstance(items, list):
             raise ValueError(f"fileList is {_seen(items)}, not a list")
         # What has no name or no id is nobody's image: it must not hide the others.
-        named = [item for item in map(_mapping, items) if _is_named(item)]
+        named = [item for item in items if isinstance(item, Mapping) and _is_named(item)]
         last = page.get("lastFileId")
         return cls(
             images=tuple(Image.parse(item) for item in named if not _is_directory(item)),

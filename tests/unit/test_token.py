@@ -184,7 +184,7 @@ def test_a_login_refused_for_its_rate_again_and_again_is_told(make: Make) -> Non
     (process,) = world.workers(1)
     world.run()
     assert isinstance(process.error, Pan123RateLimitError)
-    assert process.steps.count("Send") == 4
+    assert process.steps.count("Send") == 5
     assert not world.mark["held"]
     assert world.mark["logins"] == []
 

@@ -47,20 +47,42 @@ def test_a_stored_token_is_used_without_a_login(world: World) -> None:
         record(expiredAt="2020-01-01T00:00:00+08:00"),
         record(expiredAt="2020-01-01T00:00:00"),
         record(expiredAt="0001-01-01T00:00:00+08:00"),
-        record(expiredAt=(datetime.now(timezone.utc) + timedelta(seconds=30)).isoformat()),
         record(expiredAt=1),
         record(expiredAt="soon"),
         record(accessToken=None),
         record(accessToken=["x"]),
         *("", "no JSON", "null", "[]", "7", '"text"', "{}", json.dumps({"account": ACCOUNT})),
     ],
-    ids=range(17),
+    ids=range(16),
 )
 def test_what_is_no_good_token_of_ours_counts_as_absent(world: World, text: str, refused: str | None) -> None:
     world.variables[TOKEN_NAME] = text
     process = world.start(world.source().obtain(refused))
     world.run()
     assert one_token([process]) == "secret-1"
+
+
+@pytest.mark.parametrize(
+    "life",
+    [None, timedelta(seconds=30), timedelta(seconds=-1), timedelta(days=-400)],
+    ids=["not told", "short", "over", "of the documents"],
+)
+def test_a_token_of_odd_life_costs_one_login_too(world: World, life: timedelta | None) -> None:
+    world.service.life = life
+    first = world.workers(4)
+    world.run()
+    later = world.workers(4)
+    assert world.run().service.logins == 1
+    assert one_token(first) == one_token(later)
+
+
+def test_a_token_ends_a_little_early_and_by_the_services_clock(world: World) -> None:
+    world.service.life, world.service.ahead = timedelta(minutes=10), timedelta(days=-1)
+    world.workers(1)
+    world.run()
+    until = datetime.fromisoformat(json.loads(world.variables[TOKEN_NAME])["expiredAt"])
+    left = until - datetime.now(timezone.utc)
+    assert timedelta(minutes=8, seconds=50) < left < timedelta(minutes=9, seconds=10)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +52,8 @@ class Service:
         self.logins = 0
         self.answers: list[Answer | Exception] = []  # instead of a token, one after the other
         self.refusal: Answer | Exception | None = None  # instead of any token
+        self.life: timedelta | None = timedelta(days=30)
+        self.ahead = timedelta(0)  # of its clock
 
     def log_in(self) -> Answer:
         answer = self.answers.pop(0) if self.answers else self.refusal
@@ -65,8 +68,10 @@ class Service:
         self.logins += 1
         token = f"secret-{self.logins}"
         self.alive = [*self.alive, token][-TOKENS_ALIVE:]
-        until = datetime.now(timezone.utc) + timedelta(days=30)
-        return envelope(0, data={"accessToken": token, "expiredAt": until.isoformat()})
+        now = datetime.now(timezone.utc) + self.ahead
+        until = (now + self.life).isoformat() if self.life else None
+        answer = envelope(0, data={"accessToken": token, "expiredAt": until})
+        return Answer(200, {"Date": format_datetime(now, usegmt=True)}, answer.body)
 
 
 def envelope(code: int, message: str = "", data: Any = None) -> Answer:
