@@ -12,7 +12,7 @@ def get_provider_info() -> dict[str, object]:
     return {
         "package-name": "airflow-provider-123pan",
         "name": "123pan",
-        "description": "Migrate images to `123pan's image host <https://www.123pan.com/>`__ (123云盘图床).",
+        "description": "Migrate images to 123pan's image host (123云盘图床), `123pan.com <https://www.123pan.com/>`__.",
         "versions": [__version__],
         "integrations": [
             {
@@ -130,7 +130,7 @@ def get_provider_info() -> dict[str, object]:
                         "default": "",
                     },
                     "inbox_retention_days": {
-                        "description": "Days for which a callback address is valid and deliveries are kept.",
+                        "description": "Days for which a callback address is valid and deliveries are kept (30).",
                         "version_added": "0.1.0",
                         "type": "integer",
                         "example": None,

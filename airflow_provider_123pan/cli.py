@@ -14,9 +14,12 @@ from airflow.cli.cli_config import (
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
-_HOST = Arg(("--host",), default="127.0.0.1", help="Address to listen on")  # type: ignore[no-untyped-call]
-_PORT = Arg(("--port",), default=8123, type=int, help="Port to listen on")  # type: ignore[no-untyped-call]
+    from sqlalchemy.engine import Engine
+
+_HOST = Arg(("--host",), default="127.0.0.1", help="Address to listen on (default: 127.0.0.1)")  # type: ignore[no-untyped-call]
+_PORT = Arg(("--port",), default=8123, type=int, help="Port to listen on (default: 8123)")  # type: ignore[no-untyped-call]
 
 
 def get_pan123_cli_commands() -> list[CLICommand]:
@@ -31,8 +34,8 @@ def get_pan123_cli_commands() -> list[CLICommand]:
                     help="Receive callbacks outside Airflow's API server",
                     description=(
                         "Receives callbacks at http://HOST:PORT/pan123/callbacks/. Deliveries go into the database of "
-                        "[pan123] inbox_uri; connections then come from the environment or a secrets backend, and no "
-                        "metadata database is needed. Without inbox_uri, both are the metadata database's. "
+                        "AIRFLOW__PAN123__INBOX_URI; connections then come from the environment or a secrets backend, "
+                        "and no metadata database is needed. Without it, both are the metadata database's. "
                         "Put a proxy that speaks HTTPS in front of it."
                     ),
                     func=lazy_load_command(f"{__name__}.receiver"),
@@ -61,6 +64,7 @@ def receiver(args: Namespace) -> None:
     )
     from airflow_provider_123pan.callbacks.receiver import create_app
 
+    _checked(inbox_engine)
     app = create_app(
         inbox_engine,
         Connections(metadata=inbox_uri() is None),
@@ -83,6 +87,16 @@ def create_tables(args: Namespace) -> None:
     from airflow_provider_123pan.callbacks.deployment import inbox_engine
     from airflow_provider_123pan.callbacks.inbox import Inbox
 
-    engine = inbox_engine()
+    engine = _checked(inbox_engine)
     Inbox(lambda: engine).create()
     print(f"The inbox is in {engine.url.render_as_string(hide_password=True)}")
+
+
+def _checked(connect: Callable[[], Engine]) -> Engine:
+    """The engine; or the end, with the reason in a line."""
+    from airflow_provider_123pan.service.errors import Pan123InputError
+
+    try:
+        return connect()
+    except Pan123InputError as error:
+        raise SystemExit(error.message) from None

@@ -7,7 +7,6 @@ that a delivery names, if it is the right one, else by the name that was sent.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import time
@@ -16,21 +15,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.finding import LOOK, find
+from airflow_provider_123pan.finding import LOOK, detailed, find
 from airflow_provider_123pan.hints import Hints
 from airflow_provider_123pan.service.errors import (
-    Pan123AnswerError,
     Pan123Error,
     Pan123NoDataError,
     Pan123ServiceError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.models import Image, TaskStatus
-from airflow_provider_123pan.service.protocol import (
-    Ask,
-    get_image,
-    get_offline_download,
-)
+from airflow_provider_123pan.service.protocol import Ask, get_offline_download
 from airflow_provider_123pan.submission import Submission
 
 log = logging.getLogger(__name__)
@@ -84,6 +78,15 @@ class Outcome:
     etag: str | None = None
     size: int | None = None
     reason: str | None = None
+
+    def __str__(self) -> str:
+        """For the log of a task."""
+        what = self.url or f"The image of taskID {self.taskID}"
+        if self.fileID is None:
+            return f"{what} has been fetched; nobody tells where it is"
+        return (
+            f"{what} is now {self.user_url or self.download_url or f'file {self.fileID}'} ({self.size} bytes)"
+        )
 
     def xcom(self) -> dict[str, Any]:
         keys = asdict(self)
@@ -242,15 +245,14 @@ def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) 
         if waited + pause > VISIBLE_WITHIN:
             raise Pan123InvisibleError(
                 f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
-                f"{submission.file_name!r} in its directory",
+                f"{submission.file_name!r} in its directory; an image of the same content may be there under another "
+                "name, of which the service keeps one",
                 call="list_images",
             )
         if clock() + pause > deadline:
             return None
+        if not waited:
+            log.info("taskID %s succeeded; its image does not show up yet", submission.taskID)
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 2, 60.0)
-    if image.download_url is None and not image.rejected:
-        with contextlib.suppress(Pan123ServiceError, Pan123AnswerError):  # it was found all the same
-            detail: Image = yield Ask(get_image(image.fileID), LOOK)
-            image = replace(image, download_url=detail.download_url, user_url=detail.user_url)
-    return Outcome.of_image(submission, image)
+    return Outcome.of_image(submission, (yield from detailed(image)))

@@ -102,6 +102,11 @@ def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None)
         callback_id=new_callback_id() if signer else None,
         submitted_at=datetime.now(timezone.utc).isoformat(),
     )
+    if submission.file_name is None:
+        log.warning(
+            "%s shows no image's name, and file_name is empty: the new address cannot be found. Give a file_name",
+            submission.url,
+        )
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     try:
@@ -176,7 +181,8 @@ def _appears(submission: Submission, hints: Hints, clock: Callable[[], float] = 
             if (yield from find(submission, hints, settled=False)) is not None:
                 return True
         except Pan123Error as error:
-            if not error.transient:
+            if not error.retryable:
                 raise
+            log.warning("Looked for again: %s", error)
         yield Sleep(SEARCH_EVERY)
     return False

@@ -28,9 +28,8 @@ def own_engine(uri: str) -> Engine:
         engine = create_engine(url, **options)
     except (ArgumentError, ImportError) as error:
         # Not the address itself, which holds a password.
-        raise Pan123InputError(
-            f"[pan123] inbox_uri is not a usable database address ({type(error).__name__})"
-        ) from None
+        what = str(error) if isinstance(error, ImportError) else type(error).__name__
+        raise Pan123InputError(f"[pan123] inbox_uri is not a usable database address ({what})") from None
     if sqlite:
 
         @event.listens_for(engine, "connect")

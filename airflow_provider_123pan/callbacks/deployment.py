@@ -14,13 +14,13 @@ from sqlalchemy.engine import Engine
 
 from airflow_provider_123pan.callbacks.address import secret_keys
 from airflow_provider_123pan.callbacks.database import own_engine
+from airflow_provider_123pan.hooks.settings import CONN_TYPE
 
 if TYPE_CHECKING:
     from airflow.secrets import BaseSecretsBackend
 
 log = logging.getLogger(__name__)
 
-CONN_TYPE = "pan123"
 _ENVIRONMENT = "AIRFLOW_CONN_"
 
 

@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_123pan.hooks.settings import Settings
+from airflow_provider_123pan.hooks.settings import CONN_TYPE, Settings
 from airflow_provider_123pan.hooks.token import FixedToken, SharedToken
 from airflow_provider_123pan.hooks.variables import AirflowVariables, SharedRate
 from airflow_provider_123pan.service import protocol
@@ -66,7 +66,7 @@ class Pan123Hook(BaseHook):
 
     conn_name_attr = "pan123_conn_id"
     default_conn_name = "pan123_default"
-    conn_type = "pan123"
+    conn_type = CONN_TYPE
     hook_name = "123pan"
 
     def __init__(self, pan123_conn_id: str = default_conn_name, **kwargs: Any) -> None:
@@ -87,8 +87,8 @@ class Pan123Hook(BaseHook):
         """The blocking client that every method here uses."""
         from airflow_provider_123pan.service.client import Pan123Client
 
-        tokens, throttle, self._rate = account_of(self.settings)
-        return Pan123Client(self.settings.endpoint, tokens, throttle)
+        self._tokens, throttle, self._rate = account_of(self.settings)
+        return Pan123Client(self.settings.endpoint, self._tokens, throttle)
 
     def get_conn(self) -> requests.Session:
         """The session of the calls, authorized with the shared token; for calls that the hook lacks.
@@ -166,7 +166,10 @@ class Pan123Hook(BaseHook):
             self.call(protocol.list_directory(), patience=10)
         except Pan123Error as error:
             return False, str(error)
-        return True, f"123pan answers for client ID {self.settings.client_id or '(access_token)'}"
+        message = f"123pan answers for client ID {self.settings.client_id or '(access_token)'}"
+        if not (self._tokens.logged_in or self.settings.access_token):
+            message += "; by the token at hand, so the client secret was not needed"
+        return True, message
 
 
 def _asking(call: protocol.Call[T], patience: float) -> Flow[T]:
@@ -188,4 +191,5 @@ def failing_without_retry() -> Iterator[None]:
     except Pan123Error as error:
         if error.retryable:
             raise
-        raise AirflowFailException(str(error)) from error
+        # Of a wrong input the message tells all.
+        raise AirflowFailException(str(error)) from None if isinstance(error, Pan123InputError) else error

@@ -16,6 +16,8 @@ from airflow_provider_123pan.service.protocol import BASE_URL
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+CONN_TYPE = "pan123"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -47,6 +49,8 @@ class Settings:
     def of(cls, connection: Connection) -> Settings:
         """Check a connection; an error names the field."""
         extra = _Extra(connection)
+        if connection.conn_type not in (None, "", CONN_TYPE):  # its secrets are for somebody else
+            raise extra.wrong("conn_type", f"is {connection.conn_type!r}; it must be {CONN_TYPE} (123pan)")
         access_token = extra.text("access_token")
         if access_token and not (access_token.isascii() and access_token.isprintable()):
             raise extra.wrong("access_token", "holds characters that no token has")

@@ -103,6 +103,10 @@ class SharedToken:
         self._current: AccessToken | None = None
         self._logins: list[float] = []  # this process's own; the mark may be unwritable or lost to another
 
+    @property
+    def logged_in(self) -> bool:
+        return bool(self._logins)
+
     def cached(self, refused: str | None) -> str | None:
         """The token that this process used last, unless it is the refused one or expires."""
         token = self._current
@@ -260,6 +264,8 @@ def _good(token: AccessToken, refused: str | None) -> bool:
 
 class FixedToken:
     """The connection's own ``access_token``, used as it is and never stored."""
+
+    logged_in = False
 
     def __init__(self, token: str) -> None:
         self._token = token

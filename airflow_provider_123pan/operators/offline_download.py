@@ -112,6 +112,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             return outcome  # type: ignore[no-any-return]
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
+        self.log.info("Waiting in the triggerer for taskID %s", submission.taskID)
         self.defer(
             trigger=Pan123OfflineDownloadTrigger(
                 submission=submission.xcom(),
@@ -124,8 +125,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             timeout=timedelta(seconds=self.timeout + BACKSTOP),
         )
 
-    @staticmethod
-    def _result(context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
+    def _result(self, context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_123pan.outcome import Pan123DownloadFailedError
         from airflow_provider_123pan.submit_once import forget
 
@@ -134,6 +134,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             raise Pan123DownloadFailedError(
                 f"{submission.url} (taskID {submission.taskID}): {outcome.reason}"
             )
+        self.log.info("%s", outcome)
         return submission.xcom() | outcome.xcom()
 
 

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import AssetAlias, BaseOperator, conf
 
 from airflow_provider_123pan.operators.offline_download import seconds
-from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.service.errors import Pan123Error, Pan123InputError
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_provider_123pan.sync.ledger import Ledger
-    from airflow_provider_123pan.sync.turn import Job
+    from airflow_provider_123pan.sync.turn import Job, Turn
 
 #: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
 DIRECTORIES = AssetAlias("pan123_directories")
+COUNTS = ("total", "present", "migrated", "failed")
 
 
 class Pan123SyncImagesOperator(BaseOperator):
@@ -130,7 +131,7 @@ class Pan123SyncImagesOperator(BaseOperator):
     ) -> dict[str, Any]:
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
         from airflow_provider_123pan.outcome import Pan123DownloadFailedError
-        from airflow_provider_123pan.sync.ledger import Ledger, State
+        from airflow_provider_123pan.sync.ledger import Ledger
         from airflow_provider_123pan.sync.lineage import MOST_HOSTS, announce
         from airflow_provider_123pan.sync.turn import Turn
 
@@ -146,31 +147,39 @@ class Pan123SyncImagesOperator(BaseOperator):
                 turn = Turn(hook, ledger, job, context, state, ended)
                 try:
                     pause = turn.run()
+                except Pan123Error:
+                    self._push(context, self._found(ledger, turn))
+                    raise
                 finally:
-                    counts = {"total": len(ledger)} | {
-                        each.name.lower(): ledger.count(each)
-                        for each in (State.PRESENT, State.MIGRATED, State.FAILED)
-                    }
                     hook.client.close()
+                found = self._found(ledger, turn)
             finally:
                 ledger.close()
             if pause is not None:
                 self._defer(pause.state, pause.trigger, job)
-            found = counts | {
-                "directory_id": turn.directory_id,
-                "results": self.results,
-                "failures": turn.failures,
-            }
-            if counts["failed"] > allowed(counts["total"]):
-                for key, value in found.items():
-                    context["ti"].xcom_push(key, value)  # a task that fails returns nothing
+            if found["failed"] > allowed(found["total"]):
+                self._push(context, found)
                 first = "; ".join(f"{each['url']}: {each['reason']}" for each in turn.failures[:3])
                 raise Pan123DownloadFailedError(
-                    f"{counts['failed']} of {counts['total']} images failed, max_failures is {self.max_failures}: "
-                    f"{first}{' …' if counts['failed'] > 3 else ''}"
+                    f"{found['failed']} of {found['total']} images failed, max_failures is {self.max_failures}: "
+                    f"{first}{' …' if found['failed'] > 3 else ''}"
+                    + (f"; all are in {self.results}" if self.results else "")
                 )
-            announce(context, DIRECTORIES, self._uri(), {**counts})
+            announce(context, DIRECTORIES, self._uri(), {name: found[name] for name in COUNTS})
             return found
+
+    def _found(self, ledger: Ledger, turn: Turn) -> dict[str, Any]:
+        return ledger.counts() | {
+            "directory_id": turn.directory_id,
+            "results": self.results,
+            "failures": turn.failures,
+        }
+
+    @staticmethod
+    def _push(context: Context, found: Mapping[str, Any]) -> None:
+        """For a task that fails, and so returns nothing."""
+        for key, value in found.items():
+            context["ti"].xcom_push(key, value)
 
     def _job(self, deadline: float) -> Job:
         from airflow_provider_123pan.submission import check_directory_id

@@ -38,7 +38,14 @@ class Sandbox:
         self._host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (only compared)
 
     def start(self) -> Sandbox:
-        from airflow_provider_123pan.sandbox.server import Server
+        try:
+            from airflow_provider_123pan.sandbox.server import Server
+        except ModuleNotFoundError as error:
+            if error.name != "PIL":
+                raise
+            raise ImportError(
+                'the sandbox needs Pillow: pip install "airflow-provider-123pan[sandbox]"'
+            ) from None
 
         self._server = Server(self._settings)
         self.port = self._server.port

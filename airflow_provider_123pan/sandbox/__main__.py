@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         "python -m airflow_provider_123pan.sandbox",
         usage="%(prog)s [options]",
-        description="A local 123pan, for trying things and for tests.",
+        description="A local 123pan, for trying things and for tests. The page at its root shows what it holds.",
     )
     for name, knob in Settings.model_fields.items():
         option = "--" + name.replace("_", "-")
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("; ".join(f"{_option(each['loc'])}: {each['msg']}" for each in error.errors()))
     try:
         sandbox.start()
-    except OSError as error:
+    except (OSError, ImportError) as error:
         options.error(str(error))
     try:
         print(

@@ -109,6 +109,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
             if not self.silent_fail:
                 raise
             self.log.error("The wait goes on: %s", error)
+        self.log.info("Waiting in the triggerer for taskID %s", self._parsed.taskID)
         self.defer(
             trigger=Pan123OfflineDownloadTrigger(
                 submission=self._parsed.xcom(),
@@ -160,6 +161,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:
+            self.log.info("%s", outcome)
             return outcome.xcom()
         message = f"{outcome.url or ''} (taskID {outcome.taskID}): {outcome.reason}".strip()
         raise (AirflowSkipException if self.soft_fail else AirflowFailException)(message)

@@ -53,6 +53,10 @@ Flow = Generator[Any, Any, T]
 class TokenSource(Protocol):
     """Where a client's access tokens come from."""
 
+    @property
+    def logged_in(self) -> bool:
+        """Whether a login was made here; else nothing is known of the secret."""
+
     def cached(self, refused: str | None) -> str | None:
         """A token at hand that is not the refused one."""
 

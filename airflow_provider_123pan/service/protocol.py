@@ -39,6 +39,8 @@ RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
 TOO_MANY_TASKS_PAUSES = (5.0, 15.0, 30.0)  # what the service's users settled on
+INTERNAL_ERROR = "internal error"
+TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"  # refused to the account, not to the image
 #: After these the gateway may have passed the request on before it gave up.
 AMBIGUOUS_STATUSES = frozenset({502, 504})
 
@@ -203,7 +205,8 @@ def read(call: Call[T], answer: Answer) -> T:
         message = str(envelope.get("message") or "no message")
         # Code 1 is the service's catch-all: where the status says more, it does.
         telling = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
-        raise _kind(call, telling, message)(message, call=call.name, code=code, trace_id=trace_id)
+        kind = _kind(call, telling, message)
+        raise kind(message + _advice(kind, code, message), call=call.name, code=code, trace_id=trace_id)
     data = envelope.get("data")
     try:
         return call.parse(data, answer)
@@ -220,9 +223,20 @@ def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error
         return Pan123TooManyTasksError
     if 500 <= code < 600:
         return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
-    if call.name == "login":
+    if call.name == "login" and INTERNAL_ERROR not in message.lower():
         return Pan123CredentialsError
-    return Pan123TokenError if code == 401 else Pan123ServiceError
+    return Pan123TokenError if code == 401 and call.name != "login" else Pan123ServiceError
+
+
+def _advice(kind: Callable[..., Pan123Error], code: int, message: str) -> str:
+    """What to do, where the service's own words do not say it."""
+    if NO_DEVELOPER in message:
+        return "; the account needs 123pan's developer package"
+    if code == TRAFFIC_EXCEEDED:
+        return "; the account's download traffic is used up"
+    if kind is Pan123CredentialsError:
+        return "; check the connection's login (client ID) and password (client secret)"
+    return ""
 
 
 def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
@@ -233,7 +247,9 @@ def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
             call=call.name,
             code=status,
         )
-    message = f"HTTP {status} from the gateway, not from the service"
+    message = (
+        f"HTTP {status} from the gateway, not from the service; if it stays, check the connection's host"
+    )
     if status == 429:
         return Pan123RateLimitError(message, call=call.name, code=status)
     if status == 401 and call.name != "login":

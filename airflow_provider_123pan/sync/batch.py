@@ -5,21 +5,30 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.remote import RemoteInbox, Signer
+from airflow_provider_123pan.finding import LOOK
 from airflow_provider_123pan.outcome import Pan123WaitTimeoutError
 from airflow_provider_123pan.service.errors import (
     Pan123Error,
     Pan123ServiceError,
     Pan123TooManyTasksError,
+    Pan123UnavailableError,
     may_have_arrived,
 )
 from airflow_provider_123pan.service.models import OfflineTask
-from airflow_provider_123pan.service.protocol import PATIENCE, TOO_MANY_TASKS_PAUSES, create_offline_download
+from airflow_provider_123pan.service.protocol import (
+    NO_DEVELOPER,
+    PATIENCE,
+    TOO_MANY_TASKS_PAUSES,
+    TRAFFIC_EXCEEDED,
+    create_offline_download,
+    list_directory,
+)
 from airflow_provider_123pan.sync.flight import SKEW, Active, Flight, Journal
 from airflow_provider_123pan.sync.images import Wanted
 from airflow_provider_123pan.sync.ledger import Ledger, State
@@ -36,9 +45,10 @@ BLOCK = 100  # submissions that the journal announces at once
 LOOKS = 0.05  # share of the calls that go into looking while there is something to submit
 TICK = 0.05  # seconds
 SHORTEST, LONGEST = 0.25, 10.0  # seconds between two looks
+PUT_BACK = (
+    5  # so often an image's submission may find no service, before it is asked whether it is there at all
+)
 CALL_PATIENCE = 60.0  # seconds for which one submission is queued again; then it goes back into the list
-#: What is refused to the account, not to the image.
-TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
 
 
 class Batch:
@@ -84,6 +94,7 @@ class Batch:
         self._alone_at = time.monotonic() + SKEW.total_seconds() + 1
         self._not_before = 0.0  # monotonic: the service wants a pause
         self._refusals = 0
+        self._put_back: Counter[int] = Counter()  # by image
         self.failing_since: float | None = None  # Unix seconds
         self._changed = False
         self._look_takes = 0.0  # seconds
@@ -231,7 +242,7 @@ class Batch:
             self._hold(error)
             return
         del self.flight.active[active.number]
-        if isinstance(error, Pan123ServiceError) and not _is_the_accounts(error):
+        if self._is_the_images(active, error):
             state = State.FAILED if active.attempt else State.AGAIN
             reason = self._ledger.conceal(active.number, error.message)
             self._ledger.note(active.number, state, reason=reason)
@@ -249,6 +260,21 @@ class Batch:
             self.cap, self._since_cap = there, 0
         else:
             self._pause(TOO_MANY_TASKS_PAUSES[min(self._refusals, 2)])
+
+    def _is_the_images(self, active: Active, error: Pan123Error) -> bool:
+        """Whether it is this image that is refused, not the account, nor all of them for now."""
+        if isinstance(error, Pan123ServiceError):
+            return not (error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message)
+        if not isinstance(error, Pan123UnavailableError):
+            return False
+        self._put_back[active.number] += 1
+        if self._put_back[active.number] < PUT_BACK:
+            return False
+        try:
+            self._hook.client.call(list_directory(), LOOK)
+        except Pan123Error:
+            return False
+        return True
 
     def _hold(self, error: Pan123Error) -> None:
         """Wait until the service is there again, but not for ever."""
@@ -284,7 +310,3 @@ class Batch:
         if self._changed and self._journal.due():
             self._journal.save(self.flight)
             self._changed = False
-
-
-def _is_the_accounts(error: Pan123Error) -> bool:
-    return error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message

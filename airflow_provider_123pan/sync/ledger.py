@@ -149,6 +149,11 @@ class Ledger:
     def count(self, state: State) -> int:
         return self.states.count(state)
 
+    def counts(self) -> dict[str, int]:
+        """How many there are, and how many of them have ended how."""
+        ended = (State.PRESENT, State.MIGRATED, State.FAILED)
+        return {"total": len(self)} | {each.name.lower(): self.count(each) for each in ended}
+
     def first(self, state: State, start: int = 0) -> int | None:
         """The first image from ``start`` on that is so far."""
         found = self.states.find(state, start)

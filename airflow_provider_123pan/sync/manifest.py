@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_123pan.service.errors import Pan123InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
 
 KEYS = ("url", "file_name", "size", "md5")
 TSV_HEADER = "TsvHttpData-1.0"
@@ -42,13 +45,11 @@ def read_manifest(path: str) -> Iterator[Row]:
 
     :raises Pan123InputError: it is none of these, cannot be opened, or its header is not right.
     """
-    from airflow.sdk import ObjectStoragePath
-
     read = _FORMATS.get(path.rpartition(".")[2].lower())
     if read is None:
         raise Pan123InputError(f"manifest: {path!r} is none of {', '.join(f'.{name}' for name in _FORMATS)}")
     try:
-        file = ObjectStoragePath(path).open("r", encoding="utf-8-sig", newline="")  # type: ignore[no-untyped-call]
+        file = path_of("manifest", path).open("r", encoding="utf-8-sig", newline="")  # type: ignore[no-untyped-call]
     except FileNotFoundError:
         raise Pan123InputError(f"manifest: there is no file {path!r}") from None
     with file as lines:
@@ -56,6 +57,24 @@ def read_manifest(path: str) -> Iterator[Row]:
             yield from read(lines)
         except (UnicodeDecodeError, csv.Error) as error:
             raise Pan123InputError(f"manifest: {path!r} cannot be read: {error}") from None
+
+
+def path_of(field: str, path: str) -> ObjectStoragePath:
+    """Where an operator's argument points to.
+
+    :raises Pan123InputError: no provider that is installed knows the place.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    place = ObjectStoragePath(path)
+    try:
+        place.fs  # noqa: B018 - made at the first use
+    except (ValueError, ImportError) as error:
+        scheme = path.partition("://")[0]
+        raise Pan123InputError(
+            f"{field}: {scheme}:// cannot be opened; install the Airflow provider of this storage ({error})"
+        ) from None
+    return place
 
 
 def _of_mapping(place: str, value: Any) -> Row:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.service.errors import Pan123InputError
 from airflow_provider_123pan.sync.ledger import Record
+from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -29,6 +30,7 @@ class Results:
     def __init__(self, path: str, owner: str, parts: int = 0) -> None:
         if not path.endswith((".jsonl", ".csv")):
             raise Pan123InputError(f"results: {path!r} must end with .jsonl or .csv")
+        _place(path)
         self._path = path
         self._owner = owner
         self.parts = parts
@@ -103,6 +105,4 @@ def _csv(records: Iterable[Record]) -> Iterator[str]:
 
 
 def _place(path: str) -> ObjectStoragePath:
-    from airflow.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(path)
+    return path_of("results", path)

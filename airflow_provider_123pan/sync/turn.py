@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.remote import Signer, remote_inbox
 from airflow_provider_123pan.finding import DEFAULT_DIRECTORY
-from airflow_provider_123pan.outcome import Pan123WaitTimeoutError
+from airflow_provider_123pan.service.errors import Pan123Error
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.batch import Batch
 from airflow_provider_123pan.sync.flight import SKEW, Flight, Journal
@@ -129,7 +129,7 @@ class Turn:
     def run(self) -> Pause | None:
         """Work until all have ended (None), or as long as it is worth it.
 
-        :raises Pan123WaitTimeoutError: the deadline has come; the results say what has not ended.
+        :raises Pan123Error: the deadline has come, or the service refuses; the results say what has not ended.
         """
         signer = self._signer
         batch = Batch(
@@ -152,20 +152,25 @@ class Turn:
             batch.cap = self._cap
         try:
             ended = batch.run(WORTH_WAITING if self._job.deferrable else float("inf"))
-        except Pan123WaitTimeoutError as error:
-            for state in (State.MISSING, State.AGAIN, State.ACTIVE):
-                while (number := self._ledger.first(state)) is not None:
-                    active = self._flight.active.get(number)
-                    self._ledger.note(
-                        number, State.FAILED, taskID=active.taskID if active else None, reason=error.message
-                    )
-            self._end()
+        except Pan123Error as error:
+            self._break_off(error)
             raise
         if not ended:
             return self._pause(batch)
         self._end()
         self._journal.forget()
         return None
+
+    def _break_off(self, error: Pan123Error) -> None:
+        """Write down what is known. What is in flight stays in the journal, for the next try."""
+        for state in (State.MISSING, State.AGAIN, State.ACTIVE):
+            while (number := self._ledger.first(state)) is not None:
+                active = self._flight.active.get(number)
+                reason = self._ledger.conceal(number, error.message)
+                self._ledger.note(
+                    number, State.FAILED, taskID=active.taskID if active else None, reason=reason
+                )
+        self._end()
 
     def _begin(self, earlier: Mapping[str, Any] | None) -> None:
         """Compare what shall be there with what is there.
@@ -256,6 +261,7 @@ class Turn:
     def _end(self) -> None:
         if self._results:
             self._results.write(self._ledger.records())
+            log.info("What became of each is in %s", self._job.results)
         self._note_failures()
         self._progress.tell_now(0)
 

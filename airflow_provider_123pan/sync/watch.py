@@ -13,9 +13,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.callbacks.remote import InboxUnreachableError, RemoteInbox, look_up
-from airflow_provider_123pan.callbacks.wire import MOST_ITEMS
-from airflow_provider_123pan.finding import LOOK
+from airflow_provider_123pan.callbacks.remote import RemoteInbox
+from airflow_provider_123pan.finding import LOOK, detailed
 from airflow_provider_123pan.outcome import (
     ASKED_AGAIN_AFTER,
     KNOWN_AFTER,
@@ -29,16 +28,16 @@ from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import PAGE, PATIENCE, get_image
 from airflow_provider_123pan.submit_once import SEARCH
 from airflow_provider_123pan.sync.asking import Questions
-from airflow_provider_123pan.sync.flight import Active, Flight
+from airflow_provider_123pan.sync.flight import SKEW, Active, Flight
 from airflow_provider_123pan.sync.ledger import Ledger, State, difference
 from airflow_provider_123pan.sync.target import survey
+from airflow_provider_123pan.sync.told import Told
 
 if TYPE_CHECKING:
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 
 log = logging.getLogger(__name__)
 
-DEAF = 60.0  # seconds until an inbox that was out of reach is tried again
 MARGIN = timedelta(minutes=2)  # an image may show up so much after its date
 LONGEST = 60.0  # seconds between two listings of everything, unless they take long themselves
 AGAIN_AFTER = 30.0  # seconds after which an image that does not show is submitted again, alone
@@ -70,13 +69,12 @@ class Watch:
         self._ledger = ledger
         self._flight = flight
         self._directory_id = directory_id
-        self._inbox = inbox
+        self._told = Told(flight, inbox, clock)
         self._overwrite = overwrite
         self._questions = Questions(hook, clock)
         self._clock = clock
         self._failing_since: float | None = None  # listings
         self._listed_until: datetime | None = None  # by the service's clock
-        self._deaf_until = 0.0
         self._new = 0  # images that the last listing of what is new had
         self._full_pause, self._full_at, self._full_since = SETTLED_AFTER, 0.0, 0.0
         #: Numbers of images that are submitted again while nothing else is in flight.
@@ -99,10 +97,10 @@ class Watch:
     def look(self) -> int:
         """Look once; how many have ended."""
         before = len(self._flight.active)
-        self._hear()
+        self._told.hear()
         if len(self._flight.active) >= self.pages or self._shows_soon():
             self._list()
-        elif self._inbox is None:  # so few are cheaper to ask about, one by one
+        elif not self._told.expected:  # so few are cheaper to ask about, one by one
             for each in self._flight:
                 each.ask_at = self._clock()
         self._ask()
@@ -111,23 +109,6 @@ class Watch:
             self._give_up(active)
         self._hook.keep_rate()
         return before - len(self._flight.active)
-
-    # -- what callbacks tell --
-
-    def _hear(self) -> None:
-        if self._inbox is None or self._clock() < self._deaf_until:
-            return
-        ids = {self._flight.callback_id(each): each for each in self._flight}
-        batches = [list(ids)[start : start + MOST_ITEMS] for start in range(0, len(ids), MOST_ITEMS)]
-        try:
-            for batch in batches:
-                for delivery in look_up(self._inbox, batch):
-                    if delivery not in (active := ids[delivery.callback_id]).told:
-                        active.told += (delivery,)
-                        active.ask_at = self._clock()
-        except InboxUnreachableError as error:
-            log.warning("The inbox is out of reach, so only progress is known: %s", error)
-            self._deaf_until = self._clock() + DEAF
 
     # -- what listings show --
 
@@ -143,7 +124,7 @@ class Watch:
         for image in new:
             for number in self._ledger.matches(image):
                 active = self._flight.get(number)
-                if active and (active.succeeded_at or not self._overwrite):
+                if active and (not self._overwrite or (active.succeeded_at and _is_newer(image, active))):
                     self._found(active, image)
             named = self._ledger.named(image)
             if named is not None and (active := self._flight.get(named)):  # it is not what the list says
@@ -171,18 +152,21 @@ class Watch:
         ]
         if not invisible or now < self._full_at:
             return
-        named_otherwise = {each.number: image for each in invisible if (image := self._told(each))}
+        named_otherwise = {each.number: image for each in invisible if (image := self._called_back(each))}
+        newest: dict[int, Image] = {}
         differing: dict[int, Image] = {}
 
         def see(image: Image) -> None:
             for number in self._ledger.matches(image):
                 if (active := self._flight.get(number)) and active.succeeded_at:
-                    self._found(active, image)
+                    newest[number] = max(newest.get(number, image), image, key=_date)
             if (named := self._ledger.named(image)) is not None:
                 differing[named] = image
 
         if not any(each.number in self._flight.active for each in invisible) or self._survey(see, None):
             self._full_since = now
+            for number, image in newest.items():
+                self._found(self._flight.active[number], image)
         for active in invisible:
             if active.number not in self._flight.active:
                 continue
@@ -195,7 +179,7 @@ class Watch:
         self._full_pause = max(self._full_pause, 4 * (self._clock() - now))
         self._full_at = self._clock() + self._full_pause
 
-    def _told(self, active: Active) -> Image | None:
+    def _called_back(self, active: Active) -> Image | None:
         """The file that was called back: taken if it has the right name, given if it has another image's."""
         for fileID in {each.fileID for each in active.told if each.fileID}:
             try:
@@ -230,8 +214,8 @@ class Watch:
             return
         del self._flight.active[active.number]
         self.alone.discard(active.number)
-        wanted = self._ledger.wanted(active.number)
-        reason = difference(wanted, image)
+        image = self._hook.client.run(detailed(image))
+        reason = difference(self._ledger.wanted(active.number), image)
         self._ledger.note(
             active.number,
             State.FAILED if reason else State.MIGRATED,
@@ -257,7 +241,7 @@ class Watch:
                     for each in active.told
                     if each.status is DeliveryStatus.FAILED and each.reason
                 ]
-                if reasons or self._inbox is None or now - active.failed_at > REASON_WITHIN:
+                if reasons or not self._told.expected or now - active.failed_at > REASON_WITHIN:
                     self._failed(active, reasons[-1] if reasons else NO_REASON)
                 else:
                     active.ask_at = now + 1
@@ -310,3 +294,12 @@ class Watch:
             "; it will be submitted once more" if state is State.AGAIN else "",
         )
         self._ledger.note(active.number, state, taskID=active.taskID, reason=reason)
+
+
+def _date(image: Image) -> float:
+    return image.changed_at.timestamp() if image.changed_at else 0.0
+
+
+def _is_newer(image: Image, active: Active) -> bool:
+    """Whether an image is not from before its submission; one whose date was kept is found by a full listing."""
+    return _date(image) >= active.submitted_at - SKEW.total_seconds()

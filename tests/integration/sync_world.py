@@ -21,7 +21,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_123pan.sync.turn.LOOK_AGAIN", 1.0)
     monkeypatch.setattr("airflow_provider_123pan.sync.asking.SILENT", (1.0, 3.0))
     monkeypatch.setattr("airflow_provider_123pan.sync.watch.SETTLED_AFTER", 0.5)
-    for module in ("flight", "batch"):
+    for module in ("flight", "batch", "watch"):
         monkeypatch.setattr(f"airflow_provider_123pan.sync.{module}.SKEW", timedelta(seconds=2))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.errors import Pan123ServiceError
+from airflow_provider_123pan.service.errors import Pan123InputError, Pan123ServiceError
 from airflow_provider_123pan.service.models import TaskStatus
 from dev.waiting import wait_for
 
@@ -41,3 +41,22 @@ def test_hooks_of_a_process_share_one_throttle_per_account(connect: Connect, san
     assert Pan123Hook().client.throttle is not first.throttle
     connect(login="another")
     assert Pan123Hook().client.throttle is not first.throttle
+
+
+@pytest.mark.usefixtures("connect")
+def test_a_hook_shares_its_token_with_the_next(sandbox: Sandbox) -> None:
+    message = f"123pan answers for client ID {sandbox.client_id}"
+    assert Pan123Hook().test_connection() == (True, message)
+    assert list(Pan123Hook().list_images()) == []
+    assert Pan123Hook().test_connection() == (
+        True,
+        f"{message}; by the token at hand, so the client secret was not needed",
+    )
+    assert sandbox.state()["counts"]["logins"] == 1
+
+
+def test_a_connection_of_another_type_keeps_its_secrets(connect: Connect, sandbox: Sandbox) -> None:
+    connect(conn_type="http")
+    with pytest.raises(Pan123InputError, match="conn_type is 'http'; it must be pan123"):
+        Pan123Hook().create_offline_download(URL)
+    assert sandbox.state()["counts"]["requests"] == {}

@@ -182,7 +182,7 @@ def test_an_image_that_is_there_already(
     context: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(finding, "CLOCK_SKEW", timedelta(seconds=-1))
+    monkeypatch.setattr(finding, "_READINGS", [(timedelta(seconds=-1), False)])  # as if time had passed
     monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
@@ -264,7 +264,7 @@ def test_a_name_that_is_taken(
     mode: str, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service renames the new one; the older one of the name, and those alike, are not taken for it."""
-    monkeypatch.setattr(finding, "CLOCK_SKEW", timedelta())
+    monkeypatch.setattr(finding, "_READINGS", [(timedelta(), False)])
     monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
     sandbox.configure(delay=0)
     for url in ("https://example.com/1/a.jpg", "https://example.com/a.png"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -214,9 +215,7 @@ def test_a_login_that_fails_is_no_submission(
 def test_an_image_of_yesterday_proves_nothing(
     sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "airflow_provider_123pan.finding.CLOCK_SKEW", submit_once.datetime.resolution * -2_000_000
-    )
+    monkeypatch.setattr("airflow_provider_123pan.finding._READINGS", [(timedelta(seconds=-2), False)])
     sandbox.configure(delay=0)
     operator().execute(context)  # type: ignore[arg-type]
     sandbox.configure(answers=[{"path": "offline/download$", "action": "drop"}])
@@ -237,9 +236,3 @@ def test_the_first_look_comes_before_the_deferral(sandbox: Sandbox, context: dic
     sandbox.configure(callback="normal", delay=1)
     with pytest.raises(TaskDeferred):
         operator(url=URL + "?2", wait_for_completion=True, deferrable=True).execute(context)  # type: ignore[arg-type]
-
-
-def test_a_hook_shares_its_token_with_the_next(sandbox: Sandbox) -> None:
-    assert list(Pan123Hook().list_images()) == []
-    assert Pan123Hook().test_connection() == (True, f"123pan answers for client ID {sandbox.client_id}")
-    assert sandbox.state()["counts"]["logins"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import pytest
 from airflow_provider_123pan.operators.sync_images import DIRECTORIES, Pan123SyncImagesOperator
 from airflow_provider_123pan.outcome import Pan123DownloadFailedError, Pan123WaitTimeoutError
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.service.client import Pan123Client
+from airflow_provider_123pan.service.errors import Pan123UnavailableError
+from airflow_provider_123pan.service.models import Image, Listing
+from airflow_provider_123pan.service.protocol import Answer, Send
 from airflow_provider_123pan.sync.results import read_results
 from tests.integration.sync_world import addresses, counts, short, submitted, sync
 
@@ -106,3 +111,64 @@ def test_no_secret_of_an_address_is_shown(
     with pytest.raises(Pan123DownloadFailedError) as error:
         sync(context, images=["https://me:hunter2@example.com/a.png?token=hunter2"])
     assert "hunter2" not in str(error.value) + caplog.text + str(context["ti"].pushed)
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, path: str, ending: str, status: int) -> None:
+    """The gateway has something against the calls for one address, or (with ``""``) against all of a path."""
+    send = Pan123Client._send
+
+    def wrapped(self: Pan123Client, step: Send[Any]) -> Answer:
+        url = str((step.call.body or {}).get("url", ""))
+        if step.call.path.endswith(path) and url.endswith(ending):
+            return Answer(status, {}, b"<html>no</html>")
+        return send(self, step)
+
+    monkeypatch.setattr(Pan123Client, "_send", wrapped)
+
+
+def test_one_image_that_the_gateway_refuses_ends_no_batch(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("airflow_provider_123pan.sync.batch.PUT_BACK", 2)
+    refusing(monkeypatch, "/offline/download", "/3.png", 413)
+    results = str(tmp_path / "results.jsonl")
+    found = sync(context, images=addresses(8), results=results, max_failures=1)
+    assert counts(found) == (0, 7, 1)
+    assert "HTTP 413" in found["failures"][0]["reason"]
+    assert len(list(read_results(results))) == 8
+
+
+def test_a_service_that_stays_away_leaves_complete_results(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("airflow_provider_123pan.sync.batch.PATIENCE", 1.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.batch.PUT_BACK", 1000)
+    refusing(monkeypatch, "/offline/download", "", 503)
+    results = str(tmp_path / "results.jsonl")
+    with pytest.raises(Pan123UnavailableError, match="HTTP 503"):
+        sync(context, images=addresses(8), results=results)
+    assert {record.status for record in read_results(results)} == {"failed"}
+    assert len(list(read_results(results))) == context["ti"].pushed["failed"] == 8
+
+
+def test_addresses_that_a_listing_leaves_out_are_asked_for(
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parse = Image.parse
+
+    def bare(data: Any) -> Image:
+        image = parse(data)
+        return replace(image, download_url=None) if "totalTraffic" not in data else image
+
+    def page(data: Any) -> Listing:
+        items = [{**item} for item in data.get("fileList") or []]
+        for item in items:
+            item.pop("totalTraffic", None)
+        return listing({**data, "fileList": items})
+
+    listing = Listing.parse
+    monkeypatch.setattr(Image, "parse", bare)
+    monkeypatch.setattr(Listing, "parse", page)
+    results = str(tmp_path / "results.jsonl")
+    sync(context, images=addresses(3), results=results)
+    assert all(record.download_url for record in read_results(results))

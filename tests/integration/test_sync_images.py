@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from threading import Thread
@@ -15,6 +16,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
+from dev.waiting import wait_for
 from tests.integration.conftest import MemoryStore
 from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
 
@@ -72,6 +74,20 @@ def test_overwrite_submits_all_again(context: dict[str, Any], sandbox: Sandbox) 
         sandbox.configure(same_etag_dates=dates)
         assert counts(sync(context, images=addresses(5), if_exists="overwrite")) == (0, 5, 0)
     assert set(submitted(sandbox).values()) == {3}
+
+
+def test_overwriting_gives_the_new_image_where_the_old_one_keeps_its_name(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    old, new = addresses(2)
+    results = str(tmp_path / "results.jsonl")
+    sync(context, images=[{"url": old, "file_name": "a.png"}])
+    second = time.time()
+    wait_for(lambda: time.time() > second + 4, what="a date that is another one", timeout=6)
+    sandbox.configure(visible_after=1)
+    sync(context, images=[{"url": new, "file_name": "a.png"}], results=results, if_exists="overwrite")
+    [record] = read_results(results)
+    assert record.file_name == "a(1).png"
 
 
 def bytes_of(url: str, sandbox: Sandbox, context: dict[str, Any]) -> tuple[int, str]:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan import outcome as subject
-from airflow_provider_123pan.finding import CLOCK_SKEW, choose
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
+from airflow_provider_123pan.finding import choose, find
+from airflow_provider_123pan.hints import WorkerHints
 from airflow_provider_123pan.service import errors
-from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.service.flow import Flow, drive
+from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Ask
-from tests.unit.outcome_world import START, Service, image, submission
+from tests.unit.outcome_world import Service, image, submission
 
 
 def test_an_earlier_try_found_again_without_its_taskid() -> None:
@@ -85,7 +88,6 @@ def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> N
     assert service.elapsed >= subject.SETTLED_AFTER
 
 
-SINCE = START - CLOCK_SKEW
 UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC's
 
 
@@ -106,6 +108,13 @@ UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC'
         ([image("a.png")], True, None),
         ([image("a(1).png")], True, None),
         ([image("xa.jpg")], True, None),
+        ([image(age=60, file_id="just before")], False, None),
+        ([image(age=60, file_id="just before"), image("a(1).jpg", file_id="renamed")], True, "renamed"),
+        ([image(age=60, file_id="by another clock"), image(age=9999)], True, "by another clock"),
+        ([image("a.JPEG", file_id="spelled otherwise")], True, "spelled otherwise"),
+        ([image("a.JPEG")], False, None),
+        ([image("a.JPEG", age=9999)], True, None),
+        ([image("a(2).jpeg", file_id="both")], True, "both"),
         ([image(age=UTC, file_id="new"), image(age=UTC + 9999)], True, "new"),
         ([image(age=UTC, file_id="new"), image(age=UTC + 9999)], False, None),
         ([image(age=99_999), image("a(1).jpg", age=UTC, file_id="renamed")], True, "renamed"),
@@ -115,10 +124,40 @@ UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC'
     ],
 )
 def test_which_image_is_meant(images: list[Image], settled: bool, expected: str | None) -> None:
-    found = choose(images, submission(), SINCE, renamed=settled, older=settled)
+    found = choose(images, submission(), renamed=settled, settled=settled, older=settled)
     assert (found.fileID if found else None) == expected
 
 
 def test_names_are_no_patterns() -> None:
     images = [image("axb.jpg"), image("axb(1).jpg")]
-    assert choose(images, submission(file_name="a.b.jpg"), SINCE, renamed=True, older=True) is None
+    assert choose(images, submission(file_name="a.b.jpg"), renamed=True, settled=True, older=True) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "settled", "expected"),
+    [
+        (image(), False, True),
+        (image(changed_at=None), False, True),
+        (image("a(1).jpg"), False, True),
+        (image("b.jpg"), False, False),
+        (image("b.jpg", changed_at=None), False, False),
+        (image(directory_name="elsewhere"), False, False),
+        (image(age=60), False, False),
+        (image(age=60), True, True),
+        (image(age=9999), True, False),
+    ],
+)
+def test_a_file_that_was_called_back_is_taken_only_if_it_is_the_right_one(
+    told: Image, settled: bool, expected: bool
+) -> None:
+    class Told(WorkerHints):
+        def deliveries(self) -> Flow[tuple[Delivery, ...]]:
+            yield from ()
+            return (Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1"),)
+
+    def perform(step: Any) -> Any:
+        assert isinstance(step, Ask)
+        return told if step.call.name == "get_image" else Listing((), (), None)
+
+    found = drive(find(submission(directory_id=None), Told(), settled=settled), perform)
+    assert found == (told if expected else None)

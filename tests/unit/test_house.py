@@ -43,7 +43,7 @@ FLOORS = [
     ["sync.manifest"],
     ["sync.ledger"],
     ["sync.flight", "sync.progress", "sync.results", "sync.lineage"],
-    ["sync.asking", "rewriting"],
+    ["sync.asking", "sync.told", "rewriting"],
     ["sync.watch"],
     ["sync.batch"],
     ["sync.turn"],
