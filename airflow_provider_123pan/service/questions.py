@@ -8,13 +8,13 @@ import itertools
 
 from airflow_provider_123pan.service.throttle import Throttle
 
-SHARE = 0.2  # of the rate that was found
+SHARE = 0.2  # of the rate that was found; until one is, questions help to find it
 
 
 class Questions:
     """Gives turns, longest unasked first.
 
-    :param found: whether the throttle starts from a rate that was found; while none is, there is no queue.
+    :param found: whether the throttle starts from a rate that was found.
     """
 
     def __init__(self, throttle: Throttle, *, found: bool) -> None:
@@ -24,13 +24,11 @@ class Questions:
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    def join(self, asked_at: float) -> asyncio.Future[bool] | None:
-        """Queue: the future gets True as its result when its turn has come. None: nobody has to queue.
+    def join(self, asked_at: float) -> asyncio.Future[bool]:
+        """Queue: the future gets True as its result when its turn has come.
 
         :param asked_at: when the task was asked about last, by the loop's clock.
         """
-        if not (self._found or self._throttle.learned):
-            return None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         heapq.heappush(self._waiting, (asked_at, next(self._numbers), future))
@@ -45,5 +43,6 @@ class Questions:
             *_, future = heapq.heappop(self._waiting)
             if not future.done():
                 future.set_result(True)
-                self._timer = loop.call_later(1 / (SHARE * self._throttle.rate), self._serve, loop)
+                share = SHARE if self._found or self._throttle.learned else 1.0
+                self._timer = loop.call_later(1 / (share * self._throttle.rate), self._serve, loop)
                 return

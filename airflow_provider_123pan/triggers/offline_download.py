@@ -138,7 +138,7 @@ class _Hints:
             return True
         turn = self._questions.join(self._asked_at)
         # At the deadline thousands may want their last question at once: those that get none time out.
-        if turn and not (yield from self.rest(max(left, LAST_TURN), turn)) and not turn.result():
+        if not (yield from self.rest(max(left, LAST_TURN), turn)) and not turn.result():
             return False
         self._asked_at = asyncio.get_running_loop().time()
         return True

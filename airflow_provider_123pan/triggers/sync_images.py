@@ -141,7 +141,7 @@ class _Look:
         before = len(self.ended)
         try:
             if len(self._trigger.active) - before >= 1 + self._new // PAGE:
-                await self._turn(0.0)
+                await self._questions.join(0.0)
                 await self._list()
             await self._ask()
         except Pan123Error as error:
@@ -173,7 +173,7 @@ class _Look:
                 return
             if taskID is None or time.time() - self._asked[key] < LOOKS[0]:
                 continue
-            await self._turn(self._asked[key])
+            await self._questions.join(self._asked[key])
             self._asked[key] = time.time()
             try:
                 task = await self._client.call(get_offline_download(taskID), LOOK)
@@ -181,10 +181,6 @@ class _Look:
                 continue  # unknown, perhaps not yet; the worker decides
             if task.status in (TaskStatus.FAILED, TaskStatus.SUCCEEDED):
                 self.ended.add(key)
-
-    async def _turn(self, asked_at: float) -> None:
-        if (turn := self._questions.join(asked_at)) is not None:
-            await turn
 
 
 def _pause(pause: float, hub: Hub | None) -> float:
