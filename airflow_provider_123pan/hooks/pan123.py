@@ -110,18 +110,19 @@ class Pan123Hook(BaseHook):
         return self.client.run(flow)
 
     def keep_rate(self) -> None:
-        """Keep the request rate that was found for the next process; what goes wrong here fails nothing.
+        """Exchange the request rate that was found with other processes; what goes wrong here fails nothing.
 
         Never between an answer and what is made of it: writing a Variable may take minutes.
         """
         throttle = self.client.throttle
-        with self._rate_lock:
-            if not self._rate.due(throttle):
-                return
-            try:
-                self._rate.save(throttle)
-            except Exception as error:
-                self.log.warning("The request rate could not be kept: %s", error)
+        if not self._rate.due(throttle) or not self._rate_lock.acquire(blocking=False):
+            return
+        try:
+            self._rate.exchange(throttle)
+        except Exception as error:
+            self.log.warning("The request rate could not be kept: %s", error)
+        finally:
+            self._rate_lock.release()
 
     def create_offline_download(
         self,

@@ -18,8 +18,9 @@ FIRST_RATE = 2.0  # requests a second, before anything is known
 LOWEST_RATE = 0.15  # one request in 7 seconds: many processes share the limit, but each must get through
 GROWTH = 1.75  # per step, before the first 429
 STEP_ANSWERS, STEP_SECONDS = 3, 0.4  # a step takes at least both
-OVERSHOOT = 1.07  # at a 429, the rate was too much by at least this factor …
+OVERSHOOT = 1.08  # at a 429, the rate was too much by at least this factor …
 WORST_OVERSHOOT = 1.9  # … and at most by this one: a little more than GROWTH
+FOLLOW = 0.25  # of the way to a faster process
 LONGEST_BACKOFF = 10.0  # seconds
 
 
@@ -78,6 +79,25 @@ class Throttle:
         with self._lock:
             return self._rate if self._learned else self._good_rate(self._clock())
 
+    @property
+    def hungry(self) -> bool:
+        """Whether it is the rate that holds calls up, and not that there are few."""
+        with self._lock:
+            return self._good_rate(self._clock()) >= self._rate / 2 and len(self._good) >= STEP_ANSWERS
+
+    def meet(self, other: float) -> None:
+        """Another hungry process towards the same account goes at this rate: the slower of the two follows.
+
+        The faster one is refused soon, and comes down by that; so the two become even within seconds. By refusals alone
+        it takes minutes, for who begins late, and meets the limit at once, never gets far.
+        """
+        with self._lock:
+            rate = min(self._rate + FOLLOW * (other - self._rate), self._ceiling)
+            if rate <= self._rate:
+                return
+            factor, self._rate = rate / self._rate, rate
+            self._bottom, self._goal = factor * self._bottom, factor * self._goal
+
     def reserve(self) -> float:
         """Take the next slot; return the seconds to wait for it."""
         with self._lock:
@@ -127,10 +147,10 @@ class Throttle:
         far_off = not self._learned or good < self._rate / 4
         lowest = self._rate / (WORST_OVERSHOOT if far_off else OVERSHOOT)
         self._goal = min(max(good, lowest), self._rate / OVERSHOOT)
-        self._bottom = max(self._goal * self._uniform(0.86, 0.92), min(LOWEST_RATE, self._ceiling))
+        self._bottom = max(self._goal * self._uniform(0.82, 0.9), min(LOWEST_RATE, self._ceiling))
         self._goal = max(self._goal, self._bottom)
         # A low rate may be a share of a low limit: climb sooner, so that the shares even out sooner.
-        self._span = min(max(6 * self._goal, 4.0), 9.0)
+        self._span = min(max(6 * self._goal, 4.0), 10.0)
         self._rate, self._climbed, self._since = self._bottom, 0.0, now
         self._deaf_until = now + max(1.0, 1.5 / self._rate)
 

@@ -9,6 +9,7 @@ knows nothing of R. All scenarios of a round run side by side.
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import tempfile
@@ -21,17 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_123pan.hooks.token import SharedToken
-from airflow_provider_123pan.hooks.variables import SharedRate
+from airflow_provider_123pan.hooks import pan123
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.client import Pan123Client
-from airflow_provider_123pan.service.endpoint import Endpoint
-from airflow_provider_123pan.service.protocol import create_offline_download, get_offline_download
-from airflow_provider_123pan.service.throttle import Throttle
 
 SECONDS = 60.0
 THREADS = 16
-ACCOUNT = "0" * 64
 
 
 class FileVariables:
@@ -58,17 +53,20 @@ class Target:
     folder: Path
     ceiling: float | None = None
 
-    @contextlib.contextmanager
-    def client(self) -> Iterator[Pan123Client]:
-        variables = FileVariables(self.folder)
-        rate = SharedRate(ACCOUNT, variables)
-        tokens = SharedToken(ACCOUNT, self.client_id, self.client_secret, variables, lambda _: None)
-        throttle = Throttle(start=rate.load(), ceiling=self.ceiling)
-        with Pan123Client(Endpoint(self.base_url), tokens, throttle) as client:
-            client.token()
-            yield client
-            if rate.due(throttle):
-                rate.save(throttle)
+    def hook(self) -> pan123.Pan123Hook:
+        """As in a task, with a token at hand."""
+        connection = {
+            "conn_type": "pan123",
+            "host": self.base_url,
+            "login": self.client_id,
+            "password": self.client_secret,
+            "extra": {"requests_per_second": self.ceiling},
+        }
+        os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
+        pan123.AirflowVariables = partial(FileVariables, self.folder)  # type: ignore[assignment,misc]
+        made = pan123.Pan123Hook()
+        made.client.token()
+        return made
 
 
 @contextlib.contextmanager
@@ -85,26 +83,27 @@ def target(rate: float, kind: str, ceiling: float | None = None) -> Iterator[tup
 
 def submit_for(where: Target, seconds: float, name: str) -> int:
     """Submit as fast as the throttle allows; how many were taken in time."""
-    with where.client() as client:
-        end = time.monotonic() + seconds
+    hook = where.hook()
+    end = time.monotonic() + seconds
 
-        def submit(thread: int) -> int:
-            taken = 0
-            while time.monotonic() < end:
-                client.call(create_offline_download(f"https://example.com/{name}-{thread}-{taken}.jpg"))
-                taken += time.monotonic() < end
-            return taken
+    def submit(thread: int) -> int:
+        taken = 0
+        while time.monotonic() < end:
+            hook.create_offline_download(f"https://example.com/{name}-{thread}-{taken}.jpg")
+            taken += time.monotonic() < end
+        return taken
 
-        with ThreadPoolExecutor(THREADS) as threads:
-            return sum(threads.map(submit, range(THREADS)))
+    with ThreadPoolExecutor(THREADS) as threads:
+        return sum(threads.map(submit, range(THREADS)))
 
 
 def short(where: Target, number: int) -> bool:
     """A mapped task: one submission and two questions."""
-    with where.client() as client:
-        task = client.call(create_offline_download(f"https://example.com/{number}.jpg"))
-        for _ in range(2):
-            client.call(get_offline_download(task.taskID))
+    hook = where.hook()
+    task = hook.create_offline_download(f"https://example.com/{number}.jpg")
+    for _ in range(2):
+        hook.get_offline_download(task.taskID)
+    hook.keep_rate()
     return True
 
 

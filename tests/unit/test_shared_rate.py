@@ -1,102 +1,171 @@
-"""The rate that a process found, kept in a Variable as the next one's start."""
+"""The rate that a process found, in a Variable: the next one's start, and what others at the same time follow."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from airflow_provider_123pan.hooks import variables
-from airflow_provider_123pan.hooks.variables import RATE_PERIOD, SharedRate
+from airflow_provider_123pan.hooks.variables import EXCHANGES, SHARE_OF_TIME, SharedRate
 from airflow_provider_123pan.service.throttle import Throttle
 
 ACCOUNT = "0123456789abcdef" * 4
 NAME = "pan123_rate__0123456789abcdef"
 
 
-class Clock:
-    now = 1000.0
+class World:
+    """Variables that take their time, and count what is written."""
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self, text: str | None = None, *, takes: float = 0.0) -> None:
+        self.now, self.text, self.takes, self.writes = 1000.0, text, takes, 0
 
-
-class Kept(dict[str, str]):
-    """Variables that count what is written."""
-
-    writes = 0
+    def get(self, name: str) -> str | None:
+        assert name == NAME
+        self.now += self.takes
+        return self.text
 
     def set(self, name: str, value: str, description: str) -> None:
-        self.writes += 1
-        self[name] = value
+        assert name == NAME
+        self.now += self.takes
+        self.text, self.writes = value, self.writes + 1
+
+    def clock(self) -> float:
+        return self.now
+
+    def rate(self) -> SharedRate:
+        return SharedRate(ACCOUNT, self, clock=self.clock, uniform=lambda low, high: 1.0)
+
+    def throttle(self, start: float) -> Throttle:
+        return Throttle(start=start, ceiling=start, clock=self.clock, uniform=lambda low, high: low)
+
+    @property
+    def told(self) -> float:
+        return float(json.loads(self.text or "{}")["rate"])
+
+    def calls(self, throttle: Throttle, per_second: float, seconds: float = 4) -> None:
+        for _ in range(int(per_second * seconds)):
+            self.now += 1 / per_second
+            throttle.accepted()
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(variables.time, "monotonic", made)
-    return made
-
-
-def keep(rate: SharedRate, throttle: Throttle) -> None:
+def keep(rate: SharedRate, throttle: Throttle) -> bool:
     """What the hook does before each call."""
-    if rate.due(throttle):
-        rate.save(throttle)
+    if due := rate.due(throttle):
+        rate.exchange(throttle)
+    return due
 
 
-def calls(throttle: Throttle, clock: Clock, per_second: float, seconds: float) -> None:
-    for _ in range(int(per_second * seconds)):
-        clock.now += 1 / per_second
-        throttle.accepted()
-
-
-@pytest.mark.parametrize(("text", "found"), [("12.5", 12.5), ("1e3", 1000.0)])
+@pytest.mark.parametrize(
+    ("text", "found"), [("12.5", 12.5), ("1e3", 1000.0), ('{"rate": 7, "process": "another"}', 7.0)]
+)
 def test_what_was_kept_is_the_next_start(text: str, found: float) -> None:
-    rate = SharedRate(ACCOUNT, Kept({NAME: text}))
+    rate = World(text).rate()
     assert rate.load() == found
     assert rate.found
 
 
-@pytest.mark.parametrize("text", ["", "fast", "nan", "inf", "-1", "0"])
-def test_what_is_no_rate_counts_as_none(text: str) -> None:
-    rate = SharedRate(ACCOUNT, Kept({NAME: text}))
+@pytest.mark.parametrize(
+    "text", [None, "", "fast", "NaN", "Infinity", "-1", "0", "[]", "{}", '{"rate": "x"}']
+)
+def test_what_is_no_rate_counts_as_none(text: str | None) -> None:
+    rate = World(text).rate()
     assert rate.load() is None
     assert not rate.found
 
 
-def test_a_rate_that_was_found_is_kept_but_not_each_small_change(clock: Clock) -> None:
-    kept, throttle = Kept(), Throttle(start=20, clock=clock)
-    rate = SharedRate(ACCOUNT, kept)
-    assert rate.load() is None
-    keep(rate, throttle)
-    assert not kept
+def test_a_limit_that_was_found_is_told() -> None:
+    world = World()
+    rate, throttle = world.rate(), world.throttle(20)
+    rate.load()
+    assert not keep(rate, throttle)
     throttle.refused()
-    keep(rate, throttle)
-    assert float(kept[NAME]) == pytest.approx(throttle.rate, rel=0.01)
-    clock.now += RATE_PERIOD / 2
-    throttle.refused()
-    throttle.refused()
-    keep(rate, throttle)
-    assert kept.writes == 1
-    clock.now += RATE_PERIOD
+    assert keep(rate, throttle)
+    assert world.told == pytest.approx(throttle.rate, rel=0.01)
+
+
+def test_what_went_well_without_a_refusal_is_told_once_per_doubling() -> None:
+    world = World()
+    rate, throttle = world.rate(), world.throttle(400)  # far above what is asked for: not hungry
+    rate.load()
+    world.calls(throttle, 3)
+    assert not keep(rate, throttle)  # no more than every process begins with
     for _ in range(5):
-        clock.now += 5
-        throttle.refused()
-    keep(rate, throttle)
-    assert kept.writes == 2
-    assert float(kept[NAME]) == pytest.approx(throttle.rate, rel=0.01)
-
-
-def test_what_went_well_without_a_refusal_is_kept_once_per_doubling(clock: Clock) -> None:
-    kept, throttle = Kept(), Throttle(start=100, clock=clock)
-    rate = SharedRate(ACCOUNT, kept)
-    calls(throttle, clock, 1, 10)
-    keep(rate, throttle)
-    assert not kept  # no more than every process begins with
-    for _ in range(10):
-        calls(throttle, clock, 30, 5)
+        world.calls(throttle, 30)
         keep(rate, throttle)
-    assert kept.writes == 1
-    assert float(kept[NAME]) == pytest.approx(30, rel=0.1)
-    calls(throttle, clock, 80, 5)
+    assert (world.writes, world.told) == (1, pytest.approx(30, rel=0.1))
+    world.calls(throttle, 80)
     keep(rate, throttle)
-    assert kept.writes == 2
+    assert (world.writes, world.told) == (2, pytest.approx(80, rel=0.1))
     assert not throttle.learned
+
+
+def test_who_is_alone_tells_seldom_and_who_is_not_often() -> None:
+    world = World()
+    rate, throttle = world.rate(), world.throttle(20)
+    rate.load()
+    for crowded, pause in ((False, 2 * EXCHANGES[0]), (False, EXCHANGES[1]), (True, EXCHANGES[0])):
+        if crowded:
+            world.text = '{"rate": 5, "process": "another"}'
+        world.calls(throttle, 20)
+        assert keep(rate, throttle)
+        world.calls(throttle, 20, pause - 0.5)
+        assert not keep(rate, throttle)
+        world.now += 0.6
+        world.calls(throttle, 20, 4)
+
+
+def test_slow_variables_take_little_of_the_time() -> None:
+    world = World(takes=1.0)
+    rate, throttle = world.rate(), world.throttle(20)
+    rate.load()
+    world.calls(throttle, 20)
+    assert keep(rate, throttle)
+    world.calls(throttle, 20, 2 / SHARE_OF_TIME - 1)
+    assert not keep(rate, throttle)
+    world.calls(throttle, 20, 2)
+    assert keep(rate, throttle)
+
+
+def test_variables_that_fail_are_left_in_peace() -> None:
+    class Failing(World):
+        def set(self, name: str, value: str, description: str) -> None:
+            raise OSError("read only")
+
+    world = Failing()
+    rate, throttle = world.rate(), world.throttle(20)
+    rate.load()
+    world.calls(throttle, 20)
+    with pytest.raises(OSError, match="read only"):
+        keep(rate, throttle)
+    assert not keep(rate, throttle)
+
+
+def test_a_slower_process_follows_each_word_of_a_faster_one_once() -> None:
+    world = World()
+    rate, throttle = world.rate(), Throttle(start=8, clock=world.clock)
+    rate.load()
+    throttle.refused()
+    world.text = '{"rate": 40, "process": "another"}'
+    world.calls(throttle, throttle.rate)
+    slow = throttle.rate
+    assert keep(rate, throttle)
+    assert throttle.rate == pytest.approx(slow + (40 - slow) / 4)
+    assert world.told == pytest.approx(throttle.rate, rel=0.01)
+    world.text = '{"rate": 2, "process": "another"}'
+    faster = throttle.rate
+    world.calls(throttle, faster)
+    keep(rate, throttle)
+    assert throttle.rate >= faster  # it is the other one that follows
+
+
+def test_nobody_follows_himself() -> None:
+    world = World()
+    rate, throttle = world.rate(), world.throttle(20)
+    rate.load()
+    world.calls(throttle, 20)
+    keep(rate, throttle)
+    throttle.refused()
+    lowered = throttle.rate
+    world.now += 100
+    keep(rate, throttle)
+    assert throttle.rate == lowered
