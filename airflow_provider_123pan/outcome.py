@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.finding import LOOK, detailed, find
 from airflow_provider_123pan.hints import Hints
 from airflow_provider_123pan.service.errors import (
@@ -22,14 +22,12 @@ from airflow_provider_123pan.service.errors import (
     Pan123NoDataError,
     Pan123ServiceError,
 )
-from airflow_provider_123pan.service.flow import Flow, Sleep
+from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import Ask, get_offline_download
 from airflow_provider_123pan.submission import Submission
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 KNOWN_AFTER = 60.0  # seconds within which an error for a taskID means "not yet"
 ASKED_AGAIN_AFTER = 30.0  # seconds between the two errors that make a taskID unknown
@@ -156,25 +154,14 @@ def look(
 
     Errors that say nothing about the task (429, 5xx, 401, the network) count as "not yet"; others are raised.
     """
-    return (yield from _bounded(_look(submission, deadline, hints, clock), deadline, clock))
 
+    def bounded(step: Any) -> Flow[Any]:
+        """No question is queued again for longer than the wait lasts."""
+        if isinstance(step, Ask):
+            step = replace(step, patience=max(0.0, min(step.patience, deadline - clock())))
+        return (yield step)
 
-def _bounded(flow: Flow[T], deadline: float, clock: Clock) -> Flow[T]:
-    """The flow, with no question queued again for longer than the wait lasts."""
-    try:
-        step = next(flow)
-        while True:
-            if isinstance(step, Ask):
-                step = replace(step, patience=max(0.0, min(step.patience, deadline - clock())))
-            try:
-                result = yield step
-            except Exception as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as end:
-        value: T = end.value
-        return value
+    return within(_look(submission, deadline, hints, clock), bounded)
 
 
 def _look(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[Outcome | None]:
@@ -195,14 +182,15 @@ def _look(submission: Submission, deadline: float, hints: Hints, clock: Clock) -
 
 def _reason(submission: Submission, left: float, hints: Hints) -> Flow[str]:
     """Why a download failed, as only a callback tells; it may be a little slower than progress."""
-    deliveries = yield from hints.deliveries()
-    if submission.callback_id and not deliveries:
+    told = _told_reasons((yield from hints.deliveries()))
+    if submission.callback_id and not told:
         yield from hints.rest(max(0.0, min(REASON_WITHIN, left)))
-        deliveries = yield from hints.deliveries()
-    told = (
-        each.reason for each in reversed(deliveries) if each.status is DeliveryStatus.FAILED and each.reason
-    )
-    return next(told, NO_REASON)
+        told = _told_reasons((yield from hints.deliveries()))
+    return told[-1] if told else NO_REASON
+
+
+def _told_reasons(deliveries: Iterable[Delivery]) -> list[str]:
+    return [each.reason for each in deliveries if each.status is DeliveryStatus.FAILED and each.reason]
 
 
 def _status(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[TaskStatus]:

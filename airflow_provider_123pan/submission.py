@@ -90,7 +90,7 @@ class Submission:
         found = cls(**{name: value.get(name) for name in cls.__dataclass_fields__})
         if found.taskID is not None:
             found = replace(found, taskID=cls.parse(found.taskID).taskID)
-        elif found.file_name is None:
+        elif found.file_name is None and found.callback_id is None:
             raise Pan123InputError("submission: taskID and file_name are None, so nothing can be looked for")
         texts = ("url", "file_name", "directory_id", "callback_id", "submitted_at")
         for name in texts:

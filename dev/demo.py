@@ -129,7 +129,7 @@ class Demo:
         for heading in ("source", "taskID", "file ID", "new address", "bytes", "went on after"):
             table.add_column(heading, overflow="fold")  # whole addresses, whatever the width
         posted = self._posted()
-        waited: list[float] = []
+        waited: list[tuple[float, float]] = []
         good = 0
         for index, url in enumerate(self.urls):
             submitted = self._xcom("migrate.submit", index)
@@ -139,22 +139,24 @@ class Demo:
             good += equal
             verdict = "[green]equal" if equal else "[red]different" if address else "[red]did not arrive"
             cell, seconds = self._went_on_after(index, posted.get(submitted.get("taskID", 0)))
-            if seconds is not None:
+            if seconds:
                 waited.append(seconds)
             row = (url, submitted.get("taskID"), arrived.get("fileID"), address)
             cells = (str(cell or "–") for cell in row)
             table.add_row(*cells, verdict, cell)
         self.console.print(table)
         self.console.print(
-            "went on after: seconds from the service's POST, as it sets out, to the event of the trigger that waits; "
-            "late: that wait began after the POST; –: it found the picture at once",
+            "went on after: seconds from the service's POST, as it sets out, to the event of the trigger that waits, and "
+            "to the end of its task, for which Airflow starts a worker; late: that wait began after the POST; –: it found "
+            "the picture at once",
             soft_wrap=True,
         )
         if waited:
-            median, longest = statistics.median(waited), max(waited)
-            self.console.print(
-                f"{len(waited)} waits went on after {median:.2f} s in the median, {longest:.2f} s at most"
-            )
+            for what, seconds in zip(("triggers", "tasks"), zip(*waited, strict=True), strict=True):
+                median, longest = statistics.median(seconds), max(seconds)
+                self.console.print(
+                    f"{len(waited)} {what} went on after {median:.2f} s in the median, {longest:.2f} s at most"
+                )
         for task in self.airflow.api.task_instances(DAG_ID, self.run_id):
             if task["state"] == "failed":
                 self._explain(task)
@@ -196,7 +198,7 @@ class Demo:
         state = self.http.get(f"{self.sandbox}/sandbox/state", timeout=30).json()
         return {task["taskID"]: task["delivered_at"] for task in state["tasks"]}
 
-    def _went_on_after(self, index: int, posted: float | None) -> tuple[str, float | None]:
+    def _went_on_after(self, index: int, posted: float | None) -> tuple[str, tuple[float, float] | None]:
         """How long after the POST, for the table, and for the statistics if somebody waited by then."""
 
         def at(event: str) -> float | None:
@@ -204,11 +206,11 @@ class Demo:
 
         if posted is None:
             return "–", None
-        began, fired = at("trigger "), at("Trigger fired event")
-        if began is None or fired is None:
+        began, fired, ended = at("trigger "), at("Trigger fired event"), at(f"{self.urls[index]} is now ")
+        if began is None or fired is None or ended is None:
             return "–", None
-        seconds = fired - posted
-        return (f"{seconds:.2f} s", seconds) if began < posted else (f"{seconds:.2f} s, late", None)
+        cell = f"{fired - posted:.2f} s, {ended - posted:.1f} s"
+        return (cell, (fired - posted, ended - posted)) if began < posted else (f"{cell}, late", None)
 
     def _xcom(self, task_id: str, index: int) -> dict[str, Any]:
         return self.airflow.api.xcom(DAG_ID, self.run_id, task_id, map_index=index) or {}

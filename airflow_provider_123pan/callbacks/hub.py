@@ -146,7 +146,7 @@ class Hub:
         ask = {"epoch": self._epoch, "after": self._after, "timeout": MOST_SECONDS, "limit": MOST_ITEMS}
         page = await self._post(http, self._inbox.poll_url, ask)
         self._after = page.last
-        if page.epoch != self._epoch:  # new, or pruned: what came before this cursor must be looked up
+        if page.epoch != self._epoch:  # another table: what came before this cursor must be looked up
             self._newcomers.update(self._waiters)
             self._epoch = page.epoch
         self._deliver(page)
@@ -157,8 +157,12 @@ class Hub:
         if self._epoch is None or not self._newcomers:
             return
         batch = list(itertools.islice(self._newcomers, MOST_ITEMS))
-        page = await self._post(http, self._inbox.lookup_url, {"callback_ids": batch})
-        self._newcomers.difference_update(batch)
+        self._newcomers.difference_update(batch)  # before: who joins meanwhile is looked up next time
+        try:
+            page = await self._post(http, self._inbox.lookup_url, {"callback_ids": batch})
+        except BaseException:
+            self._newcomers.update(self._waiters.keys() & batch)
+            raise
         self._deliver(page)
 
     async def _post(self, http: httpx.AsyncClient, url: str, body: dict[str, Any]) -> RemotePage:

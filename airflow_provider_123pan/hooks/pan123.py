@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_123pan.service.client import Pan123Client
-    from airflow_provider_123pan.service.models import Image, OfflineTask
+    from airflow_provider_123pan.service.models import Directory, Image, Listing, OfflineTask
 
 T = TypeVar("T")
 
@@ -149,13 +149,26 @@ class Pan123Hook(BaseHook):
 
         :param since: only what is not older, by the service's own filter.
         """
+        for page in self._pages(directory_id, since):
+            yield from page.images
+
+    def list_directories(self, directory_id: str = "") -> Iterator[Directory]:
+        """The directories in a directory (``""``: the root), without those further below."""
+        for page in self._pages(directory_id):
+            yield from page.directories
+
+    def _pages(self, directory_id: str, since: datetime | None = None) -> Iterator[Listing]:
         last_file_id = None
         while True:
             page = self.call(protocol.list_directory(directory_id, since, last_file_id))
-            yield from page.images
+            yield page
             if page.last_file_id in (None, last_file_id):
                 return
             last_file_id = page.last_file_id
+
+    def make_directory(self, name: str, parent_id: str = "") -> Directory:
+        """Make a directory in another one (``""``: the root); its name must not be taken there."""
+        return self.call(protocol.make_directory(name, parent_id))
 
     def get_image(self, fileID: str) -> Image:
         """One image, with its addresses."""

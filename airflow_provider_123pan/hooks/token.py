@@ -44,6 +44,12 @@ LOGIN_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds, at least: the login has a rate l
 EXPIRY_MARGIN = timedelta(minutes=1)  # or a tenth of the token's life, if that is less
 
 
+class Pan123AccessTokenError(Pan123TokenError):
+    """The connection's own token is refused: a person has to replace it; a wait goes on until then."""
+
+    retryable = False
+
+
 class Pan123LoginLimitError(Pan123TransientError):
     """All logins that the provider makes within ten minutes were made, and still no token is taken."""
 
@@ -275,7 +281,7 @@ class FixedToken:
 
     def obtain(self, refused: str | None) -> Flow[str]:
         yield from ()
-        raise Pan123TokenError(
+        raise Pan123AccessTokenError(
             "the service refuses the connection's access_token; replace access_token, "
             "or empty it so that the provider logs in",
             code=401,

@@ -113,12 +113,13 @@ class Pan123SyncImagesOperator(BaseOperator):
         """Resume after a wait in the triggerer."""
         from airflow_provider_123pan.waiting import outcome_of
 
-        if not (isinstance(event, Mapping) and event.get("status") == "woken"):
-            from airflow_provider_123pan.hooks.pan123 import failing_without_retry
-
-            with failing_without_retry():
-                outcome_of(event)
-        return self._go(context, state, event["ended"])
+        if isinstance(event, Mapping) and event.get("status") == "woken":
+            return self._go(context, state, event["ended"])
+        try:
+            outcome_of(event)
+        except Pan123Error as error:
+            return self._go(context, state, broken_off=error)
+        raise AssertionError(f"no event of a batch: {event!r:.200}")
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Source hosts → directory, for the openlineage provider."""
@@ -127,8 +128,13 @@ class Pan123SyncImagesOperator(BaseOperator):
         return openlineage(self._hosts, self._uri())
 
     def _go(
-        self, context: Context, state: Mapping[str, Any] | None, ended: Sequence[str] = ()
+        self,
+        context: Context,
+        state: Mapping[str, Any] | None,
+        ended: Sequence[str] = (),
+        broken_off: Pan123Error | None = None,
     ) -> dict[str, Any]:
+        """:param broken_off: what ended the wait, so that only what is known is left to be told."""
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
         from airflow_provider_123pan.outcome import Pan123DownloadFailedError
         from airflow_provider_123pan.sync.ledger import Ledger
@@ -146,7 +152,7 @@ class Pan123SyncImagesOperator(BaseOperator):
                 self._hosts = ledger.hosts(MOST_HOSTS)
                 turn = Turn(hook, ledger, job, context, state, ended)
                 try:
-                    pause = turn.run()
+                    pause = turn.run() if broken_off is None else turn.break_off(broken_off)
                 except Pan123Error:
                     self._push(context, self._found(ledger, turn))
                     raise

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -47,11 +49,12 @@ class AsyncPan123Client:
         self._slot_lock = asyncio.Lock()
         self._obtaining: asyncio.Future[str] | None = None
         self._in_thread = in_thread
-        verify = endpoint.verify
+        # As requests does; httpx knows SSL_CERT_FILE only.
+        verify = os.environ.get("REQUESTS_CA_BUNDLE", True) if endpoint.verify is True else endpoint.verify
         self._http = httpx.AsyncClient(
             base_url=endpoint.base_url,
             headers=HEADERS,
-            verify=ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify,
+            verify=_trusting(verify) if isinstance(verify, str) else verify,
             proxy=endpoint.proxy,
             limits=httpx.Limits(max_connections=CONNECTIONS),
             follow_redirects=False,
@@ -118,3 +121,9 @@ class AsyncPan123Client:
             unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
             raise self._endpoint.unavailable(call, error, ambiguous=not unsent) from error
         return Answer(response.status_code, response.headers, response.content)
+
+
+def _trusting(bundle: str) -> ssl.SSLContext:
+    """Trust the certificates of a file, or of a directory."""
+    folder = Path(bundle).is_dir()
+    return ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)

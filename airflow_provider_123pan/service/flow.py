@@ -64,6 +64,22 @@ class TokenSource(Protocol):
         """The flow to a token that is not the refused one; a shell runs one at a time."""
 
 
+def within(flow: Flow[T], around: Callable[[Any], Flow[Any]]) -> Flow[T]:
+    """A flow of which each step is taken by another flow."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = yield from around(step)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
 def drive(flow: Flow[T], perform: Callable[[Any], Any]) -> T:
     """Run a flow to its end: perform each step, send in its result or throw in its error."""
     try:

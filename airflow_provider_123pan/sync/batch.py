@@ -238,7 +238,7 @@ class Batch:
     def _refused(self, active: Active, error: Pan123Error) -> None:
         if may_have_arrived(error):
             log.warning("Looking for %s: %s", self._ledger.shown(active.number), error)
-            active.calling = False
+            active.calling, active.problem = False, error.message
             self._hold(error)
             return
         del self.flight.active[active.number]

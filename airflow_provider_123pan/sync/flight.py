@@ -27,7 +27,7 @@ class Active:
     :ivar calling: it is about to be submitted, or the answer to that is awaited.
     :ivar attempt: 0, or 1 for the second submission of one that failed.
     :ivar sent_at: by our clock; :ivar submitted_at: by the service's, as far as we know it.
-    :ivar told: what was delivered.
+    :ivar told: what was delivered; :ivar problem: why it is not known whether it arrived.
     :ivar ask_at: when progress is asked next, and after what pause again.
     :ivar failed_at, succeeded_at, unknown_at: when progress first said so.
     """
@@ -41,6 +41,7 @@ class Active:
     submitted_at: float
     calling: bool = False
     told: tuple[Delivery, ...] = ()
+    problem: str = ""
     ask_at: float = 0.0
     pause: float = 0.0
     failed_at: float | None = None

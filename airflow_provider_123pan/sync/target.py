@@ -5,21 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any, TypeVar
 
 from airflow_provider_123pan.finding import DEFAULT_DIRECTORY
 from airflow_provider_123pan.service.errors import (
     Pan123AnswerError,
+    Pan123Error,
     Pan123InputError,
     Pan123ServiceError,
     Pan123UnavailableError,
 )
-from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Ask, list_directory, make_directory
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ROOT = ""
+AWAY = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)  # seconds between two tries while the service is away
 
 
 def parse_path(directory: str) -> tuple[str, ...]:
@@ -30,6 +35,25 @@ def parse_path(directory: str) -> tuple[str, ...]:
             f"directory: {directory!r} is not a path of names, such as photos/2026, below the root"
         )
     return names
+
+
+def patiently(flow: Flow[T]) -> Flow[T]:
+    """A flow of which each question is asked again while the service is away: a long listing has many."""
+
+    def again(step: Any) -> Flow[Any]:
+        if not isinstance(step, Ask):
+            return (yield step)
+        for pause in AWAY:
+            try:
+                return (yield step)
+            except Pan123Error as error:
+                if not error.transient:
+                    raise
+                log.warning("Asked again: %s", error)
+            yield Sleep(pause)
+        return (yield step)
+
+    return within(flow, again)
 
 
 def reach(names: tuple[str, ...]) -> Flow[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.remote import Signer, remote_inbox
@@ -21,7 +21,7 @@ from airflow_provider_123pan.sync.images import stem_of
 from airflow_provider_123pan.sync.ledger import Ledger, State
 from airflow_provider_123pan.sync.progress import Progress
 from airflow_provider_123pan.sync.results import Results
-from airflow_provider_123pan.sync.target import default_directory, reach, survey
+from airflow_provider_123pan.sync.target import default_directory, patiently, reach, survey
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -101,7 +101,7 @@ class Turn:
         self._results = Results(job.results, owner) if job.results else None
         self.failures: list[dict[str, Any]] = []
         if self._directory_id is None and job.names:
-            self._directory_id = hook.run(reach(self._job.names))
+            self._directory_id = hook.run(patiently(reach(self._job.names)))
         self._default_id: str | None = None
         self._alone: set[int] = set()
         self._cap: int | None = None
@@ -153,16 +153,15 @@ class Turn:
         try:
             ended = batch.run(WORTH_WAITING if self._job.deferrable else float("inf"))
         except Pan123Error as error:
-            self._break_off(error)
-            raise
+            self.break_off(error)
         if not ended:
             return self._pause(batch)
         self._end()
         self._journal.forget()
         return None
 
-    def _break_off(self, error: Pan123Error) -> None:
-        """Write down what is known. What is in flight stays in the journal, for the next try."""
+    def break_off(self, error: Pan123Error) -> NoReturn:
+        """Write down what is known, and raise. What is in flight stays in the journal, for the next try."""
         for state in (State.MISSING, State.AGAIN, State.ACTIVE):
             while (number := self._ledger.first(state)) is not None:
                 active = self._flight.active.get(number)
@@ -171,6 +170,7 @@ class Turn:
                     number, State.FAILED, taskID=active.taskID if active else None, reason=reason
                 )
         self._end()
+        raise error
 
     def _begin(self, earlier: Mapping[str, Any] | None) -> None:
         """Compare what shall be there with what is there.
@@ -190,7 +190,7 @@ class Turn:
             since = datetime.fromtimestamp(self._flight.began_at, timezone.utc) - SKEW
         directory_id = self._find_directory()
         if directory_id is not None:
-            self._hook.run(survey(directory_id, self._compare, since))
+            self._hook.run(patiently(survey(directory_id, self._compare, since)))
         for active in self._flight:
             self._ledger.states[active.number] = State.ACTIVE
         log.info(
@@ -221,7 +221,7 @@ class Turn:
 
     def _find_directory(self) -> str | None:
         if self.directory_id is None:
-            self._default_id = self._hook.run(default_directory())
+            self._default_id = self._hook.run(patiently(default_directory()))
         return self.directory_id
 
     def _pause(self, batch: Batch) -> Pause:

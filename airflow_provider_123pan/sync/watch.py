@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 MARGIN = timedelta(minutes=2)  # an image may show up so much after its date
 LONGEST = 60.0  # seconds between two listings of everything, unless they take long themselves
 AGAIN_AFTER = 30.0  # seconds after which an image that does not show is submitted again, alone
+LOST = 3  # submissions of an image that may not arrive before it counts as failed
 ALIKE = (
     "123pan fetched it, but there is no image of its name: another address may have the same bytes, of which the "
     "service keeps one file; give its md5 in the list"
@@ -77,6 +79,7 @@ class Watch:
         self._listed_until: datetime | None = None  # by the service's clock
         self._new = 0  # images that the last listing of what is new had
         self._full_pause, self._full_at, self._full_since = SETTLED_AFTER, 0.0, 0.0
+        self._lost: Counter[int] = Counter()  # by image: submissions that did not arrive
         #: Numbers of images that are submitted again while nothing else is in flight.
         self.alone: set[int] = set()
 
@@ -214,7 +217,10 @@ class Watch:
             return
         del self._flight.active[active.number]
         self.alone.discard(active.number)
-        image = self._hook.client.run(detailed(image))
+        try:
+            image = self._hook.client.run(detailed(image))
+        except Pan123Error as error:
+            log.warning("%s has no address yet: %s", self._ledger.shown(active.number), error)
         reason = difference(self._ledger.wanted(active.number), image)
         self._ledger.note(
             active.number,
@@ -270,8 +276,12 @@ class Watch:
             if any(each.status is DeliveryStatus.FAILED for each in active.told):
                 self._failed(active, active.told[-1].reason or NO_REASON)
             elif now - active.sent_at > SEARCH and not active.told:
-                del self._flight.active[active.number]  # it did not arrive
-                self._ledger.states[active.number] = State.AGAIN if active.attempt else State.MISSING
+                self._lost[active.number] += 1
+                if self._lost[active.number] % LOST:
+                    del self._flight.active[active.number]  # it did not arrive
+                    self._ledger.states[active.number] = State.AGAIN if active.attempt else State.MISSING
+                else:
+                    self._failed(active, active.problem or NO_REASON)
             elif now - active.sent_at > VISIBLE_WITHIN:
                 self._failed(active, ALIKE)
         elif (

@@ -33,12 +33,24 @@ def test_from_an_address_to_the_image_by_the_hook_alone(sandbox: Sandbox) -> Non
         hook.get_image("no-such-file")
 
 
+@pytest.mark.usefixtures("connect")
+def test_directories_by_the_hook_alone() -> None:
+    hook = Pan123Hook()
+    photos = hook.make_directory("photos")
+    year = hook.make_directory("2026", photos.directory_id)
+    assert list(hook.list_directories()) == [photos]
+    assert list(hook.list_directories(photos.directory_id)) == [year]
+    assert list(hook.list_images()) == []
+
+
 @pytest.mark.usefixtures("variables")
 def test_hooks_of_a_process_share_one_throttle_per_account(connect: Connect, sandbox: Sandbox) -> None:
     first, second = Pan123Hook().client, Pan123Hook().client
     assert first.throttle is second.throttle
     connect(extra={"requests_per_second": 5})
-    assert Pan123Hook().client.throttle is not first.throttle
+    bounded = Pan123Hook().client.throttle
+    assert bounded is not first.throttle
+    assert bounded.rate == 5  # not the 1,000 that an earlier process found
     connect(login="another")
     assert Pan123Hook().client.throttle is not first.throttle
 

@@ -112,7 +112,7 @@ def test_wrong_secret(connect: Connect, context: dict[str, Any]) -> None:
 
 def test_wrong_access_token(connect: Connect, sandbox: Sandbox, context: dict[str, Any]) -> None:
     connect(extra={"access_token": "not-a-token"})
-    with pytest.raises(Exception, match="replace access_token") as caught:
+    with pytest.raises(AirflowFailException, match="replace access_token") as caught:
         submit(context)
     assert "not-a-token" not in str(caught.value)
     assert sandbox.state()["counts"]["logins"] == 0

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_123pan.operators.sync_images import DIRECTORIES, Pan123SyncImagesOperator
 from airflow_provider_123pan.outcome import Pan123DownloadFailedError, Pan123WaitTimeoutError
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.client import Pan123Client
-from airflow_provider_123pan.service.errors import Pan123UnavailableError
+from airflow_provider_123pan.service.errors import Pan123CredentialsError, Pan123UnavailableError
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Answer, Send
 from airflow_provider_123pan.sync.results import read_results
+from airflow_provider_123pan.waiting import event_of
 from tests.integration.sync_world import addresses, counts, short, submitted, sync
 
 __all__ = ["short"]
@@ -126,15 +129,18 @@ def refusing(monkeypatch: pytest.MonkeyPatch, path: str, ending: str, status: in
     monkeypatch.setattr(Pan123Client, "_send", wrapped)
 
 
+@pytest.mark.parametrize("status", [200, 413, 502])
 def test_one_image_that_the_gateway_refuses_ends_no_batch(
-    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
 ) -> None:
     monkeypatch.setattr("airflow_provider_123pan.sync.batch.PUT_BACK", 2)
-    refusing(monkeypatch, "/offline/download", "/3.png", 413)
+    monkeypatch.setattr("airflow_provider_123pan.sync.watch.LOST", 1)
+    monkeypatch.setattr("airflow_provider_123pan.sync.watch.SEARCH", 1.0)
+    refusing(monkeypatch, "/offline/download", "/3.png", status)
     results = str(tmp_path / "results.jsonl")
     found = sync(context, images=addresses(8), results=results, max_failures=1)
     assert counts(found) == (0, 7, 1)
-    assert "HTTP 413" in found["failures"][0]["reason"]
+    assert f"HTTP {status}" in found["failures"][0]["reason"]
     assert len(list(read_results(results))) == 8
 
 
@@ -152,7 +158,7 @@ def test_a_service_that_stays_away_leaves_complete_results(
 
 
 def test_addresses_that_a_listing_leaves_out_are_asked_for(
-    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     parse = Image.parse
 
@@ -172,3 +178,46 @@ def test_addresses_that_a_listing_leaves_out_are_asked_for(
     results = str(tmp_path / "results.jsonl")
     sync(context, images=addresses(3), results=results)
     assert all(record.download_url for record in read_results(results))
+    sandbox.configure(answers=[{"path": "file/detail$", "status": 502, "body": "<html>"}])
+    assert counts(sync(context, images=addresses(6), results=results)) == (3, 3, 0)
+
+
+def test_an_error_of_the_trigger_leaves_complete_results(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.configure(hold="/[67].png")
+    results = str(tmp_path / "results.jsonl")
+    task = Pan123SyncImagesOperator(
+        task_id="sync", images=addresses(8), directory="photos", results=results, deferrable=True
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)  # type: ignore[arg-type]
+    event = event_of(Pan123CredentialsError("the secret was changed", call="login", code=1))
+    with pytest.raises(AirflowFailException, match="login: the secret was changed"):
+        task.execute_complete(context, event, **(deferred.value.kwargs or {}))  # type: ignore[arg-type]
+    found = Counter(record.status for record in read_results(results))
+    assert (found["migrated"], found["failed"]) == (6, 2)
+    assert (context["ti"].pushed["migrated"], context["ti"].pushed["failed"]) == (6, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_the_first_twenty_failures_are_told(context: dict[str, Any], sandbox: Sandbox) -> None:
+    sandbox.configure(fail="example", delay=0)
+    found = sync(context, images=addresses(23), max_failures="100%")
+    assert (found["failed"], len(found["failures"])) == (23, 20)
+
+
+def test_no_more_are_in_flight_than_max_active(context: dict[str, Any], sandbox: Sandbox) -> None:
+    sandbox.configure(active_cap=3, delay=0.1)
+    assert counts(sync(context, images=addresses(12), max_active=3)) == (0, 12, 0)
+    assert sandbox.state()["counts"]["requests"]["/api/v1/oss/offline/download"] == 12  # none was refused
+
+
+def test_other_parameters_may_sign_an_address(
+    context: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__PAN123__SIGNATURE_PARAMETERS", "ticket, sess*")
+    address = "https://example.com/a.png?size=2&ticket={0}&session={0}"
+    assert counts(sync(context, images=[address.format(1), address.format(2)])) == (0, 1, 0)
+    assert counts(sync(context, images=[address.format(3)])) == (1, 0, 0)
+    assert counts(sync(context, images=[address.format(3).replace("size=2", "size=3")])) == (0, 1, 0)

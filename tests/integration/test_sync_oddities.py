@@ -25,6 +25,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     "cap on active tasks": {"active_cap": 4, "delay": 0.3},
     "gateway": {"gateway": "/offline/download", "gateway_share": 0.2},
     "unknown at first": {"unknown_task": 1.5},
+    "gateway of listings": {"gateway": "file/list", "gateway_share": 0.3},
     "answers lost": {
         "answers": [{"path": "/offline/download$", "times": 4, "action": "process-then-drop"}],
     },
@@ -43,6 +44,7 @@ def test_all_arrive_whatever_the_service_does(
 ) -> None:
     monkeypatch.setattr("airflow_provider_123pan.sync.watch.SEARCH", 3.0)
     monkeypatch.setattr("airflow_provider_123pan.sync.batch.TOO_MANY_TASKS_PAUSES", (0.2, 0.5, 1.0))
+    monkeypatch.setattr("airflow_provider_123pan.sync.target.AWAY", (0.1,) * 20)
     sandbox.configure(**knobs)
     assert counts(sync(context, images=addresses(40), deferrable=deferrable)) == (0, 40, 0)
     lost = knobs.get("answers", [{}])[0].get("action") == "drop" or "gateway" in knobs

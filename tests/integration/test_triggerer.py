@@ -15,13 +15,19 @@ from typing import Any
 import pytest
 import requests
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferred,
+)
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+from airflow_provider_123pan.waiting import BACKSTOP
 from tests.integration.conftest import MemoryVariables
 from tests.integration.modes import sensor
 from tests.integration.sync_world import addresses
@@ -66,6 +72,34 @@ def test_the_trigger_is_told_all_that_the_sensor_was_told(sandbox: Sandbox, cont
         "silent_fail": True,
     }
     assert {*arguments, "deadline"} == set(inspect.signature(Pan123OfflineDownloadTrigger).parameters)
+
+
+@pytest.mark.usefixtures("connect")
+def test_airflow_ends_a_deferral_only_long_after_the_trigger(
+    sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(stuck="a.jpg")
+    operator = Pan123OfflineDownloadOperator(
+        task_id="migrate", url=URL, wait_for_completion=True, deferrable=True, timeout=90
+    )
+    for task in (operator, sensor("deferrable", submit(context), timeout=90)):
+        with pytest.raises(TaskDeferred) as deferred:
+            task.execute(context)  # type: ignore[arg-type]
+        assert deferred.value.timeout == timedelta(seconds=90 + BACKSTOP)
+
+
+@pytest.mark.parametrize(
+    ("soft_fail", "kind"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)], ids=["hard", "soft"]
+)
+@pytest.mark.usefixtures("connect")
+def test_the_backstop_is_a_timeout_and_a_broken_trigger_an_error(
+    soft_fail: bool, kind: type[Exception], context: dict[str, Any]
+) -> None:
+    task = sensor("deferrable", 7, soft_fail=soft_fail)
+    with pytest.raises(kind, match="no trigger ended the wait"):
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, context)  # type: ignore[arg-type]
+    with pytest.raises(TaskDeferralError):
+        task.resume_execution("__fail__", {"error": "Trigger failure"}, context)  # type: ignore[arg-type]
 
 
 @pytest.fixture

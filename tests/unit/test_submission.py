@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,11 @@ GOOD = Submission(7, URL, "a.jpg", None, None, "2026-11-23T08:00:00+00:00")
 @pytest.mark.parametrize("value", [GOOD.xcom(), {**GOOD.xcom(), "more": 1}])
 def test_the_operators_output_is_taken(value: Any) -> None:
     assert Submission.parse(value) == GOOD
+
+
+def test_an_image_without_a_name_may_be_known_by_its_callback() -> None:
+    found = replace(GOOD, taskID=None, file_name=None, callback_id="0" * 32)
+    assert Submission.parse(found.xcom()) == found
 
 
 @pytest.mark.parametrize("value", [7, "7", " 7 "], ids=repr)

@@ -1,0 +1,53 @@
+"""What the receiver tells Airflow's metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from airflow_provider_123pan.callbacks import metrics
+from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.wire import DISTINCT
+from tests.integration.receiver_world import SAMPLE, Running, receiver, uri
+
+__all__ = ["receiver", "uri"]
+
+
+class Stats:
+    def __init__(self) -> None:
+        self.counters: Counter[str] = Counter()
+        self.gauges: dict[str, list[int]] = {}
+
+    def incr(self, name: str, number: int) -> None:
+        self.counters[name] += number
+
+    def gauge(self, name: str, number: int) -> None:
+        self.gauges.setdefault(name, []).append(number)
+
+
+@pytest.fixture
+def stats(monkeypatch: pytest.MonkeyPatch) -> Stats:
+    made = Stats()
+    monkeypatch.setattr(metrics, "_stats", made)
+    return made
+
+
+def test_deliveries_stored_repeated_and_refused(receiver: Running, stats: Stats) -> None:
+    callback_id = new_callback_id()
+    for number in range(DISTINCT + 1):
+        receiver.deliver(callback_id, SAMPLE | {"fileID": number + 1})
+    receiver.deliver(callback_id, SAMPLE | {"fileID": 1})
+    receiver.client.post(receiver.address() + "A", json=SAMPLE)
+    receiver.client.get("/pan123/nothing")  # nobody's callback
+    assert stats.counters == {
+        "pan123.deliveries.stored": DISTINCT,
+        "pan123.deliveries.repeated": 1,
+        "pan123.deliveries.refused": 2,
+    }
+
+
+def test_open_polls(receiver: Running, stats: Stats) -> None:
+    epoch, last = receiver.start()
+    receiver.poll(epoch, last, timeout=0.1)
+    assert stats.gauges == {"pan123.polls.open": [1, 0, 1, 0]}
