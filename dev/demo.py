@@ -146,9 +146,9 @@ class Demo:
             table.add_row(*cells, verdict, cell)
         self.console.print(table)
         self.console.print(
-            "went on after: seconds from the service's POST, as it sets out, to the event of the trigger that waits, and "
-            "to the end of its task, for which Airflow starts a worker; late: that wait began after the POST; –: it found "
-            "the picture at once",
+            "went on after: seconds from the service's POST, as it sets out, to the event of the trigger that waits, "
+            "and to the end of its task, for which Airflow starts a worker; late: that wait began after the POST; "
+            "–: it found the picture at once",
             soft_wrap=True,
         )
         if waited:
