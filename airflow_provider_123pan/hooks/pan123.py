@@ -20,7 +20,7 @@ from airflow_provider_123pan.hooks.variables import AirflowVariables, SharedRate
 from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.errors import Pan123Error, Pan123InputError
 from airflow_provider_123pan.service.flow import Flow, TokenSource
-from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
 if TYPE_CHECKING:
     import requests
@@ -35,9 +35,14 @@ _throttles_lock = threading.Lock()
 os.register_at_fork(after_in_child=_throttles.clear)  # a thread of the parent may hold one's locks
 
 
-def account_of(settings: Settings) -> tuple[TokenSource, Throttle, SharedRate]:
+def account_of(
+    settings: Settings, first_rate: float = FIRST_RATE
+) -> tuple[TokenSource, Throttle, SharedRate]:
     """An account's tokens, the process's one throttle for it, and the rate kept for others; reads a Variable, so it
-    blocks."""
+    blocks.
+
+    :param first_rate: requests a second to begin with, where nobody has found any yet.
+    """
     variables = AirflowVariables()
     tokens: TokenSource
     if settings.access_token:
@@ -48,7 +53,7 @@ def account_of(settings: Settings) -> tuple[TokenSource, Throttle, SharedRate]:
             settings.account, settings.client_id, settings.client_secret, variables, mask_secret
         )
     rate = SharedRate(settings.account, variables)
-    key, start = (settings.account, settings.requests_per_second), rate.load()
+    key, start = (settings.account, settings.requests_per_second), rate.load() or first_rate
     with _throttles_lock:
         if key not in _throttles:
             _throttles[key] = Throttle(start=start, ceiling=settings.requests_per_second)

@@ -17,6 +17,9 @@ from airflow_provider_123pan.hooks.settings import Settings
 from airflow_provider_123pan.service.async_client import AsyncPan123Client
 from airflow_provider_123pan.service.questions import Questions
 
+#: Requests a second. Callbacks may come for many waits at once; should it be too much, a question or two is refused.
+TRIGGERERS_FIRST_RATE = 8.0
+
 
 @dataclass(eq=False, slots=True)
 class Shared:
@@ -80,7 +83,7 @@ async def _look_up(pan123_conn_id: str, known: _Known) -> Shared:
 
 
 async def _make(settings: Settings) -> Shared:
-    tokens, throttle, rate = await in_thread(partial(account_of, settings))
+    tokens, throttle, rate = await in_thread(partial(account_of, settings, TRIGGERERS_FIRST_RATE))
     # Reading the certificates takes tens of milliseconds: not in the loop.
     client = await in_thread(partial(AsyncPan123Client, settings.endpoint, tokens, throttle, in_thread))
     return Shared(settings, client, Questions(throttle, found=rate.found))

@@ -23,6 +23,7 @@ from airflow.sdk.exceptions import (
 )
 from airflow.triggers.base import BaseTrigger
 
+from airflow_provider_123pan.hooks import shared
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
@@ -167,3 +168,15 @@ async def test_nothing_blocks_the_loop(
     assert blocking == []
     called_back = batch and callback  # nothing is to be asked then
     assert sandbox.state()["counts"]["logins"] == (1 if called_back else 2)
+
+
+@pytest.mark.usefixtures("connect")
+async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
+    variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for found, expected in ((None, shared.TRIGGERERS_FIRST_RATE), ("3", 3.0)):
+        monkeypatch.setattr("airflow_provider_123pan.hooks.pan123._throttles", {})
+        monkeypatch.setattr(variables, "get", lambda name, found=found: found)
+        with_others = await shared.join("pan123_default")
+        assert with_others.client.throttle.rate == expected
+        await shared.leave(with_others)
