@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest import mock
@@ -97,27 +98,29 @@ class OwnPollingTriggerThatSleeps:
 
 def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any]]) -> dict[str, float]:
     os.environ.update(place.environment())
-    asked, since = 0, time.monotonic()
+    counts, since = Counter[str](), time.monotonic()
+
+    def counting(what: str, function: Any) -> Any:
+        async def counted(*args: Any) -> Any:
+            counts[what] += 1
+            return await function(*args)
+
+        return counted
 
     async def main() -> dict[str, float]:
         if name == "probe":
             return {"cpu": await probe_cost()}
         if name == "provider":
             from airflow_provider_123pan.callbacks.hub import Hub
-
-            post = Hub._post
-
-            async def counted(self: Hub, *args: Any) -> Any:
-                nonlocal asked
-                asked += 1
-                return await post(self, *args)
+            from airflow_provider_123pan.service.async_client import AsyncPan123Client as Client
 
             with (
                 mock.patch("airflow_provider_123pan.hooks.pan123.AirflowVariables", FoundRate),
-                mock.patch.object(Hub, "_post", counted),
+                mock.patch.object(Hub, "_post", counting("receiver", Hub._post)),
+                mock.patch.object(Client, "_send", counting("service", Client._send)),
             ):
                 found = await cost(provider_triggers(submissions))
-            return found | {"receiver": asked / (time.monotonic() - since)}
+            return found | {what: count / (time.monotonic() - since) for what, count in counts.items()}
         if name == "http sensor":
             return await cost(http_sensor_triggers(count))
         if name == "http event":
@@ -195,14 +198,12 @@ def main() -> None:
                 ("http sensor", 1000),
             ):
                 submissions = submit(place, count) if name == "provider" else []
-                questions = _questions(service)
                 found = in_process(measure, name, place, count, submissions)
-                asked = (_questions(service) - questions) / (MINUTE + SETTLE + 5)
                 print(
                     f"{name:12} {count} waiters: {found['cpu'] - probe * 1000 / count:.2f} CPU-s per 1,000 and "
                     f"minute, {found['mb']:.1f} MB per 1,000, loop lag p99 {found['lag'] * 1000:.0f} ms"
                     + (
-                        f", {found['receiver']:.2f} requests/s to the receiver, {asked:.1f} questions/s"
+                        f", {found['receiver']:.2f} requests/s to the receiver, {found['service']:.1f} questions/s"
                         if name == "provider"
                         else ""
                     )
@@ -221,11 +222,6 @@ def main() -> None:
                 f"{cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, worst {max(seconds):.2f} s",
                 flush=True,
             )
-
-
-def _questions(service: str) -> int:
-    counts = requests.get(f"{service}/sandbox/state?limit=0", timeout=30).json()["counts"]["requests"]
-    return int(counts.get("/api/v1/oss/offline/download/process", 0))
 
 
 if __name__ == "__main__":
