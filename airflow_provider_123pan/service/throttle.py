@@ -56,7 +56,7 @@ class Throttle:
         self._rate = min(max(start, FIRST_RATE), self._ceiling)
         self._learned = False
         self._slot = -math.inf  # when the last request may be sent
-        self._good: deque[float] = deque()  # when the latest good answers came
+        self._good: deque[float] = deque(maxlen=10_000)  # when the latest good answers came
         self._since, self._answers = clock(), 0  # this growth step: its start, and its good answers
         self._deaf_until = -math.inf  # the 429s of one overshoot count once
         # The climb: from `_bottom` back to `_goal` in `_span` seconds, `_climbed` seconds of them done.
