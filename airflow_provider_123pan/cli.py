@@ -14,7 +14,6 @@ from airflow.cli.cli_config import (
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
 
     from sqlalchemy.engine import Engine
 
@@ -58,15 +57,14 @@ def receiver(args: Namespace) -> None:
 
     from airflow_provider_123pan.callbacks.deployment import (
         Connections,
-        inbox_engine,
         inbox_uri,
         retention_seconds,
     )
     from airflow_provider_123pan.callbacks.receiver import create_app
 
-    _checked(inbox_engine)
+    engine = _engine()
     app = create_app(
-        inbox_engine,
+        lambda: engine,
         Connections(metadata=inbox_uri() is None),
         retention_seconds(),
         mounted=False,
@@ -84,19 +82,19 @@ def receiver(args: Namespace) -> None:
 
 def create_tables(args: Namespace) -> None:
     """Create the tables and say where."""
-    from airflow_provider_123pan.callbacks.deployment import inbox_engine
     from airflow_provider_123pan.callbacks.inbox import Inbox
 
-    engine = _checked(inbox_engine)
+    engine = _engine()
     Inbox(lambda: engine).create()
     print(f"The inbox is in {engine.url.render_as_string(hide_password=True)}")
 
 
-def _checked(connect: Callable[[], Engine]) -> Engine:
-    """The engine; or the end, with the reason in a line."""
+def _engine() -> Engine:
+    """The inbox's database; or the end, with the reason in a line."""
+    from airflow_provider_123pan.callbacks.deployment import inbox_engine
     from airflow_provider_123pan.service.errors import Pan123InputError
 
     try:
-        return connect()
+        return inbox_engine()
     except Pan123InputError as error:
         raise SystemExit(error.message) from None

@@ -182,14 +182,15 @@ def _look(submission: Submission, deadline: float, hints: Hints, clock: Clock) -
 
 def _reason(submission: Submission, left: float, hints: Hints) -> Flow[str]:
     """Why a download failed, as only a callback tells; it may be a little slower than progress."""
-    told = _told_reasons((yield from hints.deliveries()))
+    told = told_reasons((yield from hints.deliveries()))
     if submission.callback_id and not told:
         yield from hints.rest(max(0.0, min(REASON_WITHIN, left)))
-        told = _told_reasons((yield from hints.deliveries()))
+        told = told_reasons((yield from hints.deliveries()))
     return told[-1] if told else NO_REASON
 
 
-def _told_reasons(deliveries: Iterable[Delivery]) -> list[str]:
+def told_reasons(deliveries: Iterable[Delivery]) -> list[str]:
+    """Why a download failed, by those deliveries that say so."""
     return [each.reason for each in deliveries if each.status is DeliveryStatus.FAILED and each.reason]
 
 

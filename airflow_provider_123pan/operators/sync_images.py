@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
 DIRECTORIES = AssetAlias("pan123_directories")
-COUNTS = ("total", "present", "migrated", "failed")
 
 
 class Pan123SyncImagesOperator(BaseOperator):
@@ -171,7 +170,7 @@ class Pan123SyncImagesOperator(BaseOperator):
                     f"{first}{' …' if found['failed'] > 3 else ''}"
                     + (f"; all are in {self.results}" if self.results else "")
                 )
-            announce(context, DIRECTORIES, self._uri(), {name: found[name] for name in COUNTS})
+            announce(context, DIRECTORIES, self._uri(), ledger.counts())
             return found
 
     def _found(self, ledger: Ledger, turn: Turn) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from airflow_provider_123pan.outcome import (
     REASON_WITHIN,
     SETTLED_AFTER,
     VISIBLE_WITHIN,
+    told_reasons,
 )
 from airflow_provider_123pan.service.errors import Pan123AnswerError, Pan123Error, Pan123ServiceError
 from airflow_provider_123pan.service.models import Image, TaskStatus
@@ -242,11 +243,7 @@ class Watch:
         match answer:
             case TaskStatus.FAILED:
                 active.failed_at = active.failed_at or now
-                reasons = [
-                    each.reason
-                    for each in active.told
-                    if each.status is DeliveryStatus.FAILED and each.reason
-                ]
+                reasons = told_reasons(active.told)
                 if reasons or not self._told.expected or now - active.failed_at > REASON_WITHIN:
                     self._failed(active, reasons[-1] if reasons else NO_REASON)
                 else:
