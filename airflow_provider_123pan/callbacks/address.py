@@ -16,6 +16,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from itsdangerous import BadSignature, TimestampSigner
@@ -153,18 +154,20 @@ def _is_connection_id(text: str) -> bool:
     return 0 < len(text) <= _CONN_ID_LENGTH and text.isprintable() and text == text.strip()
 
 
-def _signer(keys: Sequence[bytes], salt: bytes) -> TimestampSigner:
-    # itsdangerous wants the newest key last.
-    return TimestampSigner([*reversed(keys)], salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+@lru_cache(maxsize=64)
+def _signer(keys: tuple[bytes, ...], salt: bytes) -> TimestampSigner:
+    # itsdangerous wants the newest key last, and would derive each anew for every token.
+    derived = [hmac.digest(key, salt, "sha256") for key in reversed(keys)]
+    return TimestampSigner(derived, key_derivation="none", digest_method=hashlib.sha256)
 
 
 def _sign(value: str, keys: Sequence[bytes], salt: bytes) -> str:
-    return _signer(keys, salt).sign(value).decode()
+    return _signer(tuple(keys), salt).sign(value).decode()
 
 
 def _valid(token: str, keys: Sequence[bytes], salt: bytes, max_age: float) -> bool:
     try:
-        _, signed_at = _signer(keys, salt).unsign(token, return_timestamp=True)
+        _, signed_at = _signer(tuple(keys), salt).unsign(token, return_timestamp=True)
     except BadSignature:
         return False
     return -CLOCK_SKEW <= time.time() - signed_at.timestamp() <= max_age

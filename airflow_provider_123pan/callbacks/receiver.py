@@ -218,15 +218,16 @@ def _unavailable() -> Response:
 
 async def _body(request: Request, most: int) -> bytes:
     """What was sent, read no further than ``most`` bytes."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > most:
-        raise RefusedError
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > most:
             raise RefusedError
-    return bytes(body)
+    return body
 
 
 def _parsed(model: type[Any], body: bytes) -> Any:

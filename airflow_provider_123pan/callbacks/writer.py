@@ -15,9 +15,6 @@ from airflow_provider_123pan.callbacks.inbox import Inbox, Stored
 MOST_WAITING = 2000  # deliveries that wait for a transaction; more are turned away
 PATIENCE = 15.0  # seconds for a transaction; then those that wait are turned away
 _BATCH = 250
-# One after the other alone would make many small transactions, each of which costs as much as thirty deliveries.
-_PACE = 0.05  # seconds from one transaction to the next, unless there are
-_ENOUGH = 32  # deliveries waiting already
 
 
 _Waiting: TypeAlias = tuple[str, Delivery, "asyncio.Future[Stored]"]
@@ -47,8 +44,6 @@ class Writer:
         self._failed = failed
         self._waiting: deque[_Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
-        self._next: asyncio.TimerHandle | None = None
-        self._next_at = 0.0
 
     async def store(self, conn_id: str, delivery: Delivery) -> Stored:
         """Returns after the commit.
@@ -64,27 +59,17 @@ class Writer:
 
     def close(self) -> None:
         """Begin nothing more."""
-        for each in (self._running, self._next):
-            if each:
-                each.cancel()
+        _turn_away(self._waiting)
+        self._waiting.clear()
+        if self._running:
+            self._running.cancel()
 
     def _go_on(self) -> None:
-        """Begin a transaction, now or when it is time."""
-        loop = asyncio.get_running_loop()
+        """Begin a transaction, if none runs and some wait."""
         if self._running or not self._waiting:
             return
-        if len(self._waiting) >= _ENOUGH or loop.time() >= self._next_at:
-            self._begin()
-        elif not self._next:
-            self._next = loop.call_at(self._next_at, self._begin)
-
-    def _begin(self) -> None:
         # Not a step of a task: that would queue behind all requests that can go on, and the database stand idle.
         loop = asyncio.get_running_loop()
-        if self._next:
-            self._next.cancel()
-            self._next = None
-        self._next_at = loop.time() + _PACE
         batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
         deliveries = [(conn_id, delivery) for conn_id, delivery, _ in batch]
         work = loop.run_in_executor(self._executor, self._inbox.store, deliveries)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections import Counter
+from urllib.parse import urlsplit
 
 import pytest
 
 from airflow_provider_123pan.callbacks import metrics
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.wire import DISTINCT
-from tests.integration.receiver_world import SAMPLE, Running, receiver, uri
+from tests.integration.receiver_world import SAMPLE, Running, receiver, rows, until, uri
 
 __all__ = ["receiver", "uri"]
 
@@ -45,6 +48,18 @@ def test_deliveries_stored_repeated_and_refused(receiver: Running, stats: Stats)
         "pan123.deliveries.repeated": 1,
         "pan123.deliveries.refused": 2,
     }
+
+
+def test_a_body_that_is_cut_off_is_refused(receiver: Running, stats: Stats) -> None:
+    """Even if what came reads like a delivery: there was more to it."""
+    url = urlsplit(receiver.address())
+    body = json.dumps(SAMPLE).encode()
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    with socket.create_connection((url.hostname, url.port)) as caller:
+        caller.sendall(head.encode() + body)
+    until(lambda: bool(stats.counters))
+    assert stats.counters == {"pan123.deliveries.refused": 1}
+    assert rows(receiver) == 0
 
 
 def test_open_polls(receiver: Running, stats: Stats) -> None:
