@@ -58,7 +58,8 @@ _MYSQL: dict[str, Any] = {
     for option, value in {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}.items()
 }
 
-# Indexes are constraints of the table, so that one statement makes it all.
+# Indexes are constraints of the table, so that one statement makes it all. None begins with conn_id: for _KNOWN,
+# PostgreSQL would prefer it until it has analyzed the table, and read all of a connection. Readers follow seq.
 DELIVERIES = Table(
     "pan123_inbox_v1",
     _METADATA,
@@ -70,7 +71,6 @@ DELIVERIES = Table(
     Column("content", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),  # Unix seconds
     UniqueConstraint("callback_id", "conn_id", "digest"),
-    UniqueConstraint("conn_id", "seq"),
     **_MYSQL,
 )
 COUNTER = Table(
@@ -88,7 +88,12 @@ _COUNT = update(COUNTER).values(last=COUNTER.c.last + bindparam("number"))
 _KNOWN = select(
     COUNTER.c.last, DELIVERIES.c.conn_id, DELIVERIES.c.callback_id, DELIVERIES.c.digest
 ).select_from(
-    COUNTER.outerjoin(DELIVERIES, DELIVERIES.c.callback_id.in_(bindparam("callback_ids", expanding=True)))
+    COUNTER.outerjoin(
+        DELIVERIES,
+        DELIVERIES.c.callback_id.in_(bindparam("callback_ids", expanding=True))
+        # By callback_id alone, PostgreSQL would read all of a table that it has not analyzed.
+        & DELIVERIES.c.conn_id.in_(bindparam("conn_ids", expanding=True)),
+    )
 )
 _KEEP = insert(DELIVERIES)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -240,7 +245,8 @@ def _received(row: RowMapping) -> Received:
 def _known(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, dict[tuple[str, str], set[str]]]:
     """The counter, and the digests that each submission of these rows has already: all by one question, for others wait
     until this transaction is over."""
-    found = connection.execute(_KNOWN, {"callback_ids": sorted({row["callback_id"] for row in rows})}).all()
+    sought = {f"{name}s": [*{row[name] for row in rows}] for name in ("callback_id", "conn_id")}
+    found = connection.execute(_KNOWN, sought).all()
     if not found:
         raise LookupError(_EMPTY)
     known: dict[tuple[str, str], set[str]] = {}

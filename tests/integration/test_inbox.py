@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from airflow_provider_123pan.callbacks import inbox as module
 from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.database import own_engine
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.callbacks.inbox import Inbox, Received, Stored
+from airflow_provider_123pan.callbacks.inbox import DELIVERIES, Inbox, Received, Stored
 from tests.integration.inbox_world import (
     SPAWN,
     Inboxes,
@@ -105,6 +108,22 @@ def test_what_failed_leaves_no_trace(inbox: Inbox) -> None:
     assert inbox.state().last == 0
     assert inbox.store([("a", delivery())]) == [Stored.NEW]
     assert inbox.state().last == 1
+
+
+def test_storing_reads_no_whole_table(inbox: Inbox, uri: str) -> None:
+    """Not even before the database has statistics of it: a burst would slow down by what it has stored."""
+    for _ in range(12):  # below some thousand, reading all is cheap
+        inbox.store([("a", delivery(str(number))) for number in range(1000)])
+    seeking = module._KNOWN.params(callback_ids=[new_callback_id() for _ in range(32)], conn_ids=["a"])
+    engine = own_engine(uri)
+    query = seeking.compile(engine, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+    with engine.connect() as connection:
+        plan = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {query}"))
+    engine.dispose()
+    reads = [line for line in plan.splitlines() if DELIVERIES.name in line]
+    assert any(re.search("index", line, re.IGNORECASE) for line in reads), plan
+    assert not any(re.search("seq scan|scan pan123", line, re.IGNORECASE) for line in reads), plan
 
 
 # --- order --------------------------------------------------------------------------------------------
