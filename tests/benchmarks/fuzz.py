@@ -156,7 +156,7 @@ class Fuzzer:
                 value = self._random.choice(
                     [named, f"{named}.{'0' * 31}", f"{value}.x", f"{named}.{'G' * 32}", "."]
                 )
-        signer = address._signer(keys, salt)
+        signer = address._signer.__wrapped__(tuple(keys), salt)  # not the one that the receiver shares
         signer.get_timestamp = lambda: int(moment)  # type: ignore[method-assign]
         return post(PREFIX + signer.sign(value).decode(), GOOD_BODY)
 
