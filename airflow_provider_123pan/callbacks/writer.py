@@ -68,10 +68,10 @@ class Writer:
         """Begin a transaction, if none runs and some wait."""
         if self._running or not self._waiting:
             return
-        # Not a step of a task: that would queue behind all requests that can go on, and the database stand idle.
         loop = asyncio.get_running_loop()
         batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
         deliveries = [(conn_id, delivery) for conn_id, delivery, _ in batch]
+        # Not within the task: that would queue behind all requests that can go on, and the database stand idle.
         work = loop.run_in_executor(self._executor, self._inbox.store, deliveries)
         self._running = loop.create_task(self._end(batch, work))
 
