@@ -69,7 +69,10 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._lost.set_result(None)
+        if error is None or isinstance(error, OSError):
+            self._lost.set_result(None)
+        else:  # an answer that is not as it should be
+            self._lost.set_exception(error)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
