@@ -19,7 +19,7 @@ class Questions:
 
     def __init__(self, throttle: Throttle, *, found: bool) -> None:
         self._throttle = throttle
-        self._found = found
+        self._found = throttle.rate if found else None
         self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -43,6 +43,14 @@ class Questions:
             *_, future = heapq.heappop(self._waiting)
             if not future.done():
                 future.set_result(True)
-                share = SHARE if self._found or self._throttle.learned else 1.0
-                self._timer = loop.call_later(1 / (share * self._throttle.rate), self._serve, loop)
+                self._timer = loop.call_later(1 / self._rate(), self._serve, loop)
                 return
+
+    def _rate(self) -> float:
+        """Turns a second."""
+        if self._throttle.learned:
+            return SHARE * self._throttle.rate
+        if self._found is None:
+            return self._throttle.rate
+        # Not of the throttle's rate: until a 429 it grows with every burst, and questions never meet one.
+        return SHARE * self._found

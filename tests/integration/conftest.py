@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,12 +128,9 @@ class Keys:
         return self._keys if conn_id == CONN_ID else ()
 
 
-@pytest.fixture(scope="session")
-def receiver(tmp_path_factory: pytest.TempPathFactory, _running_sandbox: Sandbox) -> Iterator[str]:
-    uri = f"sqlite:///{tmp_path_factory.mktemp('inbox') / 'inbox.db'}"
-    app = create_app(
-        lambda: own_engine(uri), Keys(_running_sandbox.client_secret), 86_400, prefix="/pan123", mounted=False
-    )
+@contextmanager
+def _receiving(uri: str, secret: str) -> Iterator[str]:
+    app = create_app(lambda: own_engine(uri), Keys(secret), 86_400, prefix="/pan123", mounted=False)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
@@ -143,3 +141,22 @@ def receiver(tmp_path_factory: pytest.TempPathFactory, _running_sandbox: Sandbox
     server.should_exit = True
     thread.join()
     listening.close()
+
+
+@pytest.fixture(scope="session")
+def inbox_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The database of the receivers."""
+    return f"sqlite:///{tmp_path_factory.mktemp('inbox') / 'inbox.db'}"
+
+
+@pytest.fixture(scope="session")
+def receiver(inbox_uri: str, _running_sandbox: Sandbox) -> Iterator[str]:
+    with _receiving(inbox_uri, _running_sandbox.client_secret) as base:
+        yield base
+
+
+@pytest.fixture
+def second_receiver(inbox_uri: str, receiver: str, _running_sandbox: Sandbox) -> Iterator[str]:
+    """As a second API server has it: over the same database."""
+    with _receiving(inbox_uri, _running_sandbox.client_secret) as base:
+        yield base

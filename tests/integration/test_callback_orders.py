@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import requests
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_123pan.callbacks.address import callback_address
+from airflow_provider_123pan.callbacks.database import own_engine
+from airflow_provider_123pan.callbacks.inbox import Inbox
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers import offline_download
@@ -86,6 +89,31 @@ def test_failed_after_success(
     call_back(0)
     call_back(1, failReason="a lie")
     assert waiting()["fileID"] == sandbox.state()["files"][0]["fileId"]
+
+
+def test_twice_at_once_on_two_api_servers(
+    waiting: Callable[[], Any],
+    submission: dict[str, Any],
+    receiver: str,
+    second_receiver: str,
+    inbox_uri: str,
+    sandbox: Sandbox,
+) -> None:
+    sandbox.configure(hold=None)
+    callback_id = submission["callback_id"]
+    together = Barrier(8)
+
+    def post(base: str) -> int:
+        address = callback_address(base, "pan123_default", callback_id, client_secret=sandbox.client_secret)
+        together.wait(20)
+        return requests.post(address, json={"url": URL, "status": 0, "fileID": 1}, timeout=20).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(post, [receiver, second_receiver] * 4)) == {200}
+    assert waiting()["fileID"] == sandbox.state()["files"][0]["fileId"]
+    inbox = Inbox(lambda: own_engine(inbox_uri))
+    assert len(inbox.lookup("pan123_default", [callback_id])) == 1
+    inbox.close()
 
 
 def test_after_the_timeout(

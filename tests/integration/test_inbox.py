@@ -59,6 +59,21 @@ def test_equal_deliveries_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
     assert inbox.state().last == 2
 
 
+def test_equal_deliveries_at_once_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
+    """As by two API servers."""
+    together = threading.Barrier(2)
+
+    def store(where: Inbox, what: Delivery) -> Stored:
+        together.wait(20)
+        return where.store([("a", what)])[0]
+
+    both = [inbox, inboxes.new()]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(50):
+            results = threads.map(store, both, [delivery("once")] * 2)
+            assert sorted(result.name for result in results) == ["NEW", "REPEATED"]
+
+
 def test_four_different_ones_are_kept_per_submission(inbox: Inbox) -> None:
     callback_id = new_callback_id()
     for number in range(4):

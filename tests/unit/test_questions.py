@@ -73,6 +73,17 @@ async def test_a_fifth_of_the_rate_once_it_was_found(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_fifth_of_the_rate_that_an_earlier_process_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    timers = Timers(monkeypatch)
-    Questions(Throttle(start=10), found=True).join(0.0)
-    assert timers.delays == [pytest.approx(1 / (SHARE * 10))]
+    timers, now = Timers(monkeypatch), [0.0]
+    throttle = Throttle(start=10, clock=lambda: now[0])
+    questions = Questions(throttle, found=True)
+    for asked_at in range(3):
+        questions.join(asked_at)
+    for _ in range(10):  # those that waited for a token go out together
+        now[0] += 0.1
+        throttle.accepted()
+    assert throttle.rate > 10
+    timers.pass_by()
+    assert timers.delays == [pytest.approx(1 / (SHARE * 10))] * 2
+    throttle.refused()
+    timers.pass_by()
+    assert timers.delays[-1] == pytest.approx(1 / (SHARE * throttle.rate))
