@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -79,14 +80,13 @@ class Writer:
     async def _lull(self) -> None:
         """Returns when the loop is idle, a batch is full, or it took too long. Beside a busy loop, each step of a
         transaction waits for the interpreter's lock, and the loop for each step: that costs more than the steps."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()  # uvloop's own clock stands still for a millisecond
         end = now + _MOST_LULL
         idle = 0
         while idle < _IDLE_TURNS and now < end and len(self._waiting) < _BATCH:
             before = now
             await asyncio.sleep(0)
-            now = loop.time()
+            now = time.monotonic()
             idle = idle + 1 if now - before < _IDLE_TURN else 0
 
     async def _transact(self, batch: list[_Waiting]) -> None:
