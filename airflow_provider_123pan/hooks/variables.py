@@ -68,12 +68,12 @@ class SharedRate:
     def load(self) -> float | None:
         """Requests a second, or None where none was found yet."""
         self._read()
-        return self._known or None
+        return self.found
 
     @property
-    def found(self) -> bool:
-        """Whether an earlier process found a rate."""
-        return self._known > 0
+    def found(self) -> float | None:
+        """What was found when it was read last: requests a second, or None."""
+        return self._known or None
 
     def due(self, throttle: Throttle) -> bool:
         """Whether an exchange may be worth its two calls."""

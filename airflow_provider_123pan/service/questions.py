@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 
-from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
 SHARE = 0.2  # of the rate that was found; until one is, questions help to find it
 
@@ -14,12 +14,12 @@ SHARE = 0.2  # of the rate that was found; until one is, questions help to find 
 class Questions:
     """Gives turns, longest unasked first.
 
-    :param found: whether the throttle starts from a rate that was found.
+    :param found: requests a second that an earlier process found, if one did.
     """
 
-    def __init__(self, throttle: Throttle, *, found: bool) -> None:
+    def __init__(self, throttle: Throttle, *, found: float | None) -> None:
         self._throttle = throttle
-        self._found = throttle.rate if found else None
+        self._found = found
         self._waiting: list[tuple[float, int, asyncio.Future[bool]]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -52,5 +52,5 @@ class Questions:
             return SHARE * self._throttle.rate
         if self._found is None:
             return self._throttle.rate
-        # Not of the throttle's rate: until a 429 it grows with every burst, and questions never meet one.
-        return SHARE * self._found
+        # Not more, though the throttle's rate grows with every burst: questions alone never meet a 429.
+        return SHARE * min(max(self._found, FIRST_RATE), self._throttle.rate)

@@ -37,7 +37,7 @@ def served(*futures: asyncio.Future[bool]) -> list[bool]:
 async def test_who_was_not_asked_about_for_the_longest_time_comes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    timers, questions = Timers(monkeypatch), Questions(Throttle(start=10), found=True)
+    timers, questions = Timers(monkeypatch), Questions(Throttle(start=10), found=10.0)
     first, late, early, same = (questions.join(asked_at) for asked_at in (9.0, 8.0, 7.0, 8.0))
     assert served(first, late, early, same) == [True, False, False, False]  # nobody else was there
     timers.pass_by()
@@ -49,7 +49,7 @@ async def test_who_was_not_asked_about_for_the_longest_time_comes_first(
 
 
 async def test_who_needs_no_turn_any_more_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    timers, questions = Timers(monkeypatch), Questions(Throttle(start=10), found=True)
+    timers, questions = Timers(monkeypatch), Questions(Throttle(start=10), found=10.0)
     questions.join(0.0)
     gone, cancelled, left = (questions.join(asked_at) for asked_at in (1.0, 2.0, 3.0))
     gone.set_result(False)
@@ -63,7 +63,7 @@ async def test_who_needs_no_turn_any_more_takes_none(monkeypatch: pytest.MonkeyP
 
 async def test_a_fifth_of_the_rate_once_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     timers, throttle = Timers(monkeypatch), Throttle(start=10)
-    questions = Questions(throttle, found=False)
+    questions = Questions(throttle, found=None)
     for asked_at in range(3):
         questions.join(asked_at)
     assert timers.delays == [pytest.approx(1 / 10)]  # nothing is known: at the pace of all calls
@@ -75,15 +75,31 @@ async def test_a_fifth_of_the_rate_once_it_was_found(monkeypatch: pytest.MonkeyP
 async def test_a_fifth_of_the_rate_that_an_earlier_process_found(monkeypatch: pytest.MonkeyPatch) -> None:
     timers, now = Timers(monkeypatch), [0.0]
     throttle = Throttle(start=10, clock=lambda: now[0])
-    questions = Questions(throttle, found=True)
+
+    def burst() -> None:
+        """Those that waited for a token go out together."""
+        before = throttle.rate
+        for _ in range(20):
+            now[0] += 1 / throttle.rate
+            throttle.accepted()
+        assert throttle.rate > before
+
+    burst()  # for triggers that have gone
+    questions = Questions(throttle, found=10.0)
     for asked_at in range(3):
         questions.join(asked_at)
-    for _ in range(10):  # those that waited for a token go out together
-        now[0] += 0.1
-        throttle.accepted()
-    assert throttle.rate > 10
+    burst()
     timers.pass_by()
     assert timers.delays == [pytest.approx(1 / (SHARE * 10))] * 2
     throttle.refused()
     timers.pass_by()
     assert timers.delays[-1] == pytest.approx(1 / (SHARE * throttle.rate))
+
+
+@pytest.mark.parametrize(("found", "ceiling", "rate"), [(0.3, None, 2.0), (10.0, 5.0, 5.0)])
+async def test_what_was_found_is_no_lower_and_no_higher_than_a_throttle_starts(
+    monkeypatch: pytest.MonkeyPatch, found: float, ceiling: float | None, rate: float
+) -> None:
+    timers = Timers(monkeypatch)
+    Questions(Throttle(start=found, ceiling=ceiling), found=found).join(0.0)
+    assert timers.delays == [pytest.approx(1 / (SHARE * rate))]
