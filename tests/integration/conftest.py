@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import uvicorn
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_123pan.callbacks.address import secret_keys
-from airflow_provider_123pan.callbacks.database import own_engine
-from airflow_provider_123pan.callbacks.receiver import create_app
 from airflow_provider_123pan.sandbox import Sandbox
+from tests.integration.receiver_world import Keys, Running, running
 
 CONN_ID = "pan123_default"
 
@@ -115,34 +111,6 @@ def context() -> dict[str, Any]:
     return {"ti": instance, "task_state_store": MemoryStore(), "outlet_events": OutletEventAccessors()}
 
 
-class Keys:
-    """What the receiver asks its Airflow for."""
-
-    def __init__(self, secret: str) -> None:
-        self._keys = secret_keys(secret, None)
-
-    def names(self) -> list[str]:
-        return [CONN_ID]
-
-    def keys(self, conn_id: str) -> tuple[bytes, ...]:
-        return self._keys if conn_id == CONN_ID else ()
-
-
-@contextmanager
-def _receiving(uri: str, secret: str) -> Iterator[str]:
-    app = create_app(lambda: own_engine(uri), Keys(secret), 86_400, prefix="/pan123", mounted=False)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    )
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
-
-
 @pytest.fixture(scope="session")
 def inbox_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The database of the receivers."""
@@ -151,12 +119,16 @@ def inbox_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def receiver(inbox_uri: str, _running_sandbox: Sandbox) -> Iterator[str]:
-    with _receiving(inbox_uri, _running_sandbox.client_secret) as base:
-        yield base
+    with running(inbox_uri, _keys(_running_sandbox)) as made:
+        yield made.base
 
 
 @pytest.fixture
-def second_receiver(inbox_uri: str, receiver: str, _running_sandbox: Sandbox) -> Iterator[str]:
+def second_receiver(inbox_uri: str, receiver: str, sandbox: Sandbox) -> Iterator[Running]:
     """As a second API server has it: over the same database."""
-    with _receiving(inbox_uri, _running_sandbox.client_secret) as base:
-        yield base
+    with running(inbox_uri, _keys(sandbox)) as made:
+        yield made
+
+
+def _keys(sandbox: Sandbox) -> Keys:
+    return Keys(**{CONN_ID: secret_keys(sandbox.client_secret, None)})

@@ -12,12 +12,11 @@ import requests
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_123pan.callbacks.address import callback_address
-from airflow_provider_123pan.callbacks.database import own_engine
-from airflow_provider_123pan.callbacks.inbox import Inbox
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers import offline_download
 from tests.integration.modes import MODES, run, sensor
+from tests.integration.receiver_world import Running
 
 URL = "https://example.com/a.jpg"
 
@@ -95,8 +94,7 @@ def test_twice_at_once_on_two_api_servers(
     waiting: Callable[[], Any],
     submission: dict[str, Any],
     receiver: str,
-    second_receiver: str,
-    inbox_uri: str,
+    second_receiver: Running,
     sandbox: Sandbox,
 ) -> None:
     sandbox.configure(hold=None)
@@ -109,11 +107,9 @@ def test_twice_at_once_on_two_api_servers(
         return requests.post(address, json={"url": URL, "status": 0, "fileID": 1}, timeout=20).status_code
 
     with ThreadPoolExecutor(8) as threads:
-        assert set(threads.map(post, [receiver, second_receiver] * 4)) == {200}
+        assert set(threads.map(post, [receiver, second_receiver.base] * 4)) == {200}
     assert waiting()["fileID"] == sandbox.state()["files"][0]["fileId"]
-    inbox = Inbox(lambda: own_engine(inbox_uri))
-    assert len(inbox.lookup("pan123_default", [callback_id])) == 1
-    inbox.close()
+    assert len(second_receiver.lookup(callback_id, conn_id="pan123_default")["deliveries"]) == 1
 
 
 def test_after_the_timeout(
