@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import cast
 
 import pytest
@@ -37,6 +38,16 @@ class Held:
         return [Stored.NEW] * len(batch)
 
 
+@contextmanager
+def writing(
+    committed: Callable[[], None] = lambda: None, failed: Callable[[Exception], None] = lambda _: None
+) -> Iterator[tuple[Held, Writer]]:
+    """At the end its thread has ended too."""
+    inbox = Held()
+    with ThreadPoolExecutor(1) as threads:
+        yield inbox, Writer(cast("Inbox", inbox), threads, committed, failed)
+
+
 def _keep_busy() -> None:
     """What another request does to the loop."""
     time.sleep(module._IDLE_TURN * 2)
@@ -49,97 +60,74 @@ async def _stores(writer: Writer, number: int) -> list[asyncio.Task[Stored]]:
     return tasks
 
 
-def test_what_arrives_during_a_transaction_shares_the_next_one() -> None:
-    async def run() -> None:
-        inbox = Held()
-        with ThreadPoolExecutor(1) as threads:
-            writer = Writer(cast("Inbox", inbox), threads, lambda: None, lambda _: None)
-            stores = await _stores(writer, 1)
-            await inbox.begun()
-            stores += await _stores(writer, 9)
-            assert not any(store.done() for store in stores)
-            inbox.go_on.set()
-            assert await asyncio.gather(*stores) == [Stored.NEW] * 10
-        assert inbox.batches == [1, 9]
-
-    asyncio.run(run())
+async def test_what_arrives_during_a_transaction_shares_the_next_one() -> None:
+    with writing() as (inbox, writer):
+        stores = await _stores(writer, 1)
+        await inbox.begun()
+        stores += await _stores(writer, 9)
+        assert not any(store.done() for store in stores)
+        inbox.go_on.set()
+        assert await asyncio.gather(*stores) == [Stored.NEW] * 10
+    assert inbox.batches == [1, 9]
 
 
-def test_closing_turns_away_what_waits_and_begins_nothing_more() -> None:
-    async def run() -> None:
-        inbox = Held()
-        with ThreadPoolExecutor(1) as threads:
-            writer = Writer(cast("Inbox", inbox), threads, lambda: None, lambda _: None)
-            await _stores(writer, 1)
-            await inbox.begun()
-            waiting = await _stores(writer, 2)
-            writer.close()
-            for store in waiting:
-                with pytest.raises(UnavailableError):
-                    await store
-            inbox.go_on.set()
-        assert inbox.batches == [1]
-
-    asyncio.run(run())
+async def test_closing_turns_away_what_waits_and_begins_nothing_more() -> None:
+    with writing() as (inbox, writer):
+        await _stores(writer, 1)
+        await inbox.begun()
+        waiting = await _stores(writer, 2)
+        writer.close()
+        for store in waiting:
+            with pytest.raises(UnavailableError):
+                await store
+        inbox.go_on.set()
+    assert inbox.batches == [1]
 
 
-def test_what_arrives_while_the_loop_is_busy_shares_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_arrives_while_the_loop_is_busy_shares_one_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "_MOST_LULL", 60.0)
 
-    async def run() -> None:
-        inbox = Held()
+    with writing() as (inbox, writer):
         inbox.go_on.set()
-        with ThreadPoolExecutor(1) as threads:
-            writer = Writer(cast("Inbox", inbox), threads, lambda: None, lambda _: None)
-            stores: list[asyncio.Task[Stored]] = []
-            for _ in range(20):
-                _keep_busy()
-                stores += await _stores(writer, 1)
-                await asyncio.sleep(0)  # a turn without work is no lull yet
-            assert await asyncio.gather(*stores) == [Stored.NEW] * 20
-        assert inbox.batches == [20]
-
-    asyncio.run(run())
+        stores: list[asyncio.Task[Stored]] = []
+        for _ in range(20):
+            _keep_busy()
+            stores += await _stores(writer, 1)
+            await asyncio.sleep(0)  # a turn without work is no lull yet
+        assert await asyncio.gather(*stores) == [Stored.NEW] * 20
+    assert inbox.batches == [20]
 
 
 @pytest.mark.parametrize(("most_lull", "batch"), [(0.01, 250), (60.0, 1)], ids=["long", "full"])
-def test_a_loop_that_is_never_idle_does_not_keep_a_transaction_from_its_start(
+async def test_a_loop_that_is_never_idle_does_not_keep_a_transaction_from_its_start(
     monkeypatch: pytest.MonkeyPatch, most_lull: float, batch: int
 ) -> None:
     monkeypatch.setattr(module, "_MOST_LULL", most_lull)
     monkeypatch.setattr(module, "_BATCH", batch)
 
-    async def run() -> None:
-        inbox = Held()
+    with writing() as (inbox, writer):
         inbox.go_on.set()
-        with ThreadPoolExecutor(1) as threads:
-            writer = Writer(cast("Inbox", inbox), threads, lambda: None, lambda _: None)
-            (store,) = await _stores(writer, 1)
-            end = time.monotonic() + 20
-            while not store.done() and time.monotonic() < end:
-                _keep_busy()
-                await asyncio.sleep(0)
-            assert store.done()
-
-    asyncio.run(run())
+        (store,) = await _stores(writer, 1)
+        end = time.monotonic() + 20
+        while not store.done() and time.monotonic() < end:
+            _keep_busy()
+            await asyncio.sleep(0)
+        assert store.done()
 
 
-def test_an_error_after_the_commit_stops_no_later_transaction() -> None:
-    async def run() -> None:
-        inbox = Held()
-        failures: list[Exception] = []
+async def test_an_error_after_the_commit_stops_no_later_transaction() -> None:
+    failures: list[Exception] = []
 
-        def committed() -> None:
-            raise OSError("no route to the metrics")
+    def committed() -> None:
+        raise OSError("no route to the metrics")
 
-        with ThreadPoolExecutor(1) as threads:
-            writer = Writer(cast("Inbox", inbox), threads, committed, failures.append)
-            stores = await _stores(writer, 1)
-            await inbox.begun()
-            stores += await _stores(writer, 2)
-            inbox.go_on.set()
-            assert await asyncio.wait_for(asyncio.gather(*stores), 20) == [Stored.NEW] * 3
-        assert [type(error) for error in failures] == [OSError] * 2
-        assert inbox.batches == [1, 2]
-
-    asyncio.run(run())
+    with writing(committed, failures.append) as (inbox, writer):
+        stores = await _stores(writer, 1)
+        await inbox.begun()
+        stores += await _stores(writer, 2)
+        inbox.go_on.set()
+        assert await asyncio.wait_for(asyncio.gather(*stores), 20) == [Stored.NEW] * 3
+    assert [type(error) for error in failures] == [OSError] * 2
+    assert inbox.batches == [1, 2]
