@@ -55,12 +55,12 @@ def receiver(args: Namespace) -> None:
     """Serve until SIGINT or SIGTERM."""
     import uvicorn
 
-    from airflow_provider_123pan.callbacks.deployment import (
+    from airflow_provider_123pan.receiver.airflow_backend import (
         Connections,
         inbox_uri,
         retention_seconds,
     )
-    from airflow_provider_123pan.callbacks.receiver import create_app
+    from airflow_provider_123pan.receiver.app import create_app
 
     engine = _engine()
     app = create_app(
@@ -82,7 +82,7 @@ def receiver(args: Namespace) -> None:
 
 def create_tables(args: Namespace) -> None:
     """Create the tables and say where."""
-    from airflow_provider_123pan.callbacks.inbox import Inbox
+    from airflow_provider_123pan.receiver.inbox import Inbox
 
     engine = _engine()
     Inbox(lambda: engine).create()
@@ -91,8 +91,8 @@ def create_tables(args: Namespace) -> None:
 
 def _engine() -> Engine:
     """The inbox's database; or the end, with the reason in a line."""
-    from airflow_provider_123pan.callbacks.deployment import inbox_engine
-    from airflow_provider_123pan.service.errors import Pan123InputError
+    from airflow_provider_123pan.exceptions import Pan123InputError
+    from airflow_provider_123pan.receiver.airflow_backend import inbox_engine
 
     try:
         return inbox_engine()

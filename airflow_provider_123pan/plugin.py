@@ -16,8 +16,12 @@ class Pan123Plugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         # Only the API server asks for this, and what prints a plugin's parts.
-        from airflow_provider_123pan.callbacks.deployment import Connections, inbox_engine, retention_seconds
-        from airflow_provider_123pan.callbacks.receiver import create_app
+        from airflow_provider_123pan.receiver.airflow_backend import (
+            Connections,
+            inbox_engine,
+            retention_seconds,
+        )
+        from airflow_provider_123pan.receiver.app import create_app
 
         app = create_app(inbox_engine, Connections(metadata=True), retention_seconds())
         return [{"name": "123pan receiver", "app": app, "url_prefix": "/pan123"}]

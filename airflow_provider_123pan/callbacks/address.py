@@ -21,7 +21,7 @@ from typing import Any
 
 from itsdangerous import BadSignature, TimestampSigner
 
-from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.exceptions import Pan123InputError
 
 PATH = "/pan123/callbacks/"
 MAX_LENGTH = 511  # of an address: the service documents no bound, so stay under a usual one

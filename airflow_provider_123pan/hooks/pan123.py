@@ -14,11 +14,11 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_123pan.hooks.settings import CONN_TYPE, Settings
-from airflow_provider_123pan.hooks.token import FixedToken, SharedToken
-from airflow_provider_123pan.hooks.variables import AirflowVariables, SharedRate
+from airflow_provider_123pan.account.connection import CONN_TYPE, Settings
+from airflow_provider_123pan.account.token import FixedToken, SharedToken
+from airflow_provider_123pan.account.variables import AirflowVariables, SharedRate
+from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 from airflow_provider_123pan.service import protocol
-from airflow_provider_123pan.service.errors import Pan123Error, Pan123InputError
 from airflow_provider_123pan.service.flow import Flow, TokenSource
 from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, conf
 
-from airflow_provider_123pan.submission import Request, Submission
+from airflow_provider_123pan.download.submission import Request, Submission
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_123pan.outcome import Outcome
+    from airflow_provider_123pan.download.wait import Outcome
 
 
 class Pan123OfflineDownloadOperator(BaseOperator):
@@ -72,8 +72,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self.pan123_conn_id = pan123_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_123pan.download.submit import submit_once
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
-        from airflow_provider_123pan.submit_once import submit_once
 
         with failing_without_retry():
             request = Request.of(self.url, self.file_name, self.directory_id)
@@ -90,17 +90,17 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self, context: Context, event: Any = None, submission: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
+        from airflow_provider_123pan.download.events import outcome_of
         from airflow_provider_123pan.hooks.pan123 import failing_without_retry
-        from airflow_provider_123pan.waiting import outcome_of
 
         with failing_without_retry():
             return self._result(context, Submission.parse(submission), outcome_of(event))
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
-        from airflow_provider_123pan.callbacks.remote import remote_inbox
-        from airflow_provider_123pan.hints import WorkerHints
-        from airflow_provider_123pan.outcome import intervals, look, wait
-        from airflow_provider_123pan.waiting import BACKSTOP, FIRST_LOOK, event_of, outcome_of
+        from airflow_provider_123pan.callbacks.client import remote_inbox
+        from airflow_provider_123pan.download.events import BACKSTOP, FIRST_LOOK, event_of, outcome_of
+        from airflow_provider_123pan.download.wait import intervals, look, wait
+        from airflow_provider_123pan.download.wait_strategy import WorkerHints
 
         deadline = time.time() + self.timeout
         hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
@@ -126,8 +126,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         )
 
     def _result(self, context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
-        from airflow_provider_123pan.outcome import Pan123DownloadFailedError
-        from airflow_provider_123pan.submit_once import forget
+        from airflow_provider_123pan.download.submit import forget
+        from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
 
         if outcome.reason is not None:
             forget(context)

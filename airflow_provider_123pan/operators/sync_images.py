@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, BaseOperator, conf
 
+from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 from airflow_provider_123pan.operators.offline_download import seconds
-from airflow_provider_123pan.service.errors import Pan123Error, Pan123InputError
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-    from airflow_provider_123pan.sync.ledger import Ledger
-    from airflow_provider_123pan.sync.turn import Job, Turn
+    from airflow_provider_123pan.sync.inventory import Ledger
+    from airflow_provider_123pan.sync.run import Job, Turn
 
 #: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
 DIRECTORIES = AssetAlias("pan123_directories")
@@ -110,7 +110,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         self, context: Context, event: Any = None, state: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after a wait in the triggerer."""
-        from airflow_provider_123pan.waiting import outcome_of
+        from airflow_provider_123pan.download.events import outcome_of
 
         if isinstance(event, Mapping) and event.get("status") == "woken":
             return self._go(context, state, event["ended"])
@@ -134,11 +134,11 @@ class Pan123SyncImagesOperator(BaseOperator):
         broken_off: Pan123Error | None = None,
     ) -> dict[str, Any]:
         """:param broken_off: what ended the wait, so that only what is known is left to be told."""
+        from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
-        from airflow_provider_123pan.outcome import Pan123DownloadFailedError
-        from airflow_provider_123pan.sync.ledger import Ledger
+        from airflow_provider_123pan.sync.inventory import Ledger
         from airflow_provider_123pan.sync.lineage import MOST_HOSTS, announce
-        from airflow_provider_123pan.sync.turn import Turn
+        from airflow_provider_123pan.sync.run import Turn
 
         with failing_without_retry():
             allowed = _allowance(self.max_failures)
@@ -187,9 +187,9 @@ class Pan123SyncImagesOperator(BaseOperator):
             context["ti"].xcom_push(key, value)
 
     def _job(self, deadline: float) -> Job:
-        from airflow_provider_123pan.submission import check_directory_id
-        from airflow_provider_123pan.sync.target import parse_path
-        from airflow_provider_123pan.sync.turn import Job
+        from airflow_provider_123pan.download.submission import check_directory_id
+        from airflow_provider_123pan.sync.directory import parse_path
+        from airflow_provider_123pan.sync.run import Job
 
         if self.directory is not None and self.directory_id is not None:
             raise Pan123InputError("directory: give either directory or directory_id")
@@ -217,8 +217,8 @@ class Pan123SyncImagesOperator(BaseOperator):
         ledger.load(read_images(self.images) if self.manifest is None else read_manifest(str(self.manifest)))
 
     def _defer(self, state: dict[str, Any], trigger: dict[str, Any], job: Job) -> None:
+        from airflow_provider_123pan.download.events import BACKSTOP
         from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
-        from airflow_provider_123pan.waiting import BACKSTOP
 
         self.defer(
             trigger=Pan123SyncImagesTrigger(**trigger),
@@ -228,7 +228,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         )
 
     def _uri(self) -> str:
-        from airflow_provider_123pan.finding import DEFAULT_DIRECTORY
+        from airflow_provider_123pan.download.lookup import DEFAULT_DIRECTORY
         from airflow_provider_123pan.sync.lineage import directory_uri
 
         return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)
@@ -249,7 +249,7 @@ def _allowance(max_failures: Any) -> Any:
 
 
 def _signature_parameters() -> Sequence[str]:
-    from airflow_provider_123pan.sync.images import SIGNATURE_PARAMETERS
+    from airflow_provider_123pan.sync.entries import SIGNATURE_PARAMETERS
 
     told = conf.get("pan123", "signature_parameters", fallback="")
     return tuple(name.strip().lower() for name in told.split(",") if name.strip()) or SIGNATURE_PARAMETERS

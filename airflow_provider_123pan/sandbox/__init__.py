@@ -30,7 +30,7 @@ class Sandbox:
     base_url: str
 
     def __init__(self, **settings: Any) -> None:
-        from airflow_provider_123pan.sandbox.settings import Settings
+        from airflow_provider_123pan.sandbox.options import Settings
 
         self._settings = Settings.model_validate(settings)
         self.client_id, self.client_secret = next(iter(self._settings.accounts.items()))

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sandbox.settings import Settings
+from airflow_provider_123pan.sandbox.options import Settings
 
 _STOP = (signal.SIGINT, signal.SIGTERM)
 

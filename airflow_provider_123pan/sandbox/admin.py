@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_123pan.sandbox.api import IMAGE_HEADERS
+from airflow_provider_123pan.sandbox.backend import World
 from airflow_provider_123pan.sandbox.calls import item
 from airflow_provider_123pan.sandbox.images import NotAnImage, thumbnail
+from airflow_provider_123pan.sandbox.options import FIXED_AT_START
 from airflow_provider_123pan.sandbox.page import render
-from airflow_provider_123pan.sandbox.settings import FIXED_AT_START
 from airflow_provider_123pan.sandbox.tasks import OfflineTask
-from airflow_provider_123pan.sandbox.world import World
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_provider_123pan.sandbox.settings import Settings
+from airflow_provider_123pan.sandbox.options import Settings
 from airflow_provider_123pan.sandbox.store import Image
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
+from airflow_provider_123pan.sandbox.backend import World
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
-from airflow_provider_123pan.sandbox.world import World
 
 _BEIJING = timezone(timedelta(hours=8))
 _MOST = 100  # of a list, of fileIDs

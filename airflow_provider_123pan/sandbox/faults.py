@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from airflow_provider_123pan.sandbox.settings import Answer, Settings
+from airflow_provider_123pan.sandbox.options import Answer, Settings
 
 _HTML = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 
 from airflow_provider_123pan.sandbox.images import NotAnImage, Picture, identify, tiny
-from airflow_provider_123pan.sandbox.settings import Settings
+from airflow_provider_123pan.sandbox.options import Settings
 
 _AT_ONCE = 8
 _TIMEOUT = 30.0

@@ -6,10 +6,10 @@ from html import escape
 from itertools import chain, islice
 from typing import Any
 
-from airflow_provider_123pan.sandbox.settings import Settings
+from airflow_provider_123pan.sandbox.backend import World
+from airflow_provider_123pan.sandbox.options import Settings
 from airflow_provider_123pan.sandbox.store import HEALTHY, Image, Tree
 from airflow_provider_123pan.sandbox.tasks import OfflineTask
-from airflow_provider_123pan.sandbox.world import World
 
 _TASKS, _IMAGES = 100, 60
 

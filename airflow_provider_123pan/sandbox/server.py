@@ -12,8 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from airflow_provider_123pan.sandbox import admin, api
-from airflow_provider_123pan.sandbox.settings import Settings
-from airflow_provider_123pan.sandbox.world import World
+from airflow_provider_123pan.sandbox.backend import World
+from airflow_provider_123pan.sandbox.options import Settings
 
 _START_TIMEOUT = 30.0
 

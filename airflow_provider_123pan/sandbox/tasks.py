@@ -16,7 +16,7 @@ from airflow_provider_123pan.sandbox.callbacks import Callbacks
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.fetcher import Fetcher, FetchError
 from airflow_provider_123pan.sandbox.images import Picture, extension_of
-from airflow_provider_123pan.sandbox.settings import Settings
+from airflow_provider_123pan.sandbox.options import Settings
 from airflow_provider_123pan.sandbox.store import HEALTHY, REJECTED, Image, Store
 
 RUNNING, FAILED, SUCCESS, RETRYING = 0, 1, 2, 3

@@ -17,14 +17,14 @@ from airflow.sdk.exceptions import (
     TaskDeferralTimeout,
 )
 
-from airflow_provider_123pan.service.errors import Pan123Error
-from airflow_provider_123pan.submission import Submission
+from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.exceptions import Pan123Error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_123pan.download.wait import Outcome
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
-    from airflow_provider_123pan.outcome import Outcome
 
 
 class Pan123OfflineDownloadSensor(BaseSensorOperator):
@@ -80,9 +80,9 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
+        from airflow_provider_123pan.download.events import outcome_of
+        from airflow_provider_123pan.download.wait import Pan123WaitTimeoutError
         from airflow_provider_123pan.hooks.pan123 import failing_without_retry
-        from airflow_provider_123pan.outcome import Pan123WaitTimeoutError
-        from airflow_provider_123pan.waiting import outcome_of
 
         with failing_without_retry():
             try:
@@ -99,8 +99,8 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
                 raise self._timed_out("no trigger ended the wait before Airflow did") from None
 
     def _execute_deferrable(self) -> Any:
+        from airflow_provider_123pan.download.events import BACKSTOP, FIRST_LOOK
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
-        from airflow_provider_123pan.waiting import BACKSTOP, FIRST_LOOK
 
         try:
             if (outcome := self._look(min(self._deadline, time.time() + FIRST_LOOK))) is not None:
@@ -152,9 +152,9 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         return Pan123Hook(self.pan123_conn_id)
 
     def _look(self, deadline: float) -> Outcome | None:
-        from airflow_provider_123pan.callbacks.remote import remote_inbox
-        from airflow_provider_123pan.hints import WorkerHints
-        from airflow_provider_123pan.outcome import look
+        from airflow_provider_123pan.callbacks.client import remote_inbox
+        from airflow_provider_123pan.download.wait import look
+        from airflow_provider_123pan.download.wait_strategy import WorkerHints
 
         hints = WorkerHints(remote_inbox(self._hook.settings), self._parsed.callback_id)
         return self._hook.run(look(self._parsed, deadline, hints))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_123pan.service.errors import Pan123UnavailableError
+from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.protocol import BASE_URL, Call
 
 TIMEOUT = 30.0

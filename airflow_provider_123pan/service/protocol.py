@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_123pan.service.errors import (
+from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
     Pan123CredentialsError,
     Pan123Error,

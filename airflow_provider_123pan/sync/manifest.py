@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.exceptions import Pan123InputError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

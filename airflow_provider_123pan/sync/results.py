@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice, takewhile
 from typing import TYPE_CHECKING
 
-from airflow_provider_123pan.service.errors import Pan123InputError
-from airflow_provider_123pan.sync.ledger import Record
+from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.sync.inventory import Record
 from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:

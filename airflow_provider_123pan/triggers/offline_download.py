@@ -11,16 +11,16 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_123pan.account import shared_client as shared
+from airflow_provider_123pan.callbacks.client import remote_inbox
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.callbacks.hub import Hub, Waiter, hub_for
-from airflow_provider_123pan.callbacks.remote import remote_inbox
-from airflow_provider_123pan.hooks import shared
-from airflow_provider_123pan.outcome import SOON, Outcome, intervals, wait
-from airflow_provider_123pan.service.errors import Pan123Error
+from airflow_provider_123pan.callbacks.follower import Hub, Waiter, hub_for
+from airflow_provider_123pan.download.events import event_of
+from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.wait import SOON, Outcome, intervals, wait
+from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow
-from airflow_provider_123pan.service.questions import Questions
-from airflow_provider_123pan.submission import Submission
-from airflow_provider_123pan.waiting import event_of
+from airflow_provider_123pan.service.progress_queue import Questions
 
 #: Seconds from the trigger's start to its event at least. The worker's supervisor tells of the deferral some seconds
 #: late, and a task that was resumed before that is taken for a failed one by the scheduler.

@@ -12,19 +12,19 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_123pan.callbacks.hub import CrowdWaiter, Hub, hub_for
-from airflow_provider_123pan.callbacks.remote import remote_inbox
-from airflow_provider_123pan.finding import LOOK
-from airflow_provider_123pan.hooks import shared
-from airflow_provider_123pan.service.errors import Pan123AnswerError, Pan123Error, Pan123ServiceError
+from airflow_provider_123pan.account import shared_client as shared
+from airflow_provider_123pan.callbacks.client import remote_inbox
+from airflow_provider_123pan.callbacks.follower import CrowdWaiter, Hub, hub_for
+from airflow_provider_123pan.download.events import event_of
+from airflow_provider_123pan.download.lookup import LOOK
+from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
 from airflow_provider_123pan.service.models import Image, TaskStatus
+from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
-from airflow_provider_123pan.service.questions import SHARE
-from airflow_provider_123pan.sync.flight import callback_id
-from airflow_provider_123pan.sync.images import digest, stem_of, unnumbered
-from airflow_provider_123pan.sync.target import default_directory, survey
+from airflow_provider_123pan.sync.directory import default_directory, survey
+from airflow_provider_123pan.sync.entries import digest, stem_of, unnumbered
+from airflow_provider_123pan.sync.in_flight import callback_id
 from airflow_provider_123pan.triggers.offline_download import EARLIEST, SAFETY_NET
-from airflow_provider_123pan.waiting import event_of
 
 log = logging.getLogger(__name__)
 

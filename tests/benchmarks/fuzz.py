@@ -28,8 +28,8 @@ from sqlalchemy import text
 
 from airflow_provider_123pan.callbacks import address
 from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id, secret_keys
-from airflow_provider_123pan.callbacks.database import own_engine
-from airflow_provider_123pan.callbacks.receiver import create_app
+from airflow_provider_123pan.receiver.app import create_app
+from airflow_provider_123pan.receiver.database import own_engine
 from tests.benchmarks.load import post, send
 
 CONNECTIONS = {

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from airflow_provider_123pan.service.protocol import PAGE
-from airflow_provider_123pan.sync.images import Wanted
+from airflow_provider_123pan.sync.entries import Wanted
 
 LAST_PAGE = "-1"
 

@@ -35,8 +35,8 @@ from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from airflow_provider_123pan.callbacks.address import mint, new_callback_id, secret_keys
-from airflow_provider_123pan.callbacks.database import own_engine
-from airflow_provider_123pan.callbacks.receiver import create_app
+from airflow_provider_123pan.receiver.app import create_app
+from airflow_provider_123pan.receiver.database import own_engine
 from tests.benchmarks.load import post, send
 from tests.integration import databases
 

@@ -19,10 +19,10 @@ from airflow.sdk.api.client import Client
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_123pan.hooks.settings import Settings
-from airflow_provider_123pan.hooks.token import SharedToken
+from airflow_provider_123pan.account.connection import Settings
+from airflow_provider_123pan.account.token import SharedToken
+from airflow_provider_123pan.exceptions import Pan123TokenError
 from airflow_provider_123pan.service.client import Pan123Client
-from airflow_provider_123pan.service.errors import Pan123TokenError
 from airflow_provider_123pan.service.protocol import list_directory
 from airflow_provider_123pan.service.throttle import Throttle
 

@@ -111,7 +111,7 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
         if name == "probe":
             return {"cpu": await probe_cost()}
         if name == "provider":
-            from airflow_provider_123pan.callbacks.hub import Hub
+            from airflow_provider_123pan.callbacks.follower import Hub
             from airflow_provider_123pan.service.async_client import AsyncPan123Client as Client
 
             with (
@@ -145,7 +145,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
     async def main() -> list[float]:
         ended: dict[int, float] = {}
         posted: dict[int, float] = {}
-        from airflow_provider_123pan.hooks import shared
+        from airflow_provider_123pan.account import shared_client as shared
         from airflow_provider_123pan.triggers import offline_download
 
         with (

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
-from airflow_provider_123pan.callbacks.database import own_engine
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.callbacks.inbox import Inbox, Received
+from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.inbox import Inbox, Received
 from tests.integration import databases
 
 SPAWN = multiprocessing.get_context("spawn")

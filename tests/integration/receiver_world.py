@@ -19,8 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id, secret_keys
-from airflow_provider_123pan.callbacks.database import own_engine
-from airflow_provider_123pan.callbacks.receiver import create_app
+from airflow_provider_123pan.receiver.app import create_app
+from airflow_provider_123pan.receiver.database import own_engine
 
 DAY = 86400.0
 SECRET = "a client secret of some length"

@@ -17,11 +17,11 @@ from tests.integration.modes import run
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.EARLIEST", 0.0)
     monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.LOOKS", (0.3, 0.5))
-    monkeypatch.setattr("airflow_provider_123pan.sync.turn.WORTH_WAITING", 0.5)
-    monkeypatch.setattr("airflow_provider_123pan.sync.turn.LOOK_AGAIN", 1.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.asking.SILENT", (1.0, 3.0))
-    monkeypatch.setattr("airflow_provider_123pan.sync.watch.SETTLED_AFTER", 0.5)
-    for module in ("flight", "batch", "watch"):
+    monkeypatch.setattr("airflow_provider_123pan.sync.run.WORTH_WAITING", 0.5)
+    monkeypatch.setattr("airflow_provider_123pan.sync.run.LOOK_AGAIN", 1.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT", (1.0, 3.0))
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SETTLED_AFTER", 0.5)
+    for module in ("in_flight", "submitter", "monitor"):
         monkeypatch.setattr(f"airflow_provider_123pan.sync.{module}.SKEW", timedelta(seconds=2))
 
 

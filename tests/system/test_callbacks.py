@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_123pan.outcome import NO_REASON
+from airflow_provider_123pan.download.wait import NO_REASON
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers.offline_download import SAFETY_NET
 from dev.airflow_api import FINISHED

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sync.ledger import Record
+from airflow_provider_123pan.sync.inventory import Record
 from airflow_provider_123pan.sync.results import read_results
 from dev import images
 from dev.cluster import Cluster

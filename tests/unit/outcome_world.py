@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_123pan.hints import WorkerHints
-from airflow_provider_123pan.outcome import Outcome, intervals, wait
+from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.wait import Outcome, intervals, wait
+from airflow_provider_123pan.download.wait_strategy import WorkerHints
 from airflow_provider_123pan.service.flow import Sleep, drive
 from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
 from airflow_provider_123pan.service.protocol import Ask
-from airflow_provider_123pan.submission import Submission
 
 START = datetime.now(timezone.utc).replace(microsecond=0)
 

@@ -19,7 +19,7 @@ from airflow_provider_123pan.callbacks.address import (
     peek,
     secret_keys,
 )
-from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.exceptions import Pan123InputError
 
 BASE = "https://airflow.example.com"
 SECRET = "a client secret of some length"

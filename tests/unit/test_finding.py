@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan import outcome as subject
+from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.finding import choose, find
-from airflow_provider_123pan.hints import WorkerHints
-from airflow_provider_123pan.service import errors
+from airflow_provider_123pan.download import wait as subject
+from airflow_provider_123pan.download.lookup import choose, find
+from airflow_provider_123pan.download.wait_strategy import WorkerHints
 from airflow_provider_123pan.service.flow import Flow, drive
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Ask
@@ -45,7 +45,7 @@ def test_a_file_that_never_shows_up_does_not_move_the_deadline() -> None:
 
 
 def test_a_listing_that_fails_is_no_end() -> None:
-    failures = iter([errors.Pan123UnavailableError("502")] * 3)
+    failures = iter([exceptions.Pan123UnavailableError("502")] * 3)
     service = Service(lambda _: 2)
     perform = service.perform
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.callbacks import hub as module
+from airflow_provider_123pan.callbacks import follower as module
+from airflow_provider_123pan.callbacks.client import InboxUnreachableError, RemoteInbox, RemotePage
+from airflow_provider_123pan.callbacks.contract import MOST_ITEMS
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.callbacks.hub import Hub, Waiter
-from airflow_provider_123pan.callbacks.remote import InboxUnreachableError, RemoteInbox, RemotePage
-from airflow_provider_123pan.callbacks.wire import MOST_ITEMS
+from airflow_provider_123pan.callbacks.follower import Hub, Waiter
 
 
 def callback(number: int) -> str:

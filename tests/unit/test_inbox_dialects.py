@@ -7,7 +7,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateTable
 
-from airflow_provider_123pan.callbacks.inbox import _COUNT, _KEEP, _KNOWN, COUNTER, DELIVERIES
+from airflow_provider_123pan.receiver.inbox import _COUNT, _KEEP, _KNOWN, COUNTER, DELIVERIES
 
 
 @pytest.mark.parametrize("table", [DELIVERIES, COUNTER], ids=str)

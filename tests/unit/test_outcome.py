@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan import outcome as subject
-from airflow_provider_123pan.hints import WorkerHints
-from airflow_provider_123pan.outcome import Outcome, intervals, look
-from airflow_provider_123pan.service import errors
+from airflow_provider_123pan import exceptions
+from airflow_provider_123pan.download import wait as subject
+from airflow_provider_123pan.download.events import event_of, outcome_of
+from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.wait import Outcome, intervals, look
+from airflow_provider_123pan.download.wait_strategy import WorkerHints
 from airflow_provider_123pan.service.flow import drive
-from airflow_provider_123pan.submission import Submission
-from airflow_provider_123pan.waiting import event_of, outcome_of
 from tests.unit.outcome_world import Service, submission
 
 
@@ -68,10 +68,10 @@ def test_the_last_look_is_at_the_deadline() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        errors.Pan123RateLimitError("429"),
-        errors.Pan123TokenError("401"),
-        errors.Pan123UnavailableError("502"),
-        errors.Pan123TooManyTasksError("many"),
+        exceptions.Pan123RateLimitError("429"),
+        exceptions.Pan123TokenError("401"),
+        exceptions.Pan123UnavailableError("502"),
+        exceptions.Pan123TooManyTasksError("many"),
     ],
 )
 def test_transient_errors_never_end_a_wait(error: Exception) -> None:
@@ -83,7 +83,8 @@ def test_transient_errors_never_end_a_wait(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [errors.Pan123AnswerError("unknown status 9"), errors.Pan123CredentialsError("wrong secret")]
+    "error",
+    [exceptions.Pan123AnswerError("unknown status 9"), exceptions.Pan123CredentialsError("wrong secret")],
 )
 def test_other_errors_end_a_wait_unless_silent(error: Exception) -> None:
     with pytest.raises(type(error)):
@@ -92,19 +93,21 @@ def test_other_errors_end_a_wait_unless_silent(error: Exception) -> None:
 
 
 def test_an_unknown_taskid_is_not_yet_within_a_minute() -> None:
-    service = Service(lambda t: errors.Pan123ServiceError("no such task") if t < 55 else 2)
+    service = Service(lambda t: exceptions.Pan123ServiceError("no such task") if t < 55 else 2)
     assert service.wait() is not None
 
 
 def test_an_unknown_taskid_is_asked_twice() -> None:
     service = Service(
-        lambda t: errors.Pan123ServiceError("no such task") if 100 <= t < 129 else 2 if t > 100 else 0
+        lambda t: exceptions.Pan123ServiceError("no such task") if 100 <= t < 129 else 2 if t > 100 else 0
     )
     assert service.wait() is not None
 
 
 def test_a_taskid_unknown_for_good_is_an_error_that_no_retry_mends() -> None:
-    service = Service(lambda _: errors.Pan123ServiceError("no such task", code=1, trace_id="t"), lambda _: [])
+    service = Service(
+        lambda _: exceptions.Pan123ServiceError("no such task", code=1, trace_id="t"), lambda _: []
+    )
     with pytest.raises(subject.Pan123UnknownTaskError, match="no such task.*x-traceID t") as caught:
         service.wait()
     assert not caught.value.retryable
@@ -112,13 +115,13 @@ def test_a_taskid_unknown_for_good_is_an_error_that_no_retry_mends() -> None:
 
 
 def test_a_taskid_unknown_for_good_whose_image_is_there() -> None:
-    found = Service(lambda _: errors.Pan123ServiceError("no such task")).wait()
+    found = Service(lambda _: exceptions.Pan123ServiceError("no such task")).wait()
     assert found is not None
     assert found.fileID == "f1"
 
 
 def test_a_bare_taskid_unknown() -> None:
-    service = Service(lambda _: errors.Pan123ServiceError("no such task"))
+    service = Service(lambda _: exceptions.Pan123ServiceError("no such task"))
     with pytest.raises(subject.Pan123UnknownTaskError):
         service.wait(Submission(taskID=7))
     assert service.elapsed == 30
@@ -145,8 +148,8 @@ def test_events_carry_every_end() -> None:
     assert outcome_of(event_of(ended)) == ended
     with pytest.raises(subject.Pan123WaitTimeoutError):
         outcome_of(event_of(None))
-    for retryable in (errors.Pan123ServiceError, errors.Pan123CredentialsError):
-        with pytest.raises(errors.Pan123Error, match="get_image: m") as caught:
+    for retryable in (exceptions.Pan123ServiceError, exceptions.Pan123CredentialsError):
+        with pytest.raises(exceptions.Pan123Error, match="get_image: m") as caught:
             outcome_of(event_of(retryable("m", call="get_image")))
         assert caught.value.retryable is retryable.retryable
         assert (caught.value.call, caught.value.message) == ("get_image", "m")
@@ -157,5 +160,5 @@ def test_events_carry_every_end() -> None:
     [None, {}, {"status": "success"}, {"status": "ended"}, {"status": "ended", "outcome": {"x": 1}}, "x"],
 )
 def test_an_event_that_is_not_ours_fails_loudly(event: Any) -> None:
-    with pytest.raises(errors.Pan123AnswerError, match="not understood"):
+    with pytest.raises(exceptions.Pan123AnswerError, match="not understood"):
         outcome_of(event)

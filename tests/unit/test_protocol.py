@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.service import errors, protocol
+from airflow_provider_123pan import exceptions
+from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
 from airflow_provider_123pan.service.models import BEIJING, TaskStatus
 from airflow_provider_123pan.service.protocol import Answer, Send, exchange, read
@@ -33,67 +34,72 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
         (
             PROGRESS,
             answer(envelope(code=401, message="token is expired")),
-            errors.Pan123TokenError,
+            exceptions.Pan123TokenError,
             "expired",
         ),
         (
             PROGRESS,
             answer(envelope(code=429, message="请求太频繁")),
-            errors.Pan123RateLimitError,
+            exceptions.Pan123RateLimitError,
             "请求太频繁",
         ),
-        (PROGRESS, answer(envelope(code=42902)), errors.Pan123RateLimitError, "42902"),
-        (PROGRESS, answer(envelope(code=1, message="操作频繁")), errors.Pan123RateLimitError, "操作频繁"),
+        (PROGRESS, answer(envelope(code=42902)), exceptions.Pan123RateLimitError, "42902"),
+        (PROGRESS, answer(envelope(code=1, message="操作频繁")), exceptions.Pan123RateLimitError, "操作频繁"),
         (
             CREATE,
             answer(envelope(code=1, message="同时下载的任务超出最大限制")),
-            errors.Pan123TooManyTasksError,
+            exceptions.Pan123TooManyTasksError,
             "同时下载",
         ),
         (
             PROGRESS,
             answer(envelope(code=1, message="boom")),
-            errors.Pan123ServiceError,
+            exceptions.Pan123ServiceError,
             "boom (code 1, x-traceID",
         ),
-        (PROGRESS, answer(envelope(code=5066)), errors.Pan123ServiceError, "5066"),
+        (PROGRESS, answer(envelope(code=5066)), exceptions.Pan123ServiceError, "5066"),
         (
             PROGRESS,
             answer(b"<html>bad</html>", 502),
-            errors.Pan123UnavailableError,
+            exceptions.Pan123UnavailableError,
             "HTTP 502 from the gateway",
         ),
-        (PROGRESS, answer(b"", 503), errors.Pan123UnavailableError, "503"),
-        (PROGRESS, answer(b"slow down", 429), errors.Pan123RateLimitError, "429"),
-        (PROGRESS, answer(b"no", 401), errors.Pan123TokenError, "401"),
-        (PROGRESS, answer(b"no", 404), errors.Pan123UnavailableError, "404"),
-        (LOGIN, answer(b"no", 403), errors.Pan123UnavailableError, "403"),
+        (PROGRESS, answer(b"", 503), exceptions.Pan123UnavailableError, "503"),
+        (PROGRESS, answer(b"slow down", 429), exceptions.Pan123RateLimitError, "429"),
+        (PROGRESS, answer(b"no", 401), exceptions.Pan123TokenError, "401"),
+        (PROGRESS, answer(b"no", 404), exceptions.Pan123UnavailableError, "404"),
+        (LOGIN, answer(b"no", 403), exceptions.Pan123UnavailableError, "403"),
         (
             PROGRESS,
             answer(envelope(code=1, message="internal"), 500),
-            errors.Pan123UnavailableError,
+            exceptions.Pan123UnavailableError,
             "internal",
         ),
-        (PROGRESS, answer(envelope(code=1, message="slow"), 429), errors.Pan123RateLimitError, "slow"),
-        (PROGRESS, answer(envelope(code=5066), 500), errors.Pan123ServiceError, "5066"),
-        (PROGRESS, answer(b"<html>hi</html>"), errors.Pan123AnswerError, "host"),
-        (PROGRESS, answer([1, 2]), errors.Pan123AnswerError, "host"),
-        (PROGRESS, answer({"code": "zero"}), errors.Pan123AnswerError, "not a number"),
-        (PROGRESS, answer(envelope(None)), errors.Pan123NoDataError, "data is None"),
-        (PROGRESS, answer(envelope({})), errors.Pan123NoDataError, "status is None"),
+        (PROGRESS, answer(envelope(code=1, message="slow"), 429), exceptions.Pan123RateLimitError, "slow"),
+        (PROGRESS, answer(envelope(code=5066), 500), exceptions.Pan123ServiceError, "5066"),
+        (PROGRESS, answer(b"<html>hi</html>"), exceptions.Pan123AnswerError, "host"),
+        (PROGRESS, answer([1, 2]), exceptions.Pan123AnswerError, "host"),
+        (PROGRESS, answer({"code": "zero"}), exceptions.Pan123AnswerError, "not a number"),
+        (PROGRESS, answer(envelope(None)), exceptions.Pan123NoDataError, "data is None"),
+        (PROGRESS, answer(envelope({})), exceptions.Pan123NoDataError, "status is None"),
         (
             PROGRESS,
             answer(envelope({"process": 3, "status": 9})),
-            errors.Pan123AnswerError,
+            exceptions.Pan123AnswerError,
             "unknown status 9",
         ),
-        (PROGRESS, answer(envelope({"process": 3})), errors.Pan123AnswerError, "status is None"),
-        (CREATE, answer(envelope(None)), errors.Pan123NoDataError, "create_offline_download"),
-        (CREATE, answer(envelope({"taskID": "x"})), errors.Pan123AnswerError, "taskID is str"),
-        (PROGRESS, answer(b"", 302, Location="https://evil"), errors.Pan123RedirectError, "https://evil"),
-        (LOGIN, answer(envelope(code=1, message="无效的登录信息")), errors.Pan123CredentialsError, "无效"),
-        (LOGIN, answer(envelope(code=401, message="wrong")), errors.Pan123CredentialsError, "wrong"),
-        (LOGIN, answer(envelope(code=429, message="wait")), errors.Pan123RateLimitError, "wait"),
+        (PROGRESS, answer(envelope({"process": 3})), exceptions.Pan123AnswerError, "status is None"),
+        (CREATE, answer(envelope(None)), exceptions.Pan123NoDataError, "create_offline_download"),
+        (CREATE, answer(envelope({"taskID": "x"})), exceptions.Pan123AnswerError, "taskID is str"),
+        (PROGRESS, answer(b"", 302, Location="https://evil"), exceptions.Pan123RedirectError, "https://evil"),
+        (
+            LOGIN,
+            answer(envelope(code=1, message="无效的登录信息")),
+            exceptions.Pan123CredentialsError,
+            "无效",
+        ),
+        (LOGIN, answer(envelope(code=401, message="wrong")), exceptions.Pan123CredentialsError, "wrong"),
+        (LOGIN, answer(envelope(code=429, message="wait")), exceptions.Pan123RateLimitError, "wait"),
     ],
 )
 def test_errors(call: Any, given: Answer, kind: type[Exception], words: str) -> None:
@@ -106,7 +112,7 @@ def test_errors(call: Any, given: Answer, kind: type[Exception], words: str) -> 
 
 @pytest.mark.parametrize(("status", "ambiguous"), [(500, False), (502, True), (503, False), (504, True)])
 def test_which_gateway_errors_are_ambiguous(status: int, ambiguous: bool) -> None:
-    with pytest.raises(errors.Pan123UnavailableError) as caught:
+    with pytest.raises(exceptions.Pan123UnavailableError) as caught:
         read(CREATE, answer(b"", status))
     assert caught.value.ambiguous is ambiguous
 
@@ -164,7 +170,7 @@ def test_directories_may_be_typed_by_a_text() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    error = errors.Pan123UnavailableError("m", ambiguous=True, call="login", code=502, trace_id="t")
+    error = exceptions.Pan123UnavailableError("m", ambiguous=True, call="login", code=502, trace_id="t")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.ambiguous, again.code) == (str(error), True, 502)
 
@@ -224,7 +230,7 @@ def test_a_refused_token_is_renewed_once() -> None:
 
 def test_a_token_refused_twice_is_an_error() -> None:
     world = World(REFUSED)
-    with pytest.raises(errors.Pan123TokenError):
+    with pytest.raises(exceptions.Pan123TokenError):
         world.exchange()
     assert len(world.sent) == 2
 
@@ -237,7 +243,8 @@ def test_a_call_refused_for_load_is_queued_again(refusal: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "kind"), [(BUSY, errors.Pan123RateLimitError), (CROWDED, errors.Pan123TooManyTasksError)]
+    ("refusal", "kind"),
+    [(BUSY, exceptions.Pan123RateLimitError), (CROWDED, exceptions.Pan123TooManyTasksError)],
 )
 def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) -> None:
     world = World(refusal)
@@ -248,10 +255,10 @@ def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) ->
 
 @pytest.mark.parametrize(
     "failure",
-    [answer(envelope(code=1, message="bad")), answer(b"", 502), errors.Pan123UnavailableError("x")],
+    [answer(envelope(code=1, message="bad")), answer(b"", 502), exceptions.Pan123UnavailableError("x")],
 )
 def test_other_errors_are_raised_at_once(failure: Any) -> None:
     world = World(failure)
-    with pytest.raises(errors.Pan123Error):
+    with pytest.raises(exceptions.Pan123Error):
         world.exchange()
     assert len(world.sent) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.service.questions import SHARE, Questions
+from airflow_provider_123pan.service.progress_queue import SHARE, Questions
 from airflow_provider_123pan.service.throttle import Throttle
 
 

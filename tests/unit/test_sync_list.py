@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.service.errors import Pan123InputError
+from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.images import Wanted, conceal, identity, shown, unnumbered
-from airflow_provider_123pan.sync.ledger import Ledger, State, difference
+from airflow_provider_123pan.sync.entries import Wanted, conceal, identity, shown, unnumbered
+from airflow_provider_123pan.sync.inventory import Ledger, State, difference
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
 MD5 = hashlib.md5(b"x").hexdigest()

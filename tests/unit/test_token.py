@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_123pan.hooks.token import FixedToken, Pan123LoginLimitError
-from airflow_provider_123pan.service.errors import (
+from airflow_provider_123pan.account.token import FixedToken, Pan123LoginLimitError
+from airflow_provider_123pan.exceptions import (
     Pan123CredentialsError,
     Pan123Error,
     Pan123RateLimitError,

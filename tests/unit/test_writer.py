@@ -12,10 +12,10 @@ from typing import cast
 
 import pytest
 
-from airflow_provider_123pan.callbacks import writer as module
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.callbacks.inbox import Inbox, Stored
-from airflow_provider_123pan.callbacks.writer import UnavailableError, Writer
+from airflow_provider_123pan.receiver import writer as module
+from airflow_provider_123pan.receiver.inbox import Inbox, Stored
+from airflow_provider_123pan.receiver.writer import UnavailableError, Writer
 
 DELIVERY = Delivery("0" * 32, DeliveryStatus.SUCCEEDED)
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.hooks import token as token_module
-from airflow_provider_123pan.hooks.token import SharedToken
+from airflow_provider_123pan.account import token as token_module
+from airflow_provider_123pan.account.token import SharedToken
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 from airflow_provider_123pan.service.protocol import Answer, Send
 

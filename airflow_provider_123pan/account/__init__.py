@@ -1,0 +1,1 @@
+"""What all tasks of one connection share: its checked fields, the access token, and the request rate."""

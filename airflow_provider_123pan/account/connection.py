@@ -1,0 +1,168 @@
+"""What a connection of type ``pan123`` says, checked once, for the blocking and the async side alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.endpoint import TIMEOUT, Endpoint
+from airflow_provider_123pan.service.protocol import BASE_URL
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+CONN_TYPE = "pan123"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A connection's content.
+
+    :ivar endpoint: the service's address and the way to it.
+    :ivar client_id: login; :ivar client_secret: password.
+    :ivar access_token: use this token as it is, and never log in.
+    :ivar requests_per_second: an upper bound.
+    :ivar callback_base_url: where the service reaches the receiver of callbacks; None: no callbacks.
+    :ivar callback_secret: what signs callback addresses, several newest first; None: the client secret does.
+    """
+
+    conn_id: str
+    endpoint: Endpoint
+    client_id: str
+    client_secret: str = field(repr=False)
+    access_token: str | None = field(repr=False)
+    requests_per_second: float | None
+    callback_base_url: str | None
+    callback_secret: str | tuple[str, ...] | None = field(repr=False)
+
+    @property
+    def account(self) -> str:
+        """The account, base URL and client ID, as hex of a SHA-256."""
+        return hashlib.sha256(f"{self.endpoint.base_url}\n{self.client_id}".encode()).hexdigest()
+
+    @classmethod
+    def of(cls, connection: Connection) -> Settings:
+        """Check a connection; an error names the field."""
+        extra = _Extra(connection)
+        if connection.conn_type not in (None, "", CONN_TYPE):  # its secrets are for somebody else
+            raise extra.wrong("conn_type", f"is {connection.conn_type!r}; it must be {CONN_TYPE} (123pan)")
+        access_token = extra.text("access_token")
+        if access_token and not (access_token.isascii() and access_token.isprintable()):
+            raise extra.wrong("access_token", "holds characters that no token has")
+        client_id = (connection.login or "").strip()
+        client_secret = (connection.password or "").strip()
+        if not access_token:
+            for name, value in (
+                ("login (client ID)", client_id),
+                ("password (client secret)", client_secret),
+            ):
+                if not value:
+                    raise extra.wrong(name, "is empty; take it from the open platform's developer page")
+        return cls(
+            conn_id=connection.conn_id,
+            endpoint=Endpoint(
+                base_url=_base_url(connection, extra),
+                timeout=extra.positive("timeout") or TIMEOUT,
+                verify=extra.verify(),
+                proxy=extra.proxy(),
+            ),
+            client_id=client_id,
+            client_secret=client_secret,
+            access_token=access_token,
+            requests_per_second=extra.positive("requests_per_second"),
+            callback_base_url=extra.address("callback_base_url"),
+            callback_secret=extra.secrets("callback_secret"),
+        )
+
+
+class _Extra:
+    """The connection's extra, read field by field; a form sends empty fields as null or ``""``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._conn_id = connection.conn_id
+        try:
+            values = json.loads(connection.extra or "{}")
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise self.wrong("extra", "is not a JSON object")
+        self._values: dict[str, Any] = values
+
+    def wrong(self, name: str, what: str) -> Pan123InputError:
+        return Pan123InputError(f"connection {self._conn_id!r}: {name} {what}")
+
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self.wrong(name, "must be a text")
+        return (value or "").strip() or None
+
+    def secrets(self, name: str) -> str | tuple[str, ...] | None:
+        value = self._values.get(name)
+        return tuple(map(str, value)) if isinstance(value, list) else self.text(name)
+
+    def address(self, name: str) -> str | None:
+        if (text := self.text(name)) is None:
+            return None
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise self.wrong(name, "must be an http or https address without a query")
+        return text.rstrip("/")
+
+    def positive(self, name: str) -> float | None:
+        value = self._values.get(name)
+        if value is None or value == "":
+            return None
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = -1.0
+        if isinstance(value, bool) or not 0 < number < float("inf"):
+            raise self.wrong(name, f"is {value!r}; it must be a number above 0, or empty")
+        return number
+
+    def proxy(self) -> str | None:
+        text = self.text("proxy")
+        if text is not None and urlsplit(text).scheme not in ("http", "https"):
+            raise self.wrong("proxy", "must be an http or https address")
+        return text
+
+    def verify(self) -> bool | str:
+        value = self._values.get("verify")
+        if value is None or value == "":
+            return True
+        if isinstance(value, str):
+            if (known := {"true": True, "false": False}.get(value.strip().lower())) is not None:
+                return known
+            if not Path(value).is_file():
+                raise self.wrong(
+                    "verify", f"names {value!r}, which is no file; give a CA bundle, true or false"
+                )
+            return value
+        if not isinstance(value, bool):
+            raise self.wrong("verify", "must be true, false or the path of a CA bundle")
+        return value
+
+
+def _base_url(connection: Connection, extra: _Extra) -> str:
+    host = (connection.host or "").strip().rstrip("/")
+    if not host:
+        return BASE_URL
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    try:
+        parts = urlsplit(host)
+        port = parts.port or connection.port
+    except ValueError:
+        raise extra.wrong("host", "is not an address") from None
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise extra.wrong("host", f"must be an http or https address such as {BASE_URL}")
+    if parts.username or parts.query or parts.fragment:
+        raise extra.wrong("host", "must hold neither user nor query; credentials go into login and password")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme.lower()}://{name}{f':{port}' if port else ''}{parts.path}"

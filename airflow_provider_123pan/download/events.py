@@ -1,0 +1,50 @@
+"""How a wait's end travels from the trigger to the task: three kinds of event, checked on arrival."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from airflow_provider_123pan.download.wait import Outcome, Pan123WaitTimeoutError
+from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error
+
+
+class Pan123WaitError(Pan123Error):
+    """An error that ended the wait in the triggerer, with its call, code and trace id."""
+
+
+#: Seconds after its own deadline at which Airflow may end a deferral that no trigger ended.
+BACKSTOP = 300.0
+FIRST_LOOK = 5.0  # seconds that the look before a deferral may take
+
+
+def event_of(end: Outcome | Pan123Error | None) -> dict[str, Any]:
+    """The event for a wait's end; None is the time-out."""
+    if end is None:
+        return {"status": "timeout"}
+    if isinstance(end, Outcome):
+        return {"status": "ended", "outcome": asdict(end)}
+    facts = {"call": end.call, "code": end.code, "trace_id": end.trace_id}
+    return {"status": "error", "retryable": end.retryable, "message": end.message, "facts": facts}
+
+
+def outcome_of(event: Any) -> Outcome:
+    """The outcome in an event; raises Pan123WaitTimeoutError, or an error with the facts of the trigger's."""
+    match event:
+        case {"status": "ended", "outcome": Mapping() as fields}:
+            with contextlib.suppress(TypeError):
+                return Outcome(**fields)
+        case {"status": "timeout"}:
+            raise Pan123WaitTimeoutError("the submission has not ended within the timeout")
+        case {
+            "status": "error",
+            "retryable": bool(retryable),
+            "message": str(message),
+            "facts": {"call": call, "code": code, "trace_id": trace_id},
+        }:
+            error = Pan123WaitError(message, call=call, code=code, trace_id=trace_id)
+            error.retryable = retryable
+            raise error
+    raise Pan123AnswerError(f"the trigger sent an event that is not understood: {event!r:.200}")

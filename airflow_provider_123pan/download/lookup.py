@@ -1,0 +1,157 @@
+"""Where a submission's image is: progress does not know, so it is looked up in its directory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.wait_strategy import Hints
+from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
+from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.models import Image, Listing
+from airflow_provider_123pan.service.protocol import Ask, get_image, list_directory
+
+DEFAULT_DIRECTORY = "来自:离线下载"
+AT_LEAST_AS_NEW = timedelta(seconds=2)  # both moments are cut to seconds
+CLOCK_SKEW = timedelta(minutes=2)
+LOOK = 30.0  # seconds for which one question is queued again: who looks, looks again later
+_SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format, of which the service may prefer one
+_NUMBER = re.compile(r"\(\d+\)$")
+
+
+def find(submission: Submission, hints: Hints, *, settled: bool) -> Flow[Image | None]:
+    """The image of a submission: the one that a delivery names, if it is that; else by its name.
+
+    :param settled: the new one had its time to show up: take also one that the service renamed, or the sole one
+        from before the submission. It may have been overwritten with its dates kept, and their time zone is a guess.
+    """
+    if submission.file_name is None:
+        return None
+    for delivery in (yield from hints.deliveries()):
+        if delivery.fileID and (image := (yield from _told(delivery.fileID, submission, settled=settled))):
+            return image
+    directory_id = submission.directory_id or (yield from _default_directory())
+    if directory_id is None:
+        return None
+    if submission.moment:
+        since = submission.moment - CLOCK_SKEW
+        if image := (yield from _search(directory_id, submission, since, settled=settled)):
+            return image
+    return (yield from _search(directory_id, submission, None, settled=settled))
+
+
+def detailed(image: Image) -> Flow[Image]:
+    """An image with its addresses, where a listing left them out."""
+    if image.download_url is not None or image.rejected:
+        return image
+    try:
+        detail: Image = yield Ask(get_image(image.fileID), LOOK)
+    except (Pan123ServiceError, Pan123AnswerError):
+        return image  # it was found all the same
+    return replace(image, download_url=detail.download_url, user_url=detail.user_url)
+
+
+def _told(fileID: str, submission: Submission, *, settled: bool) -> Flow[Image | None]:
+    """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
+    try:
+        image: Image = yield Ask(get_image(fileID), LOOK)
+    except (Pan123ServiceError, Pan123AnswerError):
+        return None  # no such image
+    there = (
+        image.directory_id == submission.directory_id
+        if submission.directory_id
+        else image.directory_name == DEFAULT_DIRECTORY
+    )
+    if not there:
+        return None
+    if image.changed_at is None:
+        submission = replace(submission, submitted_at=None)
+    return choose([image], submission, renamed=True, settled=settled)
+
+
+def choose(
+    images: Iterable[Image],
+    submission: Submission,
+    *,
+    renamed: bool = False,
+    settled: bool = False,
+    older: bool = False,
+) -> Image | None:
+    """The submission's image among those of its directory: the newest that is not older than the submission.
+
+    First by the very name; then, where ``renamed``, by the name that the service makes of one that is taken
+    (``a(1).jpg``). Then, where ``settled``, with dates read less strictly: by clocks that differ, or as UTC's. Then,
+    where ``older``, the sole one of these names.
+    """
+    stem, extension = _parts(submission.file_name or "")
+    images = list(images)
+    same = [image for image in images if image.file_name == submission.file_name]
+    alike = [
+        image
+        for image in images
+        if image not in same
+        and (parts := _parts(image.file_name))[1] == extension
+        and stem in (parts[0], _NUMBER.sub("", parts[0]))
+    ]
+    for skew, read_as_utc in _READINGS if settled else _READINGS[:1]:
+        for candidates in (same, alike if renamed else []):
+            fresh = [image for image in candidates if _is_fresh(image, submission.moment, skew, read_as_utc)]
+            if fresh:
+                return max(fresh, key=lambda image: image.changed_at.timestamp() if image.changed_at else 0.0)
+    return same[0] if older and len(same) == 1 and not alike else None
+
+
+#: How a record's date may be meant, the most likely first: by how much its clock may be behind, and whether as UTC's.
+_READINGS = ((AT_LEAST_AS_NEW, False), (CLOCK_SKEW, False), (CLOCK_SKEW, True))
+
+
+def _parts(file_name: str) -> tuple[str, str]:
+    """Stem and extension, the latter in one spelling."""
+    stem, _, extension = file_name.rpartition(".")
+    return stem, _SPELLINGS.get(extension.lower(), extension.lower())
+
+
+def _is_fresh(image: Image, moment: datetime | None, skew: timedelta, read_as_utc: bool) -> bool:
+    """Whether an image is not older than a submission; that its date is Beijing's is presumed."""
+    if moment is None:
+        return True
+    if (changed_at := image.changed_at) is None:
+        return False
+    if read_as_utc:
+        changed_at = changed_at.replace(tzinfo=timezone.utc)
+        if changed_at > datetime.now(timezone.utc) + skew:
+            return False
+    return changed_at >= moment - skew
+
+
+def _search(
+    directory_id: str, submission: Submission, since: datetime | None, *, settled: bool
+) -> Flow[Image | None]:
+    """Look through a directory, or what is new there by the service's own filter; as far as needed, for the service
+    is seen to list the newest first."""
+    images: list[Image] = []
+    last_file_id, seen = None, set[str | None]()
+    while True:
+        page: Listing = yield Ask(list_directory(directory_id, since, last_file_id), LOOK)
+        if submission.moment and (image := choose(page.images, submission)):
+            return image
+        images += page.images
+        seen.add(last_file_id)
+        if (last_file_id := page.last_file_id) is None or last_file_id in seen:
+            older = settled and since is None
+            return choose(images, submission, renamed=settled, settled=settled, older=older)
+
+
+def _default_directory() -> Flow[str | None]:
+    last_file_id = None
+    while True:
+        page: Listing = yield Ask(list_directory(last_file_id=last_file_id), LOOK)
+        for directory in page.directories:
+            if directory.name == DEFAULT_DIRECTORY:
+                return directory.directory_id
+        if page.last_file_id in (None, last_file_id):
+            return None
+        last_file_id = page.last_file_id

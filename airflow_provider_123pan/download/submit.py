@@ -1,0 +1,188 @@
+"""Submit once, though the worker may be killed at any moment.
+
+The service has no idempotency key, so a record is kept in Airflow's ``task_state_store`` (3.3): before the call
+that the call is about to be made, and right after it the taskID. A retry of the same task goes on with what the
+record says; a person's Clear, or another request, submits anew. Airflow 3.2 has no such store: there a retry
+after a crash submits again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.client import Signer, remote_inbox
+from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
+from airflow_provider_123pan.download.lookup import find
+from airflow_provider_123pan.download.submission import Request, Submission
+from airflow_provider_123pan.download.wait_strategy import Hints, WorkerHints
+from airflow_provider_123pan.exceptions import (
+    Pan123Error,
+    Pan123NoDataError,
+    Pan123ServiceError,
+    Pan123UnavailableError,
+    may_have_arrived,
+)
+from airflow_provider_123pan.service.flow import Flow, Sleep
+from airflow_provider_123pan.service.models import TaskStatus
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+log = logging.getLogger(__name__)
+
+STORE_KEY = "pan123_submission"
+SEARCH = 60.0  # seconds for which a submission that may have arrived is looked for
+SEARCH_EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store holds: a submission, for which request, and since which Clear."""
+
+    digest: str
+    max_tries: int
+    submission: Submission
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def parse(cls, value: Any) -> Record | None:
+        try:
+            return cls(value["digest"], value["max_tries"], Submission(**value["submission"]))
+        except (KeyError, TypeError):
+            return None  # nothing, or nothing of ours
+
+
+def submit_once(
+    hook: Pan123Hook, request: Request, context: Context, use_callback: bool | None = None
+) -> Submission:
+    """Submit the request, or go on with the submission of an earlier try of this task.
+
+    :param use_callback: None: where the connection has a ``callback_base_url``.
+    """
+    signer = Signer.of(hook.settings, use_callback)
+    store: Any = context.get("task_state_store")  # Airflow 3.3
+    record = Record(
+        digest=request.digest(hook.settings.account),
+        max_tries=context["ti"].max_tries,
+        submission=Submission(
+            taskID=None, url=request.url, file_name=request.file_name, directory_id=request.directory_id
+        ),
+    )
+    earlier = Record.parse(store.get(STORE_KEY)) if store is not None else None
+    if (
+        earlier is not None
+        and (earlier.digest, earlier.max_tries) == (record.digest, record.max_tries)
+        and (submission := _resume(hook, earlier.submission)) is not None
+    ):
+        return submission
+    return _submit(hook, record, store, signer)
+
+
+def forget(context: Context) -> None:
+    """Let the next try submit anew: what was submitted came to nothing."""
+    if (store := context.get("task_state_store")) is not None:
+        store.delete(STORE_KEY)
+
+
+def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None) -> Submission:
+    submission = replace(
+        record.submission,
+        callback_id=new_callback_id() if signer else None,
+        submitted_at=datetime.now(timezone.utc).isoformat(),
+    )
+    if submission.file_name is None:
+        log.warning(
+            "%s shows no image's name, and file_name is empty: the new address cannot be found. Give a file_name",
+            submission.url,
+        )
+    if store is not None:
+        store.set(STORE_KEY, replace(record, submission=submission).dump())
+    try:
+        task = _create(hook, submission, signer)
+    except Pan123Error as error:
+        # Only what may have arrived is worth looking for when the task is tried again.
+        if store is not None and not may_have_arrived(error):
+            store.delete(STORE_KEY)
+        raise
+    if isinstance(task, Submission):
+        return task
+    submission = replace(submission, taskID=task.taskID, submitted_at=task.seen_at.isoformat())
+    if store is not None:
+        store.set(STORE_KEY, replace(record, submission=submission).dump())
+    log.info("Submitted %s as taskID %s", submission.url, submission.taskID)
+    return submission
+
+
+def _create(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
+    """The offline task; or the submission, where the first try's answer was lost but its image is there."""
+    try:
+        return _call(hook, submission, signer)
+    except Pan123UnavailableError as error:
+        if not may_have_arrived(error):
+            raise
+        log.warning("Looking for %s: %s", submission.url, error)
+    return _search(hook, submission) or _call(hook, submission, signer)
+
+
+def _call(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
+    assert submission.url is not None
+    callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
+    if callback_url:
+        mask_secret(callback_url.rpartition("/")[2])  # the service may quote it in an error
+    return hook.create_offline_download(
+        submission.url, submission.file_name, submission.directory_id, callback_url
+    )
+
+
+def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
+    """An earlier try's submission, unless it failed or never arrived."""
+    if submission.taskID is None:
+        log.info("An earlier try may have submitted %s: looking for its image", submission.url)
+        return _search(hook, submission)
+    try:
+        if hook.get_offline_download(submission.taskID).status is TaskStatus.FAILED:
+            log.info("taskID %s of an earlier try failed: submitting again", submission.taskID)
+            return None
+    except (Pan123ServiceError, Pan123NoDataError) as error:
+        log.warning("taskID %s of an earlier try: %s", submission.taskID, error)
+    log.info("Going on with taskID %s of an earlier try", submission.taskID)
+    return submission
+
+
+def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
+    hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
+    return submission if hook.run(_appears(submission, hints)) else None
+
+
+def _appears(submission: Submission, hints: Hints, clock: Callable[[], float] = time.monotonic) -> Flow[bool]:
+    """Whether a submission arrived: its image shows up, or its callback came, unless that tells of a failure.
+
+    An image from before it proves nothing.
+    """
+    if submission.file_name is None and submission.callback_id is None:
+        return False
+    until = clock() + SEARCH
+    while clock() < until:
+        if deliveries := (yield from hints.deliveries()):
+            return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
+        try:
+            if (yield from find(submission, hints, settled=False)) is not None:
+                return True
+        except Pan123Error as error:
+            if not error.retryable:
+                raise
+            log.warning("Looked for again: %s", error)
+        yield Sleep(SEARCH_EVERY)
+    return False

@@ -1,0 +1,244 @@
+"""The app that takes the service's callbacks, and lets triggerers read them.
+
+* ``POST …/callbacks/<token>``: a delivery; 200 once it is committed.
+* ``POST …/inbox/poll`` and ``…/inbox/lookup``: read, with ``Authorization: Bearer <read token>``.
+* ``GET …/health``: what works.
+
+Whatever is refused, for whatever reason, gets one and the same 404, as early as it can be known. What cannot be served
+now gets a 503 with ``Retry-After``; nothing else goes wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy.engine import Engine
+from starlette.types import Receive, Scope, Send
+
+from airflow_provider_123pan.callbacks.address import check, check_read_token, peek
+from airflow_provider_123pan.callbacks.contract import MARKER, MOST_ITEMS, MOST_SECONDS
+from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.receiver import metrics
+from airflow_provider_123pan.receiver.inbox import Inbox, Stored
+from airflow_provider_123pan.receiver.keyring import Source
+from airflow_provider_123pan.receiver.lifecycle import Runtime
+from airflow_provider_123pan.receiver.reader import Page
+from airflow_provider_123pan.receiver.writer import UnavailableError
+
+log = logging.getLogger(__name__)
+
+MOST_BODY = 16 * 1024  # bytes of a delivery
+MOST_QUESTION = 64 * 1024  # bytes: a thousand callback_ids and then some
+
+_CALLBACKS = "/callbacks/"
+_RETRY_AFTER = "5"
+
+
+class _PollQuestion(BaseModel):
+    epoch: str | None = None
+    after: int | None = Field(None, ge=0, lt=2**63)
+    timeout: float = Field(MOST_SECONDS, ge=0, le=MOST_SECONDS)
+    limit: int = Field(MOST_ITEMS, ge=1, le=MOST_ITEMS)
+
+
+class _LookupQuestion(BaseModel):
+    callback_ids: list[Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]] = Field(
+        max_length=MOST_ITEMS
+    )
+
+
+class RefusedError(Exception):
+    """This request gets the same answer as every other one that is refused."""
+
+
+def create_app(
+    connect: Callable[[], Engine],
+    source: Source,
+    retention: float,
+    *,
+    prefix: str = "/pan123",
+    mounted: bool = True,
+) -> FastAPI:
+    """The receiver.
+
+    :param connect: makes the engine of the inbox's database.
+    :param source: knows the connections' keys.
+    :param retention: seconds for which an address is valid, and deliveries are kept.
+    :param prefix: path under which it answers where it is not mounted there.
+    :param mounted: whether this is a part of Airflow's API server.
+    """
+    return _App(Receiver(lambda: Runtime(Inbox(connect), source, retention), retention, prefix, mounted))
+
+
+class _App(FastAPI):
+    """FastAPI's lifespan, which Airflow asks for, around routes that do without its dozen layers: a delivery waits for
+    its commit, and what waits in each layer costs the garbage collector more than all the rest costs together."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        super().__init__(lifespan=receiver.lifespan)
+        self._receiver = receiver
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await (await self._receiver.answer(Request(scope, receive)))(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class Receiver:
+    """The routes."""
+
+    def __init__(self, make: Callable[[], Runtime], retention: float, prefix: str, mounted: bool) -> None:
+        self._make = make
+        self._retention = retention
+        self._prefix = prefix
+        self._mounted = mounted
+        self._runtime: Runtime | None = None
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Never raises: that would stop Airflow's API server."""
+        await asyncio.to_thread(metrics.start, self._mounted)
+        runtime = self._runtime = self._make()
+        await runtime.start()
+        if not self._mounted:
+            # What has been imported stays: without this, every full collection goes through all of Airflow again.
+            gc.freeze()
+        yield
+        self._runtime = None
+        await runtime.stop()
+
+    async def answer(self, request: Request) -> Response:
+        """Always answers, and says no more than it must."""
+        scope = request.scope
+        path = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(self._prefix)
+        try:
+            if path.startswith(_CALLBACKS):
+                # The access log of the server around this one writes paths whole, and reads them when all is done.
+                scope["path"] = scope["path"].removesuffix(path) + _CALLBACKS + "***"
+                scope["raw_path"] = scope["path"].encode()
+                return await self._deliver(request, path.removeprefix(_CALLBACKS))
+            route = {
+                ("POST", "/inbox/poll"): self._poll,
+                ("POST", "/inbox/lookup"): self._lookup,
+                ("GET", "/health"): self._health,
+            }.get((request.method, path))
+            if route:
+                return await route(request)
+        except RefusedError:
+            if path.startswith(_CALLBACKS):
+                metrics.count("refused")
+        except UnavailableError:
+            return _unavailable()
+        except Exception:
+            log.exception("The receiver failed")
+            return _unavailable()
+        return JSONResponse({"detail": "Not Found"}, status_code=404)
+
+    async def _deliver(self, request: Request, token: str) -> Response:
+        conn_id = peek(token)
+        if conn_id is None or request.method != "POST":
+            raise RefusedError
+        runtime = self._running()
+        callback_id = await runtime.keyring.verify(conn_id, lambda keys: check(token, keys, self._retention))
+        if callback_id is None:
+            raise RefusedError
+        body = await _body(request, MOST_BODY)
+        try:
+            delivery = Delivery.parse(callback_id, body)
+        except ValueError:
+            raise RefusedError from None
+        if await self._ready().writer.store(conn_id, delivery) is Stored.REFUSED:
+            raise RefusedError
+        return JSONResponse({"code": 0, "message": "ok"})
+
+    async def _poll(self, request: Request) -> Response:
+        conn_id = await self._reader_of(request)
+        question = _parsed(_PollQuestion, await _body(request, MOST_QUESTION))
+        return _page(
+            await self._ready().reader.poll(
+                conn_id,
+                "" if question.after is None else question.epoch or "",
+                question.after or 0,
+                question.limit,
+                question.timeout,
+            )
+        )
+
+    async def _lookup(self, request: Request) -> Response:
+        conn_id = await self._reader_of(request)
+        question = _parsed(_LookupQuestion, await _body(request, MOST_QUESTION))
+        return _page(await self._ready().reader.lookup(conn_id, question.callback_ids))
+
+    async def _health(self, request: Request) -> Response:
+        runtime = self._running()
+        ready = await runtime.check()
+        return JSONResponse(
+            {"inbox": "ready" if ready else "unavailable", "connections": runtime.keyring.usable},
+            status_code=200 if ready else 503,
+        )
+
+    async def _reader_of(self, request: Request) -> str:
+        """The connection whose deliveries a request may read."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        conn_id = peek(token)
+        if scheme.lower() != "bearer" or conn_id is None:
+            raise RefusedError
+        if not await self._running().keyring.verify(
+            conn_id, lambda keys: check_read_token(token, keys) or None
+        ):
+            raise RefusedError
+        return conn_id
+
+    def _running(self) -> Runtime:
+        if self._runtime is None:
+            raise UnavailableError
+        return self._runtime
+
+    def _ready(self) -> Runtime:
+        runtime = self._running()
+        if not runtime.ready:
+            raise UnavailableError
+        return runtime
+
+
+def _unavailable() -> Response:
+    return JSONResponse(
+        {"detail": "Service Unavailable"}, status_code=503, headers={"Retry-After": _RETRY_AFTER}
+    )
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """What was sent, read no further than ``most`` bytes."""
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most:
+            raise RefusedError
+    return body
+
+
+def _parsed(model: type[Any], body: bytes) -> Any:
+    try:
+        return model.model_validate_json(body)
+    except ValueError:
+        raise RefusedError from None
+
+
+def _page(page: Page) -> Response:
+    deliveries = [{"seq": seq, **delivery.as_dict()} for seq, delivery in page.deliveries]
+    return JSONResponse(
+        {"epoch": page.epoch, "last": page.last, "deliveries": deliveries}, headers={MARKER: "1"}
+    )

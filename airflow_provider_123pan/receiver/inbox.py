@@ -1,0 +1,273 @@
+"""The durable table of deliveries, the same on SQLite, PostgreSQL and MySQL. Every call here blocks.
+
+A reader goes on from the last sequence number that it has seen, so the numbers must appear in the order in which they
+were given: a number below the cursor that shows up later would be lost. An autoincrement does not keep that order,
+because transactions commit in any order. So the number comes from a row that every storing transaction updates first,
+and so holds until it has committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import func
+
+from airflow_provider_123pan.callbacks.contract import DISTINCT
+from airflow_provider_123pan.callbacks.delivery import Delivery
+
+_ATTEMPTS = 5
+_PRUNE_ROWS = 1000
+_Result = TypeVar("_Result")
+
+
+def _exact(length: int) -> String:
+    """Text that is equal only if its bytes are: MySQL's default finds "A" equal to "a"."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+_METADATA = MetaData()
+_MYSQL: dict[str, Any] = {
+    f"{name}_{option}": value
+    for name in ("mysql", "mariadb")
+    for option, value in {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}.items()
+}
+
+# Indexes are constraints of the table, so that one statement makes it all. None begins with conn_id: for _KNOWN,
+# PostgreSQL would prefer it until it has analyzed the table, and read all of a connection. Readers follow seq.
+DELIVERIES = Table(
+    "pan123_inbox_v1",
+    _METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("conn_id", _exact(250), nullable=False),
+    Column("callback_id", _exact(32), nullable=False),
+    Column("digest", _exact(32), nullable=False),
+    # JSON in ASCII, so that no encoding of a database refuses what a caller sent.
+    Column("content", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),  # Unix seconds
+    UniqueConstraint("callback_id", "conn_id", "digest"),
+    **_MYSQL,
+)
+COUNTER = Table(
+    "pan123_inbox_counter_v1",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", _exact(32), nullable=False),
+    Column("last", BigInteger, nullable=False),
+    **_MYSQL,
+)
+
+
+# Made once, for a transaction holds up all others.
+_COUNT = update(COUNTER).values(last=COUNTER.c.last + bindparam("number"))
+_KNOWN = select(
+    COUNTER.c.last, DELIVERIES.c.conn_id, DELIVERIES.c.callback_id, DELIVERIES.c.digest
+).select_from(
+    COUNTER.outerjoin(
+        DELIVERIES,
+        DELIVERIES.c.callback_id.in_(bindparam("callback_ids", expanding=True))
+        # By callback_id alone, PostgreSQL would read all of a table that it has not analyzed.
+        & DELIVERIES.c.conn_id.in_(bindparam("conn_ids", expanding=True)),
+    )
+)
+_KEEP = insert(DELIVERIES)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_EMPTY = f"{COUNTER.name} is empty"
+
+
+class State(NamedTuple):
+    """:ivar epoch: another one means another table: what a reader knows is worth nothing.
+    :ivar last: the newest sequence number; everything up to it has been committed."""
+
+    epoch: str
+    last: int
+
+
+class Received(NamedTuple):
+    """A delivery with its sequence number."""
+
+    seq: int
+    delivery: Delivery
+
+
+class Stored(Enum):
+    """What became of a delivery: kept, known already, or one too many for its submission."""
+
+    NEW = "stored"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+
+
+class Inbox:
+    """The table in one database.
+
+    :param connect: makes the engine, with the first call that needs it.
+    """
+
+    def __init__(self, connect: Callable[[], Engine]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._connect()
+
+    def close(self) -> None:
+        """Close idle connections; a later call opens new ones."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    def create(self) -> None:
+        """Make the tables where they are missing; any number of processes may do so at once."""
+        self._again(self._create, _ATTEMPTS)
+
+    def _create(self) -> None:
+        with self._engine.begin() as connection:
+            _METADATA.create_all(connection)
+            if connection.execute(select(COUNTER.c.id)).first() is None:
+                last = connection.scalar(select(func.coalesce(func.max(DELIVERIES.c.seq), 0)))
+                connection.execute(insert(COUNTER).values(id=1, epoch=secrets.token_hex(16), last=last))
+
+    def state(self) -> State:
+        """:raises LookupError: the tables are there, but not what belongs into them."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(COUNTER.c.epoch, COUNTER.c.last)).first()
+        if row is None:
+            raise LookupError(_EMPTY)
+        return State(row.epoch, row.last)
+
+    def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[Stored]:
+        """Keep deliveries, each with the id of its connection, in one transaction; they are safe on return."""
+        rows = [_row(conn_id, delivery) for conn_id, delivery in batch]
+        # A second time: the connection may have been cut, or another one was served first. Nothing is kept twice.
+        return self._again(lambda: self._store(rows), 2)
+
+    def _store(self, rows: list[dict[str, Any]]) -> list[Stored]:
+        with self._engine.begin() as connection:
+            connection.execute(_COUNT, {"number": len(rows)})
+            end, known = _known(connection, rows)
+            results, new = _sorted_out(rows, known)
+            if new:
+                start = end - len(rows) + 1
+                connection.execute(_KEEP, [row | {"seq": seq} for seq, row in enumerate(new, start)])
+            if len(new) < len(rows):
+                connection.execute(_COUNT, {"number": len(new) - len(rows)})
+        return results
+
+    def after(self, conn_id: str, seq: int, limit: int) -> list[Received]:
+        """A connection's deliveries beyond a sequence number, oldest first."""
+        return self._read(
+            select(DELIVERIES)
+            .where(DELIVERIES.c.conn_id == conn_id, DELIVERIES.c.seq > seq)
+            .order_by(DELIVERIES.c.seq)
+            .limit(limit)
+        )
+
+    def lookup(self, conn_id: str, callback_ids: Iterable[str]) -> list[Received]:
+        """All deliveries to these submissions of a connection, oldest first."""
+        return self._read(
+            select(DELIVERIES)
+            .where(DELIVERIES.c.callback_id.in_(list(callback_ids)), DELIVERIES.c.conn_id == conn_id)
+            .order_by(DELIVERIES.c.seq)
+        )
+
+    def prune(self, before: float) -> int:
+        """Delete what arrived before a moment (Unix seconds), a thousand at a time; how many were deleted."""
+        oldest = (
+            select(DELIVERIES.c.seq, DELIVERIES.c.received_at).order_by(DELIVERIES.c.seq).limit(_PRUNE_ROWS)
+        )
+        total = 0
+        while True:
+            with self._engine.begin() as connection:
+                rows = connection.execute(oldest).all()
+                old = [row.seq for row in rows if row.received_at < before]
+                if old:
+                    connection.execute(delete(DELIVERIES).where(DELIVERIES.c.seq.in_(old)))
+            total += len(old)
+            if len(old) < _PRUNE_ROWS:
+                return total
+
+    def _read(self, query: Any) -> list[Received]:
+        with self._engine.connect() as connection:
+            return [_received(row) for row in connection.execute(query).mappings()]
+
+    def _again(self, attempt: Callable[[], _Result], times: int) -> _Result:
+        for left in reversed(range(times)):
+            try:
+                return attempt()
+            except DBAPIError:
+                if not left:
+                    raise
+                time.sleep(random.uniform(0.02, 0.2))
+        raise AssertionError
+
+
+def _row(conn_id: str, delivery: Delivery) -> dict[str, Any]:
+    content = _encode(delivery.content)
+    return {
+        "conn_id": conn_id,
+        "callback_id": delivery.callback_id,
+        "digest": hashlib.sha256(content.encode()).hexdigest()[:32],
+        "content": content,
+        "received_at": int(time.time()),
+    }
+
+
+def _received(row: RowMapping) -> Received:
+    content = json.loads(row["content"])
+    return Received(row["seq"], Delivery.from_dict(content | {"callback_id": row["callback_id"]}))
+
+
+def _known(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, dict[tuple[str, str], set[str]]]:
+    """The counter, and the digests that each submission of these rows has already: all by one question, for others wait
+    until this transaction is over."""
+    sought = {f"{name}s": [*{row[name] for row in rows}] for name in ("callback_id", "conn_id")}
+    found = connection.execute(_KNOWN, sought).all()
+    if not found:
+        raise LookupError(_EMPTY)
+    known: dict[tuple[str, str], set[str]] = {}
+    for _, conn_id, callback_id, digest in found:
+        known.setdefault((conn_id, callback_id), set()).add(digest)
+    return found[0].last, known
+
+
+def _sorted_out(
+    rows: list[dict[str, Any]], known: dict[tuple[str, str], set[str]]
+) -> tuple[list[Stored], list[dict[str, Any]]]:
+    """What becomes of each row, and the rows that are to be written."""
+    results, new = [], []
+    for row in rows:
+        digests = known.setdefault((row["conn_id"], row["callback_id"]), set())
+        if row["digest"] in digests:
+            results.append(Stored.REPEATED)
+        elif len(digests) >= DISTINCT:
+            results.append(Stored.REFUSED)
+        else:
+            digests.add(row["digest"])
+            new.append(row)
+            results.append(Stored.NEW)
+    return results, new

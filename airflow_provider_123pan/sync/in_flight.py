@@ -1,0 +1,166 @@
+"""What is in flight: submitted, and not known to have ended."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.sync.inventory import Ledger
+
+STORE_KEY = "pan123_sync"
+SKEW = timedelta(seconds=5)  # an image may be dated a little before the answer to its submission
+_DUTY = 1.0  # the store is left in peace for so many times what a write takes
+
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Active:
+    """An image in flight. Moments are Unix seconds.
+
+    :ivar taskID: None while it is not known whether the submission arrived.
+    :ivar calling: it is about to be submitted, or the answer to that is awaited.
+    :ivar attempt: 0, or 1 for the second submission of one that failed.
+    :ivar sent_at: by our clock; :ivar submitted_at: by the service's, as far as we know it.
+    :ivar told: what was delivered; :ivar problem: why it is not known whether it arrived.
+    :ivar ask_at: when progress is asked next, and after what pause again.
+    :ivar failed_at, succeeded_at, unknown_at: when progress first said so.
+    """
+
+    number: int
+    key: str
+    identity: str
+    attempt: int
+    taskID: int | None
+    sent_at: float
+    submitted_at: float
+    calling: bool = False
+    told: tuple[Delivery, ...] = ()
+    problem: str = ""
+    ask_at: float = 0.0
+    pause: float = 0.0
+    failed_at: float | None = None
+    succeeded_at: float | None = None
+    unknown_at: float | None = None
+
+
+@dataclass(slots=True)
+class Flight:
+    """All that is in flight, by number.
+
+    :ivar seed: makes this batch's callback_ids.
+    :ivar began_at: when the first image was submitted, by the service's clock.
+    :ivar ahead: seconds by which the service's clock is before ours.
+    """
+
+    seed: str
+    began_at: float | None = None
+    active: dict[int, Active] = field(default_factory=dict)
+    ahead: float = 0.0
+
+    @property
+    def since(self) -> datetime:
+        """Nothing that is in flight is older."""
+        oldest = min((each.submitted_at for each in self.active.values()), default=time.time() + self.ahead)
+        return datetime.fromtimestamp(oldest, timezone.utc) - SKEW
+
+    def __iter__(self) -> Iterator[Active]:
+        """Those that are submitted."""
+        return iter([each for each in self.active.values() if not each.calling])
+
+    def get(self, number: int) -> Active | None:
+        """One of those that are submitted."""
+        active = self.active.get(number)
+        return None if active is None or active.calling else active
+
+    def callback_id(self, active: Active) -> str:
+        return callback_id(self.seed, active.key, active.attempt)
+
+    def dump(self) -> dict[str, Any]:
+        """By what an image is, never by its place in the list, which may be another one by then."""
+        return {
+            "seed": self.seed,
+            "began_at": self.began_at,
+            "active": {
+                each.key: [
+                    each.identity,
+                    each.attempt,
+                    each.taskID,
+                    each.sent_at,
+                    each.submitted_at,
+                    each.succeeded_at,
+                    each.failed_at,
+                ]
+                for each in self.active.values()
+            },
+        }
+
+    @classmethod
+    def load(cls, dumped: Mapping[str, Any], ledger: Ledger) -> Flight:
+        """What was in flight and is still on the list, under the same address."""
+        flight = cls(dumped["seed"], dumped["began_at"])
+        for key, (identity, attempt, taskID, sent_at, submitted_at, succeeded_at, failed_at) in dumped[
+            "active"
+        ].items():
+            number = ledger.number(key)
+            if number is not None and ledger.identity(number) == identity:
+                flight.active[number] = Active(
+                    number,
+                    key,
+                    identity,
+                    attempt,
+                    taskID,
+                    sent_at,
+                    submitted_at,
+                    succeeded_at=succeeded_at,
+                    failed_at=failed_at,
+                )
+        return flight
+
+
+def callback_id(seed: str, key: str, attempt: int) -> str:
+    """32 hex digits that worker and triggerer both know."""
+    return hashlib.sha256(f"{seed} {key} {attempt}".encode()).hexdigest()[:32]
+
+
+class Journal:
+    """Keeps what is in flight in Airflow's ``task_state_store`` (3.3), so that a retry goes on with it.
+
+    :param store: None on 3.2: a retry after a crash submits again what was in flight.
+    :param target: a digest of account and directory; the record of another one is not taken.
+    """
+
+    def __init__(self, store: Any, target: str, clock: Clock = time.monotonic) -> None:
+        self._store = store
+        self._target = target
+        self._clock = clock
+        self._due_at = 0.0
+
+    def load(self) -> Mapping[str, Any] | None:
+        record = self._store.get(STORE_KEY) if self._store is not None else None
+        match record:
+            case {"target": self._target, "seed": str(), "began_at": _, "active": Mapping()}:
+                return record
+        return None
+
+    def save(self, flight: Flight) -> None:
+        """Write; when it returns, a crash loses nothing that is in flight."""
+        if self._store is None:
+            return
+        began = self._clock()
+        self._store.set(STORE_KEY, {"target": self._target, **flight.dump()})
+        took = self._clock() - began
+        self._due_at = self._clock() + _DUTY * took
+
+    def due(self) -> bool:
+        """Whether the store had its peace after the last write."""
+        return self._clock() >= self._due_at
+
+    def forget(self) -> None:
+        if self._store is not None:
+            self._store.delete(STORE_KEY)

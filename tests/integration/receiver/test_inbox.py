@@ -1,0 +1,214 @@
+"""What the inbox keeps, in which order, and for how long."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
+from airflow_provider_123pan.receiver import inbox as module
+from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.inbox import DELIVERIES, Inbox, Received, Stored
+from tests.integration.inbox_world import (
+    SPAWN,
+    Inboxes,
+    delivery,
+    everything,
+    inbox,
+    inboxes,
+    postgresql,
+    uri,
+)
+
+__all__ = ["inbox", "inboxes", "postgresql", "uri"]
+
+
+# --- keeping ------------------------------------------------------------------------------------------
+
+
+def test_what_is_stored_is_read_as_it_was(inbox: Inbox) -> None:
+    first = Delivery(new_callback_id(), DeliveryStatus.SUCCEEDED, "", "yk6baz", "https://example.com/图.jpg")
+    second = delivery("图片下载失败 🙈")
+    assert inbox.store([("a", first), ("a", second)]) == [Stored.NEW, Stored.NEW]
+    assert everything(inbox) == [(1, first), (2, second)]
+    assert inbox.after("a", 1, 10) == [(2, second)]
+    assert inbox.after("a", 0, 1) == [(1, first)]
+    assert inbox.state().last == 2
+
+
+def test_nothing_stored_is_nothing(inbox: Inbox) -> None:
+    assert inbox.store([]) == []
+    assert inbox.state().last == 0
+    assert inbox.lookup("a", []) == []
+
+
+def test_equal_deliveries_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
+    one = delivery("once")
+    assert inbox.store([("a", one), ("a", one)]) == [Stored.NEW, Stored.REPEATED]
+    assert inboxes.new().store([("a", one), ("a", delivery("other"))]) == [Stored.REPEATED, Stored.NEW]
+    assert [seq for seq, _ in everything(inbox)] == [1, 2]
+    assert inbox.state().last == 2
+
+
+def test_equal_deliveries_at_once_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
+    """As by two API servers."""
+    together = threading.Barrier(2)
+
+    def store(where: Inbox, what: Delivery) -> Stored:
+        together.wait(20)
+        return where.store([("a", what)])[0]
+
+    both = [inbox, inboxes.new()]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(50):
+            results = threads.map(store, both, [delivery("once")] * 2)
+            assert sorted(result.name for result in results) == ["NEW", "REPEATED"]
+
+
+def test_four_different_ones_are_kept_per_submission(inbox: Inbox) -> None:
+    callback_id = new_callback_id()
+    for number in range(4):
+        assert inbox.store([("a", delivery(str(number), callback_id))]) == [Stored.NEW]
+    assert inbox.store([("a", delivery("4", callback_id)), ("a", delivery("0", callback_id))]) == [
+        Stored.REFUSED,
+        Stored.REPEATED,
+    ]
+    batch = [("a", delivery(str(number), "0" * 32)) for number in range(6)]
+    assert inbox.store(batch) == [Stored.NEW] * 4 + [Stored.REFUSED] * 2
+    assert [each.delivery.reason for each in inbox.lookup("a", [callback_id])] == ["0", "1", "2", "3"]
+
+
+def test_connections_are_told_apart_by_their_bytes(inbox: Inbox) -> None:
+    names = ["a", "A", "\u00e1", "a\u0301", "图床", "a/b#c:d\\e", "%", "_"]
+    one = delivery()
+    assert inbox.store([(name, one) for name in names]) == [Stored.NEW] * len(names)
+    for number, name in enumerate(names, 1):
+        assert everything(inbox, name) == [(number, one)]
+        assert inbox.lookup(name, [one.callback_id]) == [(number, one)]
+
+
+def test_a_thousand_are_looked_up_at_once(inbox: Inbox) -> None:
+    batch = [("a", delivery()) for _ in range(1000)]
+    inbox.store(batch[:500])
+    inbox.store(batch[500:])
+    ids = [each.callback_id for _, each in batch]
+    assert [each.delivery.callback_id for each in inbox.lookup("a", ids)] == ids
+
+
+def test_any_text_can_be_kept(inbox: Inbox) -> None:
+    body = json.dumps(
+        {"status": 1, "failReason": "\0a\ud800\u202eb\x7f\n图", "url": "http://x/\0", "fileID": "\0"}
+    )
+    parsed = Delivery.parse(new_callback_id(), body.encode())
+    assert (parsed.reason, parsed.url, parsed.fileID) == ("ab 图", None, None)
+    longest = delivery("\U0001f648" * 500, url="\U0001f648" * 4096)
+    assert inbox.store([("a", parsed), ("a", longest)]) == [Stored.NEW, Stored.NEW]
+    assert [each.delivery for each in everything(inbox)] == [parsed, longest]
+
+
+def test_what_failed_leaves_no_trace(inbox: Inbox) -> None:
+    broken: Any = [("a", delivery()), (None, delivery())]
+    with pytest.raises(DBAPIError):
+        inbox.store(broken)
+    assert everything(inbox) == []
+    assert inbox.state().last == 0
+    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+    assert inbox.state().last == 1
+
+
+def test_storing_reads_no_whole_table(inbox: Inbox, uri: str) -> None:
+    """Not even before the database has statistics of it: a burst would slow down by what it has stored."""
+    for _ in range(12):  # below some thousand, reading all is cheap
+        inbox.store([("a", delivery(str(number))) for number in range(1000)])
+    seeking = module._KNOWN.params(callback_ids=[new_callback_id() for _ in range(32)], conn_ids=["a"])
+    engine = own_engine(uri)
+    query = seeking.compile(engine, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+    with engine.connect() as connection:
+        plan = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {query}"))
+    engine.dispose()
+    reads = [line for line in plan.splitlines() if DELIVERIES.name in line]
+    assert any(re.search("index", line, re.IGNORECASE) for line in reads), plan
+    assert not any(re.search("seq scan|scan pan123", line, re.IGNORECASE) for line in reads), plan
+
+
+# --- order --------------------------------------------------------------------------------------------
+
+
+def _write(uri: str, writer: int, count: int) -> list[str]:
+    with Inboxes(uri) as inboxes:
+        inbox = inboxes.new(created=False)
+        written = []
+        for number in range(count):
+            batch = [("a", delivery(f"{writer}-{number}-{each}")) for each in range(1 + number % 3)]
+            assert inbox.store(batch) == [Stored.NEW] * len(batch)
+            written += [each.callback_id for _, each in batch]
+        return written
+
+
+def test_a_reader_with_a_cursor_misses_nothing(uri: str, inbox: Inbox) -> None:
+    """Sequence numbers appear in their order: at no time is one visible and a smaller one not yet."""
+    done, seen = threading.Event(), list[Received]()
+
+    def follow() -> None:
+        cursor = 0
+        while True:
+            last_look = done.is_set()
+            last = inbox.state().last
+            found = inbox.after("a", cursor, 100)
+            seen.extend(found)
+            if len(found) < 100:
+                cursor = max([last, *(each.seq for each in found)])
+            else:
+                cursor = found[-1].seq
+            if last_look and not found:
+                return
+
+    with ThreadPoolExecutor(1) as reading, ProcessPoolExecutor(2, SPAWN) as pool:
+        reader = reading.submit(follow)
+        try:
+            writers = [pool.submit(_write, uri, writer, 60) for writer in range(2)]
+            with Inboxes(uri) as more, ThreadPoolExecutor(2) as threads:
+                shared = more.new()
+                at_once = [
+                    threads.submit(lambda: [shared.store([("a", delivery())]) for _ in range(60)])
+                    for _ in range(2)
+                ]
+                assert all(future.result() for future in at_once)
+            written = [each for writer in writers for each in writer.result()]
+        finally:
+            done.set()
+        reader.result()
+    assert [each.seq for each in seen] == list(range(1, len(written) + 120 + 1))
+    assert {each.delivery.callback_id for each in seen} >= set(written)
+
+
+# --- pruning ------------------------------------------------------------------------------------------
+
+
+def test_old_deliveries_are_deleted(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+
+    def at(moment: float) -> Callable[[], float]:
+        return lambda: moment
+
+    monkeypatch.setattr("airflow_provider_123pan.receiver.inbox.time.time", at(now - 1000))
+    for _ in range(5):
+        inbox.store([("a", delivery()) for _ in range(500)])
+    monkeypatch.setattr("airflow_provider_123pan.receiver.inbox.time.time", at(now))
+    inbox.store([("a", delivery()) for _ in range(3)])
+    before = inbox.state()
+    assert inbox.prune(now - 2000) == 0
+    assert inbox.prune(now - 500) == 2500
+    assert inbox.prune(now - 500) == 0
+    assert [each.seq for each in everything(inbox)] == [2501, 2502, 2503]
+    assert inbox.state() == before

@@ -1,0 +1,121 @@
+"""The receiver in Airflow's API server, and as a command of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import structlog
+from fastapi import FastAPI
+
+from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id
+from airflow_provider_123pan.receiver.app import create_app
+from airflow_provider_123pan.receiver.database import own_engine
+from tests.integration.receiver_world import DAY, KEYS, SAMPLE, SECRET, Keys, Running, until, uri
+
+__all__ = ["uri"]
+
+
+def test_the_access_log_around_it_does_not_learn_the_address(uri: str) -> None:
+    from airflow.api_fastapi.common.http_access_log import HttpAccessLogMiddleware
+
+    engine = own_engine(uri)
+    inner = create_app(lambda: engine, Keys(), 30 * DAY)
+    outer = FastAPI(lifespan=inner.router.lifespan_context)
+    outer.mount("/pan123", inner)
+    outer.add_middleware(HttpAccessLogMiddleware)
+    try:
+        with structlog.testing.capture_logs() as logs, Running(outer, Keys(), engine) as made:
+            good = made.address()
+            assert made.client.post(good, json=SAMPLE).status_code == 200
+            for url in (good, good + "/", good + "/x", good[:-1]):
+                assert made.client.post(url, content=b"").status_code == 404
+                assert made.client.get(url).status_code == 404
+            assert made.client.get("/pan123/health").status_code == 200
+    finally:
+        engine.dispose()
+    paths = [entry["path"] for entry in logs if entry["event"] == "request finished"]
+    assert set(paths) == {"/pan123/callbacks/***", "/pan123/health"}
+    assert good.rpartition("/")[2] not in str(logs)
+
+
+def test_the_plugin_is_light_until_the_api_server_asks() -> None:
+    code = (
+        "import sys, airflow.plugins_manager\n"
+        "heavy = {'fastapi', 'sqlalchemy', 'uvicorn', 'itsdangerous'} - set(sys.modules)\n"
+        "from airflow_provider_123pan.plugin import Pan123Plugin\n"
+        "plugin = Pan123Plugin()\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "(mount,) = plugin.fastapi_apps\n"
+        "from fastapi import FastAPI\n"
+        "assert isinstance(mount['app'], FastAPI)\n"
+        "assert mount['url_prefix'] == '/pan123'\n"
+        "assert plugin.fastapi_apps[0]['app'] is mount['app']\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_stands_alone_without_a_metadata_database(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    content = {"conn_type": "pan123", "login": "id", "password": SECRET}
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/nowhere/airflow.db",
+        "AIRFLOW__PAN123__INBOX_URI": f"sqlite:///{tmp_path}/inbox.db",
+        "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps(content),
+        "AIRFLOW_CONN_ANOTHER": json.dumps(content | {"conn_type": "http"}),
+    }
+    command = [sys.executable, "-m", "airflow", "pan123"]
+    created = subprocess.run(
+        [*command, "create-tables"], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert created.returncode == 0, created.stderr
+    assert (tmp_path / "inbox.db").exists()
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*command, "receiver", "--port", str(port)],
+            env=environment,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(base_url=base, trust_env=False) as client:
+
+            def healthy() -> bool:
+                try:
+                    return bool(client.get("/pan123/health").json() == {"inbox": "ready", "connections": 1})
+                except httpx.HTTPError:
+                    return False
+
+            until(healthy, 60)
+            callback_id = new_callback_id()
+            good = mint(base, "pan123_default", callback_id, KEYS)
+            assert client.post(good, json=SAMPLE).status_code == 200
+            assert client.post(mint(base, "another", callback_id, KEYS), json=SAMPLE).status_code == 404
+            token = mint_read_token("pan123_default", KEYS)
+            found = client.post(
+                "/pan123/inbox/lookup",
+                json={"callback_ids": [callback_id]},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            assert len(found.json()["deliveries"]) == 1
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+    written = log.read_text()
+    assert SECRET not in written
+    assert good.rpartition("/")[2] not in written
+    assert token not in written
+    assert not (tmp_path / "nowhere").exists()

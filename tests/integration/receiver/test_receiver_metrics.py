@@ -1,0 +1,68 @@
+"""What the receiver tells Airflow's metrics."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from urllib.parse import urlsplit
+
+import pytest
+
+from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.contract import DISTINCT
+from airflow_provider_123pan.receiver import metrics
+from tests.integration.receiver_world import SAMPLE, Running, receiver, rows, until, uri
+
+__all__ = ["receiver", "uri"]
+
+
+class Stats:
+    def __init__(self) -> None:
+        self.counters: Counter[str] = Counter()
+        self.gauges: dict[str, list[int]] = {}
+
+    def incr(self, name: str, number: int) -> None:
+        self.counters[name] += number
+
+    def gauge(self, name: str, number: int) -> None:
+        self.gauges.setdefault(name, []).append(number)
+
+
+@pytest.fixture
+def stats(monkeypatch: pytest.MonkeyPatch) -> Stats:
+    made = Stats()
+    monkeypatch.setattr(metrics, "_stats", made)
+    return made
+
+
+def test_deliveries_stored_repeated_and_refused(receiver: Running, stats: Stats) -> None:
+    callback_id = new_callback_id()
+    for number in range(DISTINCT + 1):
+        receiver.deliver(callback_id, SAMPLE | {"fileID": number + 1})
+    receiver.deliver(callback_id, SAMPLE | {"fileID": 1})
+    receiver.client.post(receiver.address() + "A", json=SAMPLE)
+    receiver.client.get("/pan123/nothing")  # nobody's callback
+    assert stats.counters == {
+        "pan123.deliveries.stored": DISTINCT,
+        "pan123.deliveries.repeated": 1,
+        "pan123.deliveries.refused": 2,
+    }
+
+
+def test_a_body_that_is_cut_off_is_refused(receiver: Running, stats: Stats) -> None:
+    """Even if what came reads like a delivery: there was more to it."""
+    url = urlsplit(receiver.address())
+    body = json.dumps(SAMPLE).encode()
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    with socket.create_connection((url.hostname, url.port)) as caller:
+        caller.sendall(head.encode() + body)
+    until(lambda: bool(stats.counters))
+    assert stats.counters == {"pan123.deliveries.refused": 1}
+    assert rows(receiver) == 0
+
+
+def test_open_polls(receiver: Running, stats: Stats) -> None:
+    epoch, last = receiver.start()
+    receiver.poll(epoch, last, timeout=0.1)
+    assert stats.gauges == {"pan123.polls.open": [1, 0, 1, 0]}

@@ -1,0 +1,53 @@
+"""A batch with callbacks: they wake and tell reasons, and whatever they claim, progress decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.results import read_results
+from tests.integration.sync_world import addresses, counts, short, submitted, sync
+
+__all__ = ["short"]
+
+BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+
+@pytest.fixture(autouse=True)
+def _callbacks(receiver: str, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(extra={"callback_base_url": receiver})
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
+    # Silence is asked about too late for these tests: what ends them is the delivery.
+    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT", (1000.0, 1000.0))
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.SAFETY_NET", (1000.0, 1000.0))
+
+
+@BOTH
+@pytest.mark.parametrize("callback", ["normal", "twice", "early", "lying", "wrong-file"])
+def test_a_failure_has_its_reason(
+    context: dict[str, Any], sandbox: Sandbox, callback: str, deferrable: bool
+) -> None:
+    sandbox.configure(callback=callback, fail="/[25].png", fail_reason="源站拒绝", delay=1)
+    result = sync(context, images=addresses(8), max_failures=2, deferrable=deferrable)
+    assert counts(result) == (0, 6, 2)
+    reasons = {each["reason"] for each in result["failures"]}
+    assert (reasons == {"源站拒绝"}) is (callback != "lying"), reasons
+    assert sorted(submitted(sandbox).values()) == [1] * 6 + [2] * 2
+
+
+@pytest.mark.parametrize("kept", ["rename", "keep"])
+@pytest.mark.parametrize("file_id_as", ["string", "number"])
+def test_the_same_bytes_are_found_by_what_was_called_back(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, kept: str, file_id_as: str
+) -> None:
+    sandbox.configure(same_etag=kept, same_etag_dates="keep", file_id_as=file_id_as)
+    (url,) = addresses(1)
+    images = [{"url": url, "file_name": f"{name}.png"} for name in "abc"]
+    results = str(tmp_path / "results.jsonl")
+    assert counts(sync(context, images=[*images, *addresses(4, start=10)], results=results)) == (0, 7, 0)
+    assert len({record.fileID for record in read_results(results) if record.url == url}) == 1
+    assert submitted(sandbox)[url] == 3

@@ -1,0 +1,138 @@
+"""A batch against a service that is slow, lossy or odd: every image arrives, and no other is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.entries import Wanted
+from airflow_provider_123pan.sync.results import read_results
+from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
+
+__all__ = ["short"]
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+
+KNOBS: dict[str, dict[str, Any]] = {
+    "visible late": {"visible_after": 2.5},
+    "retrying": {"retrying": "example"},
+    "429 as bucket": {"rate": 40, "rate_kind": "bucket"},
+    "429 as window": {"rate": 40, "rate_kind": "window"},
+    "cap on active tasks": {"active_cap": 4, "delay": 0.3},
+    "gateway": {"gateway": "/offline/download", "gateway_share": 0.2},
+    "unknown at first": {"unknown_task": 1.5},
+    "gateway of listings": {"gateway": "file/list", "gateway_share": 0.3},
+    "answers lost": {
+        "answers": [{"path": "/offline/download$", "times": 4, "action": "process-then-drop"}],
+    },
+    "requests lost": {"answers": [{"path": "/offline/download$", "times": 4, "action": "drop"}]},
+}
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+@pytest.mark.parametrize("knobs", KNOBS.values(), ids=KNOBS)
+def test_all_arrive_whatever_the_service_does(
+    context: dict[str, Any],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    knobs: dict[str, Any],
+    deferrable: bool,
+) -> None:
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH", 3.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.TOO_MANY_TASKS_PAUSES", (0.2, 0.5, 1.0))
+    monkeypatch.setattr("airflow_provider_123pan.sync.directory.AWAY", (0.1,) * 20)
+    sandbox.configure(**knobs)
+    assert counts(sync(context, images=addresses(40), deferrable=deferrable)) == (0, 40, 0)
+    lost = knobs.get("answers", [{}])[0].get("action") == "drop" or "gateway" in knobs
+    most = 2 if lost else 1  # a gateway's 502 may come after the work
+    assert max(submitted(sandbox).values()) <= most
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [{"path": "mkdir$", "body": {"code": 1, "message": "name must be a list", "data": None}}],
+)
+def test_the_other_spelling_of_a_directorys_name(
+    context: dict[str, Any], sandbox: Sandbox, refused: dict[str, Any]
+) -> None:
+    sandbox.configure(answers=[refused])
+    assert counts(sync(context, images=addresses(2))) == (0, 2, 0)
+    assert names(sandbox)
+
+
+def test_somebody_elses_file_is_not_taken(
+    context: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the only new one while an image does not show, and yet has nothing to do with it."""
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.AGAIN_AFTER", 0.6)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.VISIBLE_WITHIN", 6.0)
+    sandbox.configure(same_etag="keep", same_etag_dates="keep", delay=0)
+    (url,) = addresses(1)
+    result = sync(context, images=[{"url": url, "file_name": "theirs.png"}])
+    sandbox.configure(same_etag_dates="refresh")
+    results = str(tmp_path / "results.jsonl")
+    sync(context, images=[{"url": url, "file_name": "mine.png"}], results=results, max_failures=1)
+    (record,) = read_results(results)
+    assert (record.status, record.fileID) == ("failed", None)
+    assert "the same bytes" in str(record.reason)
+    assert result["migrated"] == 1
+
+
+def test_overwriting_is_proved_by_progress(context: dict[str, Any], sandbox: Sandbox) -> None:
+    """The old images are there all the time, and perhaps the service ignores startTime."""
+    sync(context, images=addresses(4))
+    sandbox.configure(fail="/[12].png", delay=1)
+    result = sync(context, images=addresses(4), if_exists="overwrite", max_failures=2)
+    assert counts(result) == (0, 2, 2)
+
+
+ODD = {
+    "unknown status": ("download/process", {"code": 0, "message": "ok", "data": {"status": 9, "process": 1}}),
+    "no JSON": ("download/process", "<html>"),
+    "null data": ("download/process", {"code": 0, "message": "ok", "data": None}),
+    "a listing's internal error": ("file/list", {"code": 1, "message": "内部错误", "data": None}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+def test_one_odd_answer_does_not_end_the_batch(
+    context: dict[str, Any], sandbox: Sandbox, odd: tuple[str, Any], deferrable: bool
+) -> None:
+    sandbox.configure(delay=3)
+    passed = {"path": "file/list", "times": 3, "action": "pass"}  # the comparison at the start must work
+    path, body = odd
+    sandbox.configure(answers=[passed, {"path": path, "times": 2, "body": body}])
+    assert counts(sync(context, images=addresses(5), deferrable=deferrable)) == (0, 5, 0)
+    assert set(submitted(sandbox).values()) == {1}
+
+
+def name_of(url: str) -> str:
+    return Wanted.of({"url": url}).file_name
+
+
+def test_the_directory_may_be_unlistable_for_its_odd_rows_only(
+    context: dict[str, Any], sandbox: Sandbox
+) -> None:
+    sync(context, images=addresses(1), directory=None)
+    directory = {"fileId": 7, "filename": "来自:离线下载", "type": 1}
+    rows = [
+        {"fileId": None, "filename": "a.png"},
+        {"fileId": 1.5, "filename": "b.png"},
+        {"fileId": "x", "filename": 123},
+        {
+            "fileId": 99,
+            "filename": f"{name_of(addresses(1)[0])}",
+            "downloadURL": {"no": "text"},
+            "size": 2**70,
+        },
+    ]
+    pages = [{"lastFileId": "-1", "fileList": [directory]}, {"lastFileId": -1, "fileList": rows}]
+    sandbox.configure(
+        answers=[{"path": "file/list", "body": {"code": 0, "message": "ok", "data": page}} for page in pages]
+    )
+    assert counts(sync(context, images=addresses(1), directory=None)) == (1, 0, 0)

@@ -1,0 +1,182 @@
+"""What a triggerer needs of a trigger: all that the sensor was told, and a loop that nothing blocks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferred,
+)
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_123pan.account import shared_client as shared
+from airflow_provider_123pan.download.events import BACKSTOP
+from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+from tests.integration.conftest import MemoryVariables
+from tests.integration.modes import sensor
+from tests.integration.sync_world import addresses
+
+URL = "https://example.com/a.jpg"
+
+
+def deferral(task: Any, context: dict[str, Any]) -> BaseTrigger:
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    trigger: BaseTrigger = deferred.value.trigger
+    return trigger
+
+
+def submit(context: dict[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = Pan123OfflineDownloadOperator(task_id="submit", url=URL).execute(context)  # type: ignore[arg-type]
+    return given
+
+
+@pytest.mark.usefixtures("connect")
+def test_the_trigger_is_told_all_that_the_sensor_was_told(sandbox: Sandbox, context: dict[str, Any]) -> None:
+    sandbox.configure(stuck="a.jpg")
+    submission = submit(context)
+    began = time.time()
+    told = sensor(
+        "deferrable",
+        submission,
+        poke_interval=7,
+        timeout=90,
+        exponential_backoff=True,
+        max_wait=timedelta(seconds=40),
+        silent_fail=True,
+    )
+    _, arguments = deferral(told, context).serialize()
+    assert began + 90 <= arguments.pop("deadline") <= time.time() + 90
+    assert arguments == {
+        "submission": submission,
+        "pan123_conn_id": "pan123_default",
+        "poke_interval": 7,
+        "exponential_backoff": True,
+        "max_wait": 40,
+        "silent_fail": True,
+    }
+    assert {*arguments, "deadline"} == set(inspect.signature(Pan123OfflineDownloadTrigger).parameters)
+
+
+@pytest.mark.usefixtures("connect")
+def test_airflow_ends_a_deferral_only_long_after_the_trigger(
+    sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(stuck="a.jpg")
+    operator = Pan123OfflineDownloadOperator(
+        task_id="migrate", url=URL, wait_for_completion=True, deferrable=True, timeout=90
+    )
+    for task in (operator, sensor("deferrable", submit(context), timeout=90)):
+        with pytest.raises(TaskDeferred) as deferred:
+            task.execute(context)  # type: ignore[arg-type]
+        assert deferred.value.timeout == timedelta(seconds=90 + BACKSTOP)
+
+
+@pytest.mark.parametrize(
+    ("soft_fail", "kind"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)], ids=["hard", "soft"]
+)
+@pytest.mark.usefixtures("connect")
+def test_the_backstop_is_a_timeout_and_a_broken_trigger_an_error(
+    soft_fail: bool, kind: type[Exception], context: dict[str, Any]
+) -> None:
+    task = sensor("deferrable", 7, soft_fail=soft_fail)
+    with pytest.raises(kind, match="no trigger ended the wait"):
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, context)  # type: ignore[arg-type]
+    with pytest.raises(TaskDeferralError):
+        task.resume_execution("__fail__", {"error": "Trigger failure"}, context)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def blocking(monkeypatch: pytest.MonkeyPatch, variables: MemoryVariables) -> list[str]:
+    """What blocks, called in this thread, which runs the loop."""
+    loops_thread, found = threading.get_ident(), list[str]()
+
+    def watch(target: Any, name: str) -> None:
+        original = getattr(target, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == loops_thread:
+                found.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(target, name, watched)
+
+    watch(time, "sleep")
+    watch(requests.Session, "send")
+    watch(BaseHook, "get_connection")
+    watch(ssl, "create_default_context")
+    watch(socket, "create_connection")
+    watch(socket, "getaddrinfo")
+    for name in ("get", "set"):
+        watch(variables, name)
+    return found
+
+
+async def event(trigger: BaseTrigger) -> Any:
+    [fired] = [each async for each in type(trigger)(**trigger.serialize()[1]).run()]
+    return fired.payload
+
+
+@pytest.mark.parametrize("callback", [True, False])
+@pytest.mark.parametrize("batch", [False, True], ids=["image", "batch"])
+async def test_nothing_blocks_the_loop(
+    receiver: str,
+    connect: Callable[..., None],
+    variables: MemoryVariables,
+    sandbox: Sandbox,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    callback: bool,
+    batch: bool,
+) -> None:
+    connect(extra={"callback_base_url": receiver if callback else ""})
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.EARLIEST", 0.0)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.LOOKS", (0.3, 0.5))
+    monkeypatch.setattr("airflow_provider_123pan.sync.run.WORTH_WAITING", 0.1)
+    sandbox.configure(hold="example")
+    if batch:
+        task: Any = Pan123SyncImagesOperator(
+            task_id="sync", images=addresses(3), directory="photos", deferrable=True
+        )
+    else:
+        task = sensor("deferrable", submit(context))
+    trigger = deferral(task, context)
+    variables.values.clear()  # the triggerer has to log in
+    blocking = request.getfixturevalue("blocking")
+    sandbox.configure(hold=None)
+    blocking.clear()
+    assert json.loads(json.dumps(await event(trigger)))["status"] in ("ended", "woken")
+    assert blocking == []
+    called_back = batch and callback  # nothing is to be asked then
+    assert sandbox.state()["counts"]["logins"] == (1 if called_back else 2)
+
+
+@pytest.mark.usefixtures("connect")
+async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
+    variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for found, expected in ((None, shared.TRIGGERERS_FIRST_RATE), ("3", 3.0)):
+        monkeypatch.setattr("airflow_provider_123pan.hooks.pan123._throttles", {})
+        monkeypatch.setattr(variables, "get", lambda name, found=found: found)
+        with_others = await shared.join("pan123_default")
+        assert with_others.client.throttle.rate == expected
+        await shared.leave(with_others)
