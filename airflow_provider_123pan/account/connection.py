@@ -166,3 +166,9 @@ def _base_url(connection: Connection, extra: _Extra) -> str:
         raise extra.wrong("host", "must hold neither user nor query; credentials go into login and password")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme.lower()}://{name}{f':{port}' if port else ''}{parts.path}"
+
+
+def unknown_connection(conn_id: str) -> Pan123InputError:
+    return Pan123InputError(
+        f"pan123_conn_id: there is no connection {conn_id!r}; create it, with type 123pan, under Admin > Connections"
+    )

@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
-from airflow_provider_123pan.account.connection import Settings
-from airflow_provider_123pan.hooks.pan123 import Pan123Hook, account_of, unknown_connection
+from airflow_provider_123pan.account.account import account_of
+from airflow_provider_123pan.account.connection import Settings, unknown_connection
+from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.service.async_client import AsyncPan123Client
 from airflow_provider_123pan.service.progress_queue import Questions
 

@@ -21,7 +21,8 @@ from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import Signer, remote_inbox
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
 from airflow_provider_123pan.download.lookup import find
-from airflow_provider_123pan.download.submission import Request, Submission
+from airflow_provider_123pan.download.request import Request
+from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.wait_strategy import Hints, WorkerHints
 from airflow_provider_123pan.exceptions import (
     Pan123Error,

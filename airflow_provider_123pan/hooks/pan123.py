@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,16 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
-from airflow.sdk.log import mask_secret
+from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_provider_123pan.account.connection import CONN_TYPE, Settings
-from airflow_provider_123pan.account.token import FixedToken, SharedToken
-from airflow_provider_123pan.account.variables import AirflowVariables, SharedRate
-from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
+from airflow_provider_123pan.account.account import account_of
+from airflow_provider_123pan.account.connection import CONN_TYPE, Settings, unknown_connection
+from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service import protocol
-from airflow_provider_123pan.service.flow import Flow, TokenSource
-from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
+from airflow_provider_123pan.service.flow import Flow
 
 if TYPE_CHECKING:
     import requests
@@ -28,36 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_123pan.service.client import Pan123Client
     from airflow_provider_123pan.service.models import Directory, Image, Listing, OfflineTask
 
+
 T = TypeVar("T")
-
-_throttles: dict[tuple[str, float | None], Throttle] = {}
-_throttles_lock = threading.Lock()
-os.register_at_fork(after_in_child=_throttles.clear)  # a thread of the parent may hold one's locks
-
-
-def account_of(
-    settings: Settings, first_rate: float = FIRST_RATE
-) -> tuple[TokenSource, Throttle, SharedRate]:
-    """An account's tokens, the process's one throttle for it, and the rate kept for others; reads a Variable, so it
-    blocks.
-
-    :param first_rate: requests a second to begin with, where nobody has found any yet.
-    """
-    variables = AirflowVariables()
-    tokens: TokenSource
-    if settings.access_token:
-        mask_secret(settings.access_token)
-        tokens = FixedToken(settings.access_token)
-    else:
-        tokens = SharedToken(
-            settings.account, settings.client_id, settings.client_secret, variables, mask_secret
-        )
-    rate = SharedRate(settings.account, variables)
-    key, start = (settings.account, settings.requests_per_second), rate.load() or first_rate
-    with _throttles_lock:
-        if key not in _throttles:
-            _throttles[key] = Throttle(start=start, ceiling=settings.requests_per_second)
-        return tokens, _throttles[key], rate
 
 
 class Pan123Hook(BaseHook):
@@ -194,21 +161,3 @@ class Pan123Hook(BaseHook):
 def _asking(call: protocol.Call[T], patience: float) -> Flow[T]:
     value: T = yield protocol.Ask(call, patience)
     return value
-
-
-def unknown_connection(conn_id: str) -> Pan123InputError:
-    return Pan123InputError(
-        f"pan123_conn_id: there is no connection {conn_id!r}; create it, with type 123pan, under Admin > Connections"
-    )
-
-
-@contextlib.contextmanager
-def failing_without_retry() -> Iterator[None]:
-    """Let an error that no retry can mend fail the task at once."""
-    try:
-        yield
-    except Pan123Error as error:
-        if error.retryable:
-            raise
-        # Of a wrong input the message tells all.
-        raise AirflowFailException(str(error)) from None if isinstance(error, Pan123InputError) else error

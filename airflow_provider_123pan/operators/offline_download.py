@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, conf
 
-from airflow_provider_123pan.download.submission import Request, Submission
+from airflow_provider_123pan.download.request import Request
+from airflow_provider_123pan.download.submission import Submission
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -73,7 +74,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_123pan.download.submit import submit_once
-        from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+        from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             request = Request.of(self.url, self.file_name, self.directory_id)
@@ -91,7 +93,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
     ) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
         from airflow_provider_123pan.download.events import outcome_of
-        from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+        from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             return self._result(context, Submission.parse(submission), outcome_of(event))

@@ -135,7 +135,8 @@ class Pan123SyncImagesOperator(BaseOperator):
     ) -> dict[str, Any]:
         """:param broken_off: what ended the wait, so that only what is known is left to be told."""
         from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
-        from airflow_provider_123pan.hooks.pan123 import Pan123Hook, failing_without_retry
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+        from airflow_provider_123pan.retries import failing_without_retry
         from airflow_provider_123pan.sync.inventory import Ledger
         from airflow_provider_123pan.sync.lineage import MOST_HOSTS, announce
         from airflow_provider_123pan.sync.run import Turn
@@ -187,7 +188,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             context["ti"].xcom_push(key, value)
 
     def _job(self, deadline: float) -> Job:
-        from airflow_provider_123pan.download.submission import check_directory_id
+        from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.sync.directory import parse_path
         from airflow_provider_123pan.sync.run import Job
 
@@ -249,7 +250,7 @@ def _allowance(max_failures: Any) -> Any:
 
 
 def _signature_parameters() -> Sequence[str]:
-    from airflow_provider_123pan.sync.entries import SIGNATURE_PARAMETERS
+    from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS
 
     told = conf.get("pan123", "signature_parameters", fallback="")
     return tuple(name.strip().lower() for name in told.split(",") if name.strip()) or SIGNATURE_PARAMETERS

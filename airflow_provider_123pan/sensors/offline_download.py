@@ -62,7 +62,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         self.pan123_conn_id = pan123_conn_id
 
     def execute(self, context: Context) -> Any:
-        from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+        from airflow_provider_123pan.retries import failing_without_retry
 
         # Bad input, and what else no retry mends, is raised outside of the base sensor, which would skip it.
         with failing_without_retry():
@@ -82,7 +82,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         """Resume after the wait in the triggerer."""
         from airflow_provider_123pan.download.events import outcome_of
         from airflow_provider_123pan.download.wait import Pan123WaitTimeoutError
-        from airflow_provider_123pan.hooks.pan123 import failing_without_retry
+        from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             try:

@@ -7,53 +7,13 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from airflow_provider_123pan.download.submission import EXTENSIONS, check_file_name, check_url
+from airflow_provider_123pan.download.request import EXTENSIONS, check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, identity
 
-#: Query parameters that sign an address, and so differ from night to night though the image is the same: S3 and what
-#: speaks like it, Google, Alibaba, Volcengine, Huawei, Tencent, CDNs. Not those that choose the image, such as
-#: ``x-oss-process``. Lower case; ``*`` stands for anything. ``[pan123] signature_parameters`` replaces the list.
-SIGNATURE_PARAMETERS = (
-    "x-amz-*",
-    "x-goog-*",
-    *(
-        f"x-{store}-{name}"
-        for store in ("oss", "tos", "obs")
-        for name in ("signature*", "credential", "algorithm")
-    ),
-    *(
-        f"x-{store}-{name}"
-        for store in ("oss", "tos", "obs")
-        for name in ("date", "expires", "*token", "*headers")
-    ),
-    "x-cos-security-token",
-    "q-sign-*",
-    "q-ak",
-    "q-key-time",
-    "q-header-list",
-    "q-url-param-list",
-    "q-signature",
-    "awsaccesskeyid",
-    "googleaccessid",
-    "ossaccesskeyid",
-    "accesskeyid",
-    "signature",
-    "expires",
-    "key-pair-id",
-    "policy",
-    "security-token",
-    "sig",
-    "token",
-    "auth_key",
-)
-#: Azure's go with ``sig``; without it, they may say something else.
-AZURE = frozenset(
-    {"se", "sp", "spr", "sr", "st", "sv", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "ses"}
-)
 #: Query parameters that say the image's format where the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
 
@@ -109,34 +69,6 @@ def unnumbered(stem: str) -> str:
 def digest(text: str) -> str:
     hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return base64.b32encode(hashed[:10])[:DIGEST].decode().lower()
-
-
-def identity(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """An address without what signs it and without its fragment: equal for the same image, tonight and tomorrow."""
-    parts = urlsplit(url)
-    pairs = [(unquote(pair.partition("=")[0]).lower(), pair) for pair in parts.query.split("&") if pair]
-    azure = AZURE if "sig" in signature_parameters and any(name == "sig" for name, _ in pairs) else ()
-    kept = [
-        pair
-        for name, pair in pairs
-        if name not in azure and not any(fnmatchcase(name, pattern) for pattern in signature_parameters)
-    ]
-    return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
-
-
-def shown(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """An address for logs: nobody can use what it does not tell."""
-    parts = urlsplit(identity(url, signature_parameters))
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def conceal(text: str, url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """A text without what an address has that nobody shall see, though somebody quotes it."""
-    parts = urlsplit(url)
-    text = text.replace(url, shown(url, signature_parameters))
-    for secret in (parts.query, parts.netloc.rpartition("@")[0]):
-        text = text.replace(secret, "***") if secret else text
-    return text
 
 
 def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:

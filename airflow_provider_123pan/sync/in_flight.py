@@ -12,9 +12,7 @@ from typing import Any
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.sync.inventory import Ledger
 
-STORE_KEY = "pan123_sync"
 SKEW = timedelta(seconds=5)  # an image may be dated a little before the answer to its submission
-_DUTY = 1.0  # the store is left in peace for so many times what a write takes
 
 Clock = Callable[[], float]
 
@@ -126,41 +124,3 @@ class Flight:
 def callback_id(seed: str, key: str, attempt: int) -> str:
     """32 hex digits that worker and triggerer both know."""
     return hashlib.sha256(f"{seed} {key} {attempt}".encode()).hexdigest()[:32]
-
-
-class Journal:
-    """Keeps what is in flight in Airflow's ``task_state_store`` (3.3), so that a retry goes on with it.
-
-    :param store: None on 3.2: a retry after a crash submits again what was in flight.
-    :param target: a digest of account and directory; the record of another one is not taken.
-    """
-
-    def __init__(self, store: Any, target: str, clock: Clock = time.monotonic) -> None:
-        self._store = store
-        self._target = target
-        self._clock = clock
-        self._due_at = 0.0
-
-    def load(self) -> Mapping[str, Any] | None:
-        record = self._store.get(STORE_KEY) if self._store is not None else None
-        match record:
-            case {"target": self._target, "seed": str(), "began_at": _, "active": Mapping()}:
-                return record
-        return None
-
-    def save(self, flight: Flight) -> None:
-        """Write; when it returns, a crash loses nothing that is in flight."""
-        if self._store is None:
-            return
-        began = self._clock()
-        self._store.set(STORE_KEY, {"target": self._target, **flight.dump()})
-        took = self._clock() - began
-        self._due_at = self._clock() + _DUTY * took
-
-    def due(self) -> bool:
-        """Whether the store had its peace after the last write."""
-        return self._clock() >= self._due_at
-
-    def forget(self) -> None:
-        if self._store is not None:
-            self._store.delete(STORE_KEY)

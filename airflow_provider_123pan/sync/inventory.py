@@ -18,16 +18,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.entries import (
-    SIGNATURE_PARAMETERS,
-    Wanted,
-    conceal,
-    digest,
-    identity,
-    shown,
-    stem_of,
-    unnumbered,
-)
+from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, conceal, identity, shown
+from airflow_provider_123pan.sync.entries import Wanted, digest, stem_of, unnumbered
 from airflow_provider_123pan.sync.manifest import Row
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.directory import default_directory, patiently, reach, survey
 from airflow_provider_123pan.sync.entries import stem_of
-from airflow_provider_123pan.sync.in_flight import SKEW, Flight, Journal
+from airflow_provider_123pan.sync.in_flight import SKEW, Flight
 from airflow_provider_123pan.sync.inventory import Ledger, State
+from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.reporter import Progress
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.sync.submitter import Batch

@@ -30,8 +30,9 @@ from airflow_provider_123pan.service.protocol import (
     list_directory,
 )
 from airflow_provider_123pan.sync.entries import Wanted
-from airflow_provider_123pan.sync.in_flight import SKEW, Active, Flight, Journal
+from airflow_provider_123pan.sync.in_flight import SKEW, Active, Flight
 from airflow_provider_123pan.sync.inventory import Ledger, State
+from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.monitor import Watch
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_123pan.hooks import pan123
+from airflow_provider_123pan.account import account
+from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 
 SECONDS = 60.0
@@ -53,7 +54,7 @@ class Target:
     folder: Path
     ceiling: float | None = None
 
-    def hook(self) -> pan123.Pan123Hook:
+    def hook(self) -> Pan123Hook:
         """As in a task, with a token at hand."""
         connection = {
             "conn_type": "pan123",
@@ -63,8 +64,8 @@ class Target:
             "extra": {"requests_per_second": self.ceiling},
         }
         os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
-        pan123.AirflowVariables = partial(FileVariables, self.folder)  # type: ignore[assignment,misc]
-        made = pan123.Pan123Hook()
+        account.AirflowVariables = partial(FileVariables, self.folder)  # type: ignore[assignment,misc]
+        made = Pan123Hook()
         made.client.token()
         return made
 

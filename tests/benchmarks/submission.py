@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 
 import requests
 
-from airflow_provider_123pan.hooks import pan123
+from airflow_provider_123pan.account import account
+from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.service.endpoint import HEADERS
 from airflow_provider_123pan.service.throttle import Throttle
 
@@ -56,12 +57,12 @@ class NoVariables:
         """The rate is found, but kept nowhere."""
 
 
-def our_hook(base_url: str, token: str) -> pan123.Pan123Hook:
+def our_hook(base_url: str, token: str) -> Pan123Hook:
     """As a task uses it, but for the pace."""
     connection = {"conn_type": "pan123", "host": base_url, "extra": {"access_token": token}}
     os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
-    pan123.AirflowVariables = NoVariables  # type: ignore[assignment,misc]
-    hook = pan123.Pan123Hook()
+    account.AirflowVariables = NoVariables  # type: ignore[assignment,misc]
+    hook = Pan123Hook()
     hook.client.throttle = NoLimit()
     return hook
 

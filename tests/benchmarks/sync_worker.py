@@ -54,7 +54,7 @@ def megabytes(what: str) -> float:
 
 def main() -> None:
     variables = Memory()
-    with mock.patch("airflow_provider_123pan.hooks.pan123.AirflowVariables", return_value=variables):
+    with mock.patch("airflow_provider_123pan.account.account.AirflowVariables", return_value=variables):
         Pan123Hook().client.token()  # which lives for 30 days: nearly every task finds one
         before, began, worked = megabytes("VmRSS"), time.monotonic(), time.process_time()
         found = Pan123SyncImagesOperator(task_id="sync", **json.loads(sys.argv[1])).execute(context())

@@ -115,7 +115,7 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
             from airflow_provider_123pan.service.async_client import AsyncPan123Client as Client
 
             with (
-                mock.patch("airflow_provider_123pan.hooks.pan123.AirflowVariables", FoundRate),
+                mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
                 mock.patch.object(Hub, "_post", counting("receiver", Hub._post)),
                 mock.patch.object(Client, "_send", counting("service", Client._send)),
             ):
@@ -149,7 +149,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
         from airflow_provider_123pan.triggers import offline_download
 
         with (
-            mock.patch("airflow_provider_123pan.hooks.pan123.AirflowVariables", FoundRate),
+            mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
             # The tasks have ended at the service: no question of the safety net shall find that out.
             mock.patch.object(offline_download, "SAFETY_NET", (1e4, 1e4)),
         ):

@@ -67,8 +67,8 @@ def sandbox(_running_sandbox: Sandbox) -> Sandbox:
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> MemoryVariables:
     made = MemoryVariables()
-    monkeypatch.setattr("airflow_provider_123pan.hooks.pan123.AirflowVariables", lambda: made)
-    monkeypatch.setattr("airflow_provider_123pan.hooks.pan123._throttles", {})
+    monkeypatch.setattr("airflow_provider_123pan.account.account.AirflowVariables", lambda: made)
+    monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
     monkeypatch.setattr("airflow_provider_123pan.account.token.SETTLE", 0.0)
     monkeypatch.setattr("airflow_provider_123pan.triggers.offline_download.EARLIEST", 0.0)
     return made

@@ -22,8 +22,10 @@ FLOORS = [
     ["service.endpoint"],
     ["service.client", "service.async_client"],
     ["account.connection", "account.variables"],
+    ["account.rate"],
     ["account.token"],
     ["service.progress_queue"],
+    ["account.account", "retries"],
     ["hooks.pan123"],
     ["account.shared_client"],
     [
@@ -41,14 +43,17 @@ FLOORS = [
     ["callbacks.client"],
     ["callbacks.follower"],
     ["download.wait_strategy"],
+    ["download.request"],
     ["download.submission"],
     ["download.lookup"],
     ["download.wait"],
     ["download.events", "download.submit"],
+    ["source.urls"],
     ["sync.entries", "sync.directory"],
     ["sync.manifest"],
     ["sync.inventory"],
-    ["sync.in_flight", "sync.reporter", "sync.results", "sync.lineage"],
+    ["sync.in_flight"],
+    ["sync.journal", "sync.reporter", "sync.results", "sync.lineage"],
     ["sync.progress_poller", "sync.delivery_reader", "rewriting"],
     ["sync.monitor"],
     ["sync.submitter"],
@@ -57,7 +62,7 @@ FLOORS = [
     ["triggers.sync_images"],
     ["operators.offline_download", "sensors"],
     ["operators.sync_images"],
-    ["plugin", "cli"],
+    ["plugin", "cli", "get_provider_info"],
 ]
 MODULES = [
     path

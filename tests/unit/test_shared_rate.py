@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_123pan.account.variables import EXCHANGES, SHARE_OF_TIME, SharedRate
+from airflow_provider_123pan.account.rate import EXCHANGES, SHARE_OF_TIME, SharedRate
 from airflow_provider_123pan.service.throttle import Throttle
 
 ACCOUNT = "0123456789abcdef" * 4

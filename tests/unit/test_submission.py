@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.download.submission import EXTENSIONS, Request, Submission, name_of
+from airflow_provider_123pan.download.request import EXTENSIONS, Request, name_of
+from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.exceptions import Pan123InputError
 
 URL = "https://example.com/a.jpg"

@@ -12,7 +12,8 @@ import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.entries import Wanted, conceal, identity, shown, unnumbered
+from airflow_provider_123pan.source.urls import conceal, identity, shown
+from airflow_provider_123pan.sync.entries import Wanted, unnumbered
 from airflow_provider_123pan.sync.inventory import Ledger, State, difference
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 

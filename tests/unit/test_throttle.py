@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.account.variables import SharedRate
+from airflow_provider_123pan.account.rate import SharedRate
 from airflow_provider_123pan.service.throttle import LONGEST_BACKOFF, Throttle
 
 SEEDS = range(6)

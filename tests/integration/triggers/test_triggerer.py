@@ -175,7 +175,7 @@ async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
     variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for found, expected in ((None, shared.TRIGGERERS_FIRST_RATE), ("3", 3.0)):
-        monkeypatch.setattr("airflow_provider_123pan.hooks.pan123._throttles", {})
+        monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
         monkeypatch.setattr(variables, "get", lambda name, found=found: found)
         with_others = await shared.join("pan123_default")
         assert with_others.client.throttle.rate == expected
