@@ -155,8 +155,8 @@ def test_a_taskid_unknown_early(mode: str, sandbox: Sandbox, context: dict[str, 
 def test_a_taskid_unknown_late(
     mode: str, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "KNOWN_AFTER", 0.0)
-    monkeypatch.setattr(outcomes, "ASKED_AGAIN_AFTER", 0.1)
+    monkeypatch.setattr(outcomes, "UNKNOWN_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(outcomes, "UNKNOWN_RECHECK_SECONDS", 0.1)
     submission = submit(context) | {"taskID": 1, "file_name": "other.jpg"}
     with pytest.raises(AirflowFailException, match="does not know taskID 1"):
         run(sensor(mode, submission), context)
@@ -183,7 +183,7 @@ def test_an_image_that_is_there_already(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(finding, "_READINGS", [(timedelta(seconds=-1), False)])  # as if time had passed
-    monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
+    monkeypatch.setattr(outcomes, "SETTLING_SECONDS", 1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
     context["task_state_store"].values.clear()
@@ -265,7 +265,7 @@ def test_a_name_that_is_taken(
 ) -> None:
     """The service renames the new one; the older one of the name, and those alike, are not taken for it."""
     monkeypatch.setattr(finding, "_READINGS", [(timedelta(), False)])
-    monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
+    monkeypatch.setattr(outcomes, "SETTLING_SECONDS", 1.0)
     sandbox.configure(delay=0)
     for url in ("https://example.com/1/a.jpg", "https://example.com/a.png"):
         run(sensor(mode, submit(context, url=url)), context)
