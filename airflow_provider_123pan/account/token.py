@@ -22,10 +22,10 @@ from typing import Any
 
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.exceptions import (
+    Pan123AccessTokenError,
     Pan123AnswerError,
+    Pan123LoginLimitError,
     Pan123RateLimitError,
-    Pan123TokenError,
-    Pan123TransientError,
 )
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 from airflow_provider_123pan.service.models import AccessToken
@@ -42,16 +42,6 @@ LOGINS = 3
 LOGINS_PERIOD = 600.0  # seconds
 LOGIN_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds, at least: the login has a rate limit of its own
 EXPIRY_MARGIN = timedelta(minutes=1)  # or a tenth of the token's life, if that is less
-
-
-class Pan123AccessTokenError(Pan123TokenError):
-    """The connection's own token is refused: a person has to replace it; a wait goes on until then."""
-
-    retryable = False
-
-
-class Pan123LoginLimitError(Pan123TransientError):
-    """All logins that the provider makes within ten minutes were made, and still no token is taken."""
 
 
 @dataclass(frozen=True)

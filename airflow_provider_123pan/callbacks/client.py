@@ -16,13 +16,9 @@ from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, secret_keys
 from airflow_provider_123pan.callbacks.contract import MARKER
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.exceptions import InboxUnreachableError, Pan123InputError
 
 log = logging.getLogger(__name__)
-
-
-class InboxUnreachableError(Exception):
-    """No receiver answers at the inbox's address; progress still does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxPage, InboxUnreachableError
+from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxPage
 from airflow_provider_123pan.callbacks.contract import MAX_DELIVERIES, MAX_ITEMS, MAX_POLL_SECONDS
 from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.exceptions import InboxUnreachableError
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_123pan.download.wait import Outcome, Pan123WaitTimeoutError
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error
-
-
-class Pan123WaitError(Pan123Error):
-    """An error that ended the wait in the triggerer, with its call, code and trace id."""
-
+from airflow_provider_123pan.download.wait import Outcome
+from airflow_provider_123pan.exceptions import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123WaitError,
+    Pan123WaitTimeoutError,
+)
 
 #: Seconds after its own deadline at which Airflow may end a deferral that no trigger ended.
 DEFERRAL_GRACE_SECONDS = 300.0

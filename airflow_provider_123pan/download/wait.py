@@ -20,8 +20,10 @@ from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
+    Pan123InvisibleError,
     Pan123NoDataError,
     Pan123ServiceError,
+    Pan123UnknownTaskError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
@@ -44,24 +46,6 @@ REASON_WAIT_SECONDS = 3.0  # seconds
 NO_REASON = "123pan could not download or keep the image"
 
 Clock = Callable[[], float]
-
-
-class Pan123DownloadFailedError(Pan123Error):
-    """The service could not fetch or keep the image; a new submission may."""
-
-
-class Pan123UnknownTaskError(Pan123Error):
-    """The service knows the taskID no longer, and no image of its name is there."""
-
-    retryable = False
-
-
-class Pan123InvisibleError(Pan123Error):
-    """The task succeeded, but its image does not show up."""
-
-
-class Pan123WaitTimeoutError(Pan123Error):
-    """The wait's own time-out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxUnreachableError, look_up
+from airflow_provider_123pan.callbacks.client import InboxEndpoint, look_up
 from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.exceptions import InboxUnreachableError
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 
 log = logging.getLogger(__name__)

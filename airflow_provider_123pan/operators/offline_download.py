@@ -138,7 +138,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
 
     def _result(self, context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_123pan.download.submit import forget_submission
-        from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
+        from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
 
         if outcome.reason is not None:
             forget_submission(context)

@@ -134,7 +134,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         aborted_by: Pan123Error | None = None,
     ) -> dict[str, Any]:
         """:param broken_off: what ended the wait, so that only what is known is left to be told."""
-        from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
+        from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
         from airflow_provider_123pan.sync.inventory import Inventory

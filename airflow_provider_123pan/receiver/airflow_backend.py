@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 
 from airflow_provider_123pan.account.connection import CONN_TYPE
 from airflow_provider_123pan.callbacks.address import secret_keys
+from airflow_provider_123pan.exceptions import LookupFailedError
 from airflow_provider_123pan.receiver.database import create_inbox_engine
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ENVIRONMENT = "AIRFLOW_CONN_"
-
-
-class LookupFailedError(Exception):
-    """Where connections are kept could not be asked, so nothing is known."""
 
 
 def inbox_uri() -> str | None:

@@ -81,7 +81,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
         from airflow_provider_123pan.download.events import from_event
-        from airflow_provider_123pan.download.wait import Pan123WaitTimeoutError
+        from airflow_provider_123pan.exceptions import Pan123WaitTimeoutError
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():

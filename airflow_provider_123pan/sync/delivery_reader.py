@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxUnreachableError, look_up
+from airflow_provider_123pan.callbacks.client import InboxEndpoint, look_up
 from airflow_provider_123pan.callbacks.contract import MAX_ITEMS
+from airflow_provider_123pan.exceptions import InboxUnreachableError
 from airflow_provider_123pan.sync.in_flight import InFlight
 
 log = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.client import CallbackSigner, InboxEndpoint
 from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS
-from airflow_provider_123pan.download.wait import Pan123WaitTimeoutError
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
     Pan123ServiceError,
     Pan123TooManyTasksError,
     Pan123UnavailableError,
+    Pan123WaitTimeoutError,
     may_have_arrived,
 )
 from airflow_provider_123pan.service.models import OfflineTask

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.callbacks import follower as module
-from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxPage, InboxUnreachableError
+from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxPage
 from airflow_provider_123pan.callbacks.contract import MAX_ITEMS
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, InboxFollower
+from airflow_provider_123pan.exceptions import InboxUnreachableError
 
 
 def callback(number: int) -> str:

@@ -32,7 +32,7 @@ def test_a_file_visible_late() -> None:
 
 def test_a_file_that_never_shows_up_is_a_retryable_error() -> None:
     service = Service(lambda _: 2, lambda _: [])
-    with pytest.raises(subject.Pan123InvisibleError, match=r"a\.jpg") as caught:
+    with pytest.raises(exceptions.Pan123InvisibleError, match=r"a\.jpg") as caught:
         service.wait()
     assert caught.value.retryable
     assert 200 < service.elapsed <= 300

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_123pan.account.token import FixedToken, Pan123LoginLimitError
+from airflow_provider_123pan.account.token import FixedToken
 from airflow_provider_123pan.exceptions import (
     Pan123CredentialsError,
     Pan123Error,
+    Pan123LoginLimitError,
     Pan123RateLimitError,
     Pan123TokenError,
     Pan123UnavailableError,

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan import exceptions
-from airflow_provider_123pan.download import wait as subject
 from airflow_provider_123pan.download.events import from_event, to_event
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.wait import Outcome, check_once, poke_intervals
@@ -108,7 +107,7 @@ def test_a_taskid_unknown_for_good_is_an_error_that_no_retry_mends() -> None:
     service = Service(
         lambda _: exceptions.Pan123ServiceError("no such task", code=1, trace_id="t"), lambda _: []
     )
-    with pytest.raises(subject.Pan123UnknownTaskError, match="no such task.*x-traceID t") as caught:
+    with pytest.raises(exceptions.Pan123UnknownTaskError, match="no such task.*x-traceID t") as caught:
         service.wait()
     assert not caught.value.retryable
     assert 85 <= service.elapsed <= 105
@@ -122,7 +121,7 @@ def test_a_taskid_unknown_for_good_whose_image_is_there() -> None:
 
 def test_a_bare_taskid_unknown() -> None:
     service = Service(lambda _: exceptions.Pan123ServiceError("no such task"))
-    with pytest.raises(subject.Pan123UnknownTaskError):
+    with pytest.raises(exceptions.Pan123UnknownTaskError):
         service.wait(Submission(taskID=7))
     assert service.elapsed == 30
 
@@ -149,7 +148,7 @@ def test_one_look_is_one_question() -> None:
 def test_events_carry_every_end() -> None:
     ended = Outcome(7, "u", "f")
     assert from_event(to_event(ended)) == ended
-    with pytest.raises(subject.Pan123WaitTimeoutError):
+    with pytest.raises(exceptions.Pan123WaitTimeoutError):
         from_event(to_event(None))
     for retryable in (exceptions.Pan123ServiceError, exceptions.Pan123CredentialsError):
         with pytest.raises(exceptions.Pan123Error, match="get_image: m") as caught:

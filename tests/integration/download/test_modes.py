@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.download import lookup as finding
 from airflow_provider_123pan.download import wait as outcomes
-from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
-from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.exceptions import Pan123DownloadFailedError, Pan123Error
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.waiting import wait_for
@@ -231,7 +231,7 @@ def test_waiting_operator_times_out_and_goes_on(mode: str, sandbox: Sandbox, con
         poke_interval=0.1,
         timeout=0.4,
     )
-    with pytest.raises(outcomes.Pan123WaitTimeoutError):
+    with pytest.raises(exceptions.Pan123WaitTimeoutError):
         run(operator, context)
     operator.timeout = 20
     assert run(operator, context)["fileID"]

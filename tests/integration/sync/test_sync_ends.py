@@ -12,8 +12,12 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_123pan.download.events import to_event
-from airflow_provider_123pan.download.wait import Pan123DownloadFailedError, Pan123WaitTimeoutError
-from airflow_provider_123pan.exceptions import Pan123CredentialsError, Pan123UnavailableError
+from airflow_provider_123pan.exceptions import (
+    Pan123CredentialsError,
+    Pan123DownloadFailedError,
+    Pan123UnavailableError,
+    Pan123WaitTimeoutError,
+)
 from airflow_provider_123pan.operators.sync_images import DIRECTORIES, Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.client import Pan123Client
