@@ -4,12 +4,14 @@ PYTHON ?= python3
 # Empty: Airflow and all else as uv.lock has it. A version, such as 3.2.2: that Airflow, with what there was in its time.
 AIRFLOW ?=
 AIRFLOW_AS_OF ?= 2026-07-01
+# Empty: the checkout, editable. A path, such as dist/*.whl: that wheel is installed, and all tests import it.
+WHEEL ?=
 UV ?= $(or $(shell command -v uv),.venv-tools/bin/uv)
 # More for pytest or a benchmark, such as ARGS="-x -k token".
 ARGS ?=
 
-VENV := $(if $(AIRFLOW),.venv-airflow-$(AIRFLOW),.venv)
-BIN := $(VENV)/bin
+VENV := .venv$(if $(AIRFLOW),-airflow-$(AIRFLOW))$(if $(WHEEL),-wheel)
+BIN := $(if $(WHEEL),$(CURDIR)/)$(VENV)/bin
 SYNCED := $(VENV)/.synced
 MEASURED := $(VENV)/.measured
 # What runs here is the Python that is there, and what was locked.
@@ -19,15 +21,15 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
-.PHONY: help venv lock format lint types test test-unit test-integration test-system faults fuzz chromium \
-	bench $(BENCHMARKS) demo screenshot clean
+.PHONY: help venv lock build wheel-tests format lint types test test-unit test-integration test-system faults \
+	fuzz chromium bench $(BENCHMARKS) demo screenshot clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
 
 # --- the environment ----------------------------------------------------------------------------------
 
-venv: $(SYNCED) ## The virtual environment .venv, from uv.lock (PYTHON=python3.12 or AIRFLOW=3.2.2 for another)
+venv: $(SYNCED) ## The virtual environment .venv, from uv.lock (PYTHON=python3.12, AIRFLOW=3.2.2 or WHEEL=dist/*.whl for another)
 
 .venv-tools/bin/uv:
 	@echo "Installing uv into .venv-tools"
@@ -38,21 +40,48 @@ $(BIN)/python: | $(UV)
 	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
 
 ifeq ($(AIRFLOW),)
-$(SYNCED): uv.lock pyproject.toml | $(BIN)/python
+$(SYNCED): uv.lock pyproject.toml $(WHEEL) | $(BIN)/python
 	@echo "Installing into $(VENV) what uv.lock says"
-	@$(UV) sync --quiet --locked
+	@$(UV) sync --quiet --locked $(if $(WHEEL),--no-install-project)
+	@$(if $(WHEEL),$(UV) pip install --quiet --python $(BIN)/python --reinstall --no-deps $(WHEEL))
 	@touch $@
 else
 # Not by uv.lock, which holds one Airflow.
-$(SYNCED): pyproject.toml | $(BIN)/python
+$(SYNCED): pyproject.toml $(WHEEL) | $(BIN)/python
 	@echo "Installing into $(VENV) Airflow $(AIRFLOW), as of $(AIRFLOW_AS_OF)"
 	@$(UV) pip install --quiet --python $(BIN)/python --exclude-newer $(AIRFLOW_AS_OF) \
-		"apache-airflow==$(AIRFLOW)" --editable . --group dev
+		"apache-airflow==$(AIRFLOW)" $(or $(WHEEL),--editable .) --group dev
 	@touch $@
+endif
+
+# The checkout comes first on sys.path, so a wheel is tested from a copy of the checkout that lacks the package.
+ifneq ($(WHEEL),)
+TESTS := build/wheel-tests
+IN := cd $(TESTS) &&
+READY := wheel-tests
+
+wheel-tests: venv
+	@rm -rf $(TESTS) && mkdir -p $(TESTS)
+	@tar -cf - --exclude='./.*' --exclude=./airflow_provider_123pan --exclude=./build --exclude=./dist \
+		--exclude=__pycache__ . | tar -xf - -C $(TESTS)
+	@$(IN) $(BIN)/python -c 'import airflow_provider_123pan as package; print("Testing", package.__file__); \
+		assert "site-packages" in package.__file__'
+else
+READY := venv
 endif
 
 lock: | $(UV) ## Bring uv.lock in line with pyproject.toml (ARGS=--upgrade for the newest of all)
 	$(UV) lock --python "$$(command -v $(PYTHON))" $(ARGS)
+
+# --- the package --------------------------------------------------------------------------------------
+
+build: export UV_PROJECT_ENVIRONMENT := .venv-build
+build: | $(UV) ## The wheel and the sdist in dist/, checked
+	rm -rf dist
+	$(UV) build --quiet --python "$$(command -v $(PYTHON))"
+	@$(UV) sync --quiet --locked --only-group build --python "$$(command -v $(PYTHON))"
+	.venv-build/bin/twine check --strict dist/*
+	.venv-build/bin/check-wheel-contents dist/*.whl
 
 # --- checks -------------------------------------------------------------------------------------------
 
@@ -67,23 +96,23 @@ lint: venv ## ruff: rules and form
 types: venv ## mypy, strict
 	$(BIN)/mypy
 
-test: lint types chromium ## All of it: lint, types, then every test (about 10 minutes on two cores)
-	$(BIN)/pytest $(ARGS)
+test: lint types $(READY) chromium ## All of it: lint, types, then every test (about 10 minutes on two cores)
+	$(IN) $(BIN)/pytest $(ARGS)
 
-test-unit: venv ## Tests without a network
-	$(BIN)/pytest tests/unit $(ARGS)
+test-unit: $(READY) ## Tests without a network
+	$(IN) $(BIN)/pytest tests/unit $(ARGS)
 
-test-integration: venv ## Tests against the sandbox over HTTP
-	$(BIN)/pytest tests/integration $(ARGS)
+test-integration: $(READY) ## Tests against the sandbox over HTTP
+	$(IN) $(BIN)/pytest tests/integration $(ARGS)
 
-test-system: venv chromium ## Tests in a real Airflow, and in its UI
-	$(BIN)/pytest tests/system $(ARGS)
+test-system: $(READY) chromium ## Tests in a real Airflow, and in its UI
+	$(IN) $(BIN)/pytest tests/system $(ARGS)
 
-faults: venv ## Kill the parts of a real Airflow, at every step of a task and in between (long; not part of test)
-	$(BIN)/pytest -m faults $(ARGS)
+faults: $(READY) ## Kill the parts of a real Airflow, at every step of a task and in between (long; not part of test)
+	$(IN) $(BIN)/pytest -m faults $(ARGS)
 
-fuzz: venv ## 100,000 forged callbacks, all of which must be refused (minutes; not part of test)
-	$(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
+fuzz: $(READY) ## 100,000 forged callbacks, all of which must be refused (minutes; not part of test)
+	$(IN) $(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
 
 # Only where it can be had without a question: as root on Debian. Elsewhere the tests that need it say so and skip.
 chromium:
@@ -120,8 +149,8 @@ $(BENCHMARKS): $(MEASURED)
 
 # --- to look at ---------------------------------------------------------------------------------------
 
-demo: venv ## Airflow moves images to a local 123pan, before your eyes (ONCE=1: end when they arrived)
-	@$(BIN)/python -m dev.demo $(if $(ONCE),--once)
+demo: $(READY) ## Airflow moves images to a local 123pan, before your eyes (ONCE=1: end when they arrived)
+	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
 
 screenshot: venv chromium ## The picture of the connection form in the README
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
