@@ -12,6 +12,7 @@ VENV := $(if $(AIRFLOW),.venv-airflow-$(AIRFLOW),.venv)
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
 MEASURED := $(VENV)/.measured
+DOCUMENTED := $(VENV)/.documented
 # What runs here is the Python that is there, and what was locked.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -20,7 +21,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
 .PHONY: help venv lock format lint types test test-unit test-integration test-system faults fuzz chromium \
-	bench $(BENCHMARKS) demo screenshot clean
+	bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -117,6 +118,22 @@ bench-waiting: ## What waiting costs, and how soon a callback ends it
 bench-sync: ## Speed and memory of a batch in one task (ARGS="--only speed", limit or memory)
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
+
+# --- documentation ------------------------------------------------------------------------------------
+
+# Sphinx and its theme are not part of .venv by default.
+$(DOCUMENTED): $(SYNCED)
+ifeq ($(AIRFLOW),)
+	@$(UV) sync --quiet --locked --inexact --group docs
+else
+	@$(UV) pip install --quiet --python $(BIN)/python --exclude-newer $(AIRFLOW_AS_OF) \
+		"apache-airflow==$(AIRFLOW)" --group docs
+endif
+	@touch $@
+
+docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are errors)
+	$(BIN)/sphinx-build -W --keep-going -n --quiet --builder html $(ARGS) docs build/docs
+	@echo "Open build/docs/index.html"
 
 # --- to look at ---------------------------------------------------------------------------------------
 
