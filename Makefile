@@ -132,7 +132,7 @@ endif
 	@touch $@
 
 docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are errors)
-	$(BIN)/sphinx-build -W --keep-going -n --quiet --builder html $(ARGS) docs build/docs
+	$(BIN)/sphinx-build -W --keep-going -n --quiet --fresh-env --builder html $(ARGS) docs build/docs
 	@echo "Open build/docs/index.html"
 
 # --- to look at ---------------------------------------------------------------------------------------

@@ -54,13 +54,13 @@ class ConnectionFields(GeneratedDirective):
         labels = connection["ui-field-behaviour"]["relabeling"]
         placeholders = connection["ui-field-behaviour"]["placeholders"]
         rows = [
-            (labels["login"], "`login`", "Required, unless an access token is given."),
-            (labels["password"], "`password`", "Required, unless an access token is given."),
-            (labels["host"], "`host`", f"Empty: {placeholders['host']}"),
+            ("`login`", labels["login"], "Required, unless an access token is given."),
+            ("`password`", labels["password"], "Required, unless an access token is given."),
+            ("`host`", labels["host"], f"Empty: {placeholders['host']}"),
         ]
         for name, field in connection["conn-fields"].items():
-            rows.append((field["label"], f"`extra.{name}`", f"{field['description'].rstrip('.')}."))
-        yield from _table(("Field", "In a URI or JSON", "Meaning"), rows)
+            rows.append((f"`extra.{name}`", field["label"], f"{field['description'].rstrip('.')}."))
+        yield from _table(("Field", "Label in the form", "Meaning"), rows)
 
 
 class SandboxOptions(GeneratedDirective):
@@ -72,7 +72,11 @@ class SandboxOptions(GeneratedDirective):
         for action in parser._actions:
             if action.dest != "help":
                 options = ", ".join(f"`{name}`" for name in action.option_strings)
-                rows.append((options, _plain((action.help or "") % {"prog": parser.prog})))
+                meaning = _plain((action.help or "") % {"prog": parser.prog})
+                if isinstance(action.metavar, str) and action.metavar.startswith("{"):
+                    choices = action.metavar.strip("{}").split(",")
+                    meaning += f". One of {', '.join(f'`{choice}`' for choice in choices)}"
+                rows.append((options, meaning))
         yield from _table(("Option", "Meaning"), rows)
 
 
