@@ -20,18 +20,16 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from airflow.sdk import DAG, Connection, XComArg
+from airflow.sdk import DAG, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from markdown_it import MarkdownIt
 from sqlalchemy.engine import make_url
 
-from airflow_provider_123pan.account.connection import Settings
 from airflow_provider_123pan.cli import get_pan123_cli_commands
 from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
-from airflow_provider_123pan.sync.results import Record
 from tests.integration.modes import run
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +70,13 @@ def in_language(*languages: str, where: Callable[[Block], bool] = lambda _: True
     return pytest.mark.parametrize("block", found, ids=str)
 
 
+def example_result() -> dict[str, Any]:
+    """Return the record that the reference shows."""
+    (block,) = (block for block in BLOCKS if block.page.name == "results.md" and block.language == "json")
+    record: dict[str, Any] = json.loads(block.text)
+    return record
+
+
 def is_test(block: Block) -> bool:
     return "def test_" in block.text
 
@@ -85,12 +90,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bucket = tmp_path / "my-bucket"
     (bucket / "results").mkdir(parents=True)
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
-    record = dict.fromkeys(Record._fields) | {
-        "url": "https://example.com/cat.jpg",
-        "file_name": "cat.jpg",
-        "status": "migrated",
-        "download_url": "https://vip.123pan.cn/1/cat.jpg",
-    }
+    record = example_result() | {"download_url": "https://vip.123pan.cn/1/cat.jpg"}
     (bucket / "results" / "2026-11-24.jsonl").write_text(json.dumps(record) + "\n")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.md").write_text("![A cat](https://example.com/cat.jpg)\n")
@@ -275,8 +275,9 @@ def check_export(words: list[str]) -> None:
     (assignment,) = words
     name, _, value = assignment.partition("=")
     if name.startswith("AIRFLOW_CONN_"):
-        connection = Connection.from_json(value, conn_id=name.removeprefix("AIRFLOW_CONN_").lower())
-        assert Settings.of(connection).client_id
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(name, value)
+            assert Pan123Hook(name.removeprefix("AIRFLOW_CONN_").lower()).settings.client_id
         return
     option = name.removeprefix("AIRFLOW__PAN123__").lower()
     assert option in get_provider_info()["config"]["pan123"]["options"]  # type: ignore[index]
@@ -383,12 +384,18 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     assert {name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())} == set()
 
 
-def test_the_reference_lists_every_field_of_a_result() -> None:
+def test_the_reference_lists_every_field_of_a_result(
+    workspace: Path, sandbox: Sandbox, connect: Callable[..., None], context: dict[str, Any]
+) -> None:
+    context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
+    (block,) = (block for block in BLOCKS if block.page.name == "README.md" and "results=" in block.text)
+    (dag,) = build(block)
+    written = Path(run_all(dag, context)["sync"]["results"].removeprefix("file://"))
+    fields = list(json.loads(written.read_text().splitlines()[0]))
     text = (ROOT / "docs" / "reference" / "results.md").read_text(encoding="utf-8")
     table = text.split("| Field |")[1].split("\n\n")[0]
-    assert tuple(re.findall(r"(?m)^\| `(\w+)` \|", table)) == Record._fields
-    (example,) = (block for block in BLOCKS if block.page.name == "results.md" and block.language == "json")
-    assert tuple(json.loads(example.text)) == Record._fields
+    assert re.findall(r"(?m)^\| `(\w+)` \|", table) == fields
+    assert list(example_result()) == fields
 
 
 @pytest.mark.parametrize(
