@@ -56,7 +56,7 @@ def receiver(args: Namespace) -> None:
     import uvicorn
 
     from airflow_provider_123pan.receiver.airflow_backend import (
-        Connections,
+        ConnectionKeys,
         inbox_uri,
         retention_seconds,
     )
@@ -65,7 +65,7 @@ def receiver(args: Namespace) -> None:
     engine = _engine()
     app = create_app(
         lambda: engine,
-        Connections(metadata=inbox_uri() is None),
+        ConnectionKeys(metadata=inbox_uri() is None),
         retention_seconds(),
         mounted=False,
     )

@@ -114,6 +114,46 @@ class Pan123UnavailableError(Pan123TransientError):
         self.ambiguous = ambiguous
 
 
+class Pan123DownloadFailedError(Pan123Error):
+    """The service could not fetch or keep the image; a new submission may."""
+
+
+class Pan123UnknownTaskError(Pan123Error):
+    """The service knows the taskID no longer, and no image of its name is there."""
+
+    retryable = False
+
+
+class Pan123InvisibleError(Pan123Error):
+    """The task succeeded, but its image does not show up."""
+
+
+class Pan123WaitTimeoutError(Pan123Error):
+    """The wait's own time-out."""
+
+
+class Pan123WaitError(Pan123Error):
+    """An error that ended the wait in the triggerer, with its call, code and trace id."""
+
+
+class Pan123AccessTokenError(Pan123TokenError):
+    """The connection's own token is refused: a person has to replace it; a wait goes on until then."""
+
+    retryable = False
+
+
+class Pan123LoginLimitError(Pan123TransientError):
+    """All logins that the provider makes within ten minutes were made, and still no token is taken."""
+
+
+class InboxUnreachableError(Exception):
+    """No receiver answers at the inbox's address; progress still does."""
+
+
+class LookupFailedError(Exception):
+    """Where connections are kept could not be asked, so nothing is known."""
+
+
 def may_have_arrived(error: BaseException) -> bool:
     """Whether a call that failed may have been carried out all the same; not if the login before it failed."""
     if not isinstance(error, Pan123Error) or error.call == "login":

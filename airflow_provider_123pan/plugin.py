@@ -17,11 +17,11 @@ class Pan123Plugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         # Only the API server asks for this, and what prints a plugin's parts.
         from airflow_provider_123pan.receiver.airflow_backend import (
-            Connections,
+            ConnectionKeys,
             inbox_engine,
             retention_seconds,
         )
         from airflow_provider_123pan.receiver.app import create_app
 
-        app = create_app(inbox_engine, Connections(metadata=True), retention_seconds())
+        app = create_app(inbox_engine, ConnectionKeys(metadata=True), retention_seconds())
         return [{"name": "123pan receiver", "app": app, "url_prefix": "/pan123"}]

@@ -32,7 +32,7 @@ import psutil
 import requests
 
 from dev.airflow_api import AirflowAPI
-from dev.leash import Leash, is_alive
+from dev.supervised_process import SupervisedProcess, is_alive
 from dev.waiting import wait_for
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
@@ -80,7 +80,7 @@ class Cluster:
         self.home = home
         self._airflow = bin_dir / "airflow"
         self._stack = ExitStack()
-        self._leashes: list[Leash] = []
+        self._supervised: list[SupervisedProcess] = []
         port, worker_logs, trigger_logs = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.api = AirflowAPI(self.url, username=USERNAME, password=PASSWORD)
@@ -139,8 +139,8 @@ class Cluster:
         self._stack.close()
 
     def _start(self, command: str) -> None:
-        self._leashes.append(
-            self._stack.enter_context(Leash([self._airflow, command], log=self.log, env=self.env))
+        self._supervised.append(
+            self._stack.enter_context(SupervisedProcess([self._airflow, command], log=self.log, env=self.env))
         )
 
     # --- waiting -------------------------------------------------------------------------------------
@@ -179,14 +179,14 @@ class Cluster:
             raise ClusterError(f"{error}\n{self._last_words()}") from error
 
     def _check_alive(self) -> None:
-        for leash in self._leashes:
-            if leash.returncode is not None:
+        for process_tree in self._supervised:
+            if process_tree.returncode is not None:
                 raise ClusterError(
-                    f"Airflow ended by itself, exit code {leash.returncode}\n{self._last_words()}"
+                    f"Airflow ended by itself, exit code {process_tree.returncode}\n{self._last_words()}"
                 )
 
     def _last_words(self) -> str:
-        return f"--- the end of {self.log}\n{self._leashes[0].tail()}"
+        return f"--- the end of {self.log}\n{self._supervised[0].tail()}"
 
     # --- the command line, and the components --------------------------------------------------------
 
@@ -202,8 +202,8 @@ class Cluster:
     def processes(self, component: Component) -> list[psutil.Process]:
         """A component's main process and all below it."""
         found: dict[int, psutil.Process] = {}
-        for leash in self._leashes:
-            for process in leash.processes():
+        for process_tree in self._supervised:
+            for process in process_tree.processes():
                 with suppress(psutil.Error):
                     if TITLES[component] in " ".join(process.cmdline()):
                         found |= {each.pid: each for each in [process, *process.children(recursive=True)]}
@@ -212,7 +212,7 @@ class Cluster:
     def workers(self) -> list[psutil.Process]:
         """The processes that run tasks' code now."""
         found = []
-        for process in chain.from_iterable(leash.processes() for leash in self._leashes):
+        for process in chain.from_iterable(process_tree.processes() for process_tree in self._supervised):
             with suppress(psutil.Error):
                 if WORKER.search(" ".join(process.cmdline())):
                     found.append(process)

@@ -27,7 +27,7 @@ from rich.table import Table
 from dev import images
 from dev.airflow_api import FINISHED
 from dev.cluster import PASSWORD, USERNAME, Cluster
-from dev.leash import Leash
+from dev.supervised_process import SupervisedProcess
 from dev.waiting import wait_for
 
 DAG_ID = "example_pan123_many_images"
@@ -94,12 +94,12 @@ class Demo:
         """Gives client ID and client secret."""
         # Each picture takes a moment, as it would there: enough for all waits to begin.
         command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--port", "0", "--delay", DELAY]
-        leash = self.stack.enter_context(Leash(command, log=self.home / "sandbox.log"))
+        process_tree = self.stack.enter_context(SupervisedProcess(command, log=self.home / "sandbox.log"))
 
         def ready() -> re.Match[str] | None:
-            if leash.returncode is not None:
-                raise DemoError(f"the sandbox ended by itself:\n{leash.tail()}")
-            return re.search(r"at (\S+) with client ID (\S+) and client secret (\S+)", leash.tail())
+            if process_tree.returncode is not None:
+                raise DemoError(f"the sandbox ended by itself:\n{process_tree.tail()}")
+            return re.search(r"at (\S+) with client ID (\S+) and client secret (\S+)", process_tree.tail())
 
         self.sandbox, client_id, client_secret = wait_for(ready, what="the sandbox", timeout=60).groups()
         return client_id, client_secret

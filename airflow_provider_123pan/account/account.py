@@ -7,7 +7,7 @@ import threading
 
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_123pan.account.connection import Settings
+from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.account.rate import SharedRate
 from airflow_provider_123pan.account.token import FixedToken, SharedToken
 from airflow_provider_123pan.account.variables import AirflowVariables
@@ -22,7 +22,7 @@ os.register_at_fork(after_in_child=_throttles.clear)  # a thread of the parent m
 
 
 def account_of(
-    settings: Settings, first_rate: float = FIRST_RATE
+    settings: ConnectionSettings, first_rate: float = FIRST_RATE
 ) -> tuple[TokenSource, Throttle, SharedRate]:
     """An account's tokens, the process's one throttle for it, and the rate kept for others; reads a Variable, so it
     blocks.

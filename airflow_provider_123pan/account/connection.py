@@ -20,7 +20,7 @@ CONN_TYPE = "pan123"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ConnectionSettings:
     """A connection's content.
 
     :ivar endpoint: the service's address and the way to it.
@@ -46,7 +46,7 @@ class Settings:
         return hashlib.sha256(f"{self.endpoint.base_url}\n{self.client_id}".encode()).hexdigest()
 
     @classmethod
-    def of(cls, connection: Connection) -> Settings:
+    def of(cls, connection: Connection) -> ConnectionSettings:
         """Check a connection; an error names the field."""
         extra = _Extra(connection)
         if connection.conn_type not in (None, "", CONN_TYPE):  # its secrets are for somebody else

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
-EXCHANGES = (2.0, 8.0)  # seconds between two exchanges of a process: where others are, and where nobody is
+EXCHANGE_SECONDS = (
+    2.0,
+    8.0,
+)  # seconds between two exchanges of a process: where others are, and where nobody is
 
 
 SHARE_OF_TIME = 0.02  # that exchanges may take
@@ -37,7 +40,7 @@ class SharedRate:
         self._clock, self._uniform = clock, uniform
         self._process = uuid.uuid4().hex[:8]
         self._known = 0.0  # what the Variable says; 0: nothing
-        self._due_at, self._pause = 0.0, EXCHANGES[0]
+        self._due_at, self._pause = 0.0, EXCHANGE_SECONDS[0]
 
     def load(self) -> float | None:
         """Requests a second, or None where none was found yet."""
@@ -51,20 +54,20 @@ class SharedRate:
 
     def due(self, throttle: Throttle) -> bool:
         """Whether an exchange may be worth its two calls."""
-        return self._clock() >= self._due_at and (throttle.hungry or self._changed(throttle))
+        return self._clock() >= self._due_at and (throttle.rate_bound or self._changed(throttle))
 
     def exchange(self, throttle: Throttle) -> None:
         """Follow who is faster, and tell how fast this process is."""
         began, known = self._clock(), self._known
         try:
             # Who is alone tells seldom.
-            self._pause = min(2 * self._pause, EXCHANGES[1])
+            self._pause = min(2 * self._pause, EXCHANGE_SECONDS[1])
             if self._read() not in ("", self._process):
-                self._pause = EXCHANGES[0]
+                self._pause = EXCHANGE_SECONDS[0]
                 if self._known != known:
-                    throttle.meet(self._known)
-            if throttle.hungry or self._changed(throttle):
-                self._known = round(throttle.proven, 2)
+                    throttle.converge(self._known)
+            if throttle.rate_bound or self._changed(throttle):
+                self._known = round(throttle.measured_rate, 2)
                 record = json.dumps({"rate": self._known, "process": self._process})
                 self._variables.set(
                     self._name, record, "123pan: requests a second last found; made by the provider"
@@ -77,7 +80,7 @@ class SharedRate:
     def _changed(self, throttle: Throttle) -> bool:
         """Whether the next process should know. Without a 429 the limit is above all that was tried."""
         if not throttle.learned:
-            return throttle.proven >= 2 * max(self._known, FIRST_RATE)
+            return throttle.measured_rate >= 2 * max(self._known, FIRST_RATE)
         return not self._known / RATE_CHANGE < throttle.rate < self._known * RATE_CHANGE
 
     def _read(self) -> str:

@@ -16,16 +16,16 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.exceptions import (
+    Pan123AccessTokenError,
     Pan123AnswerError,
+    Pan123LoginLimitError,
     Pan123RateLimitError,
-    Pan123TokenError,
-    Pan123TransientError,
 )
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 from airflow_provider_123pan.service.models import AccessToken
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 SETTLE = 3.0  # seconds a mark rests before it counts
 LATE = SETTLE  # seconds from read to write after which another's mark may already have counted …
 SETTLE_LATE = 30.0  # … and this is how long a login, which it then began, may take with all around it
-HELD = 60.0  # seconds without a change after which a holder is taken for dead
+LOCK_STALE_SECONDS = 60.0  # seconds without a change after which a holder is taken for dead
 POLL = (0.5, 1.5)  # seconds between two looks of those that wait
 LOGINS = 3
 LOGINS_PERIOD = 600.0  # seconds
@@ -44,30 +44,20 @@ LOGIN_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds, at least: the login has a rate l
 EXPIRY_MARGIN = timedelta(minutes=1)  # or a tenth of the token's life, if that is less
 
 
-class Pan123AccessTokenError(Pan123TokenError):
-    """The connection's own token is refused: a person has to replace it; a wait goes on until then."""
-
-    retryable = False
-
-
-class Pan123LoginLimitError(Pan123TransientError):
-    """All logins that the provider makes within ten minutes were made, and still no token is taken."""
-
-
 @dataclass(frozen=True)
-class Mark:
+class LoginLock:
     """Who logs in, when logins of this account happened (Unix seconds), and whether the last one was answered.
 
     Every mark that is written is unlike all before, so what reads back as it was has not been written.
     """
 
     holder: str = ""
-    held: bool = False
+    locked: bool = False
     logins: tuple[float, ...] = ()
     answered: bool = True
 
     @classmethod
-    def parse(cls, text: str | None) -> Mark:
+    def parse(cls, text: str | None) -> LoginLock:
         try:
             record = json.loads(text or "{}")
             return cls(
@@ -80,7 +70,14 @@ class Mark:
             return cls()  # somebody else's text: as if it were absent
 
     def dump(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(
+            {
+                "holder": self.holder,
+                "held": self.locked,
+                "logins": self.logins,
+                "answered": self.answered,
+            }
+        )
 
 
 class SharedToken:
@@ -105,7 +102,7 @@ class SharedToken:
         self._mask = mask
         self._clock = clock
         self._token_name = f"pan123_access_token__{account[:16]}"
-        self._mark_name = f"pan123_login__{account[:16]}"
+        self._lock_name = f"pan123_login__{account[:16]}"
         self._current: AccessToken | None = None
         self._logins: list[float] = []  # this process's own; the mark may be unwritable or lost to another
 
@@ -125,42 +122,42 @@ class SharedToken:
             if token := (yield from self._stored(refused)):
                 return token.value
             started = self._clock()
-            mark: Mark = yield from self._read_mark()
-            if mark.holder != seen:
-                seen, since = mark.holder, self._clock()
-            if mark.held and self._clock() - since < HELD:
+            lock: LoginLock = yield from self._read_lock()
+            if lock.holder != seen:
+                seen, since = lock.holder, self._clock()
+            if lock.locked and self._clock() - since < LOCK_STALE_SECONDS:
                 yield Sleep(random.uniform(*POLL))
                 continue
-            mine = self._claim(mark)
-            yield from self._write_mark(mine)
+            mine = self._lock(lock)
+            yield from self._write_lock(mine)
             late = self._clock() - started > LATE
             settled = self._clock() + (SETTLE_LATE if late else SETTLE)
             while self._clock() < settled and not (yield from self._stored(refused)):
                 yield Sleep(SETTLE)
-            found: Mark = yield from self._read_mark()
+            found: LoginLock = yield from self._read_lock()
             if found == mine:
                 return (yield from self._renew(mine, refused))
-            if found == mark:
-                log.warning("Variable %s cannot be written; this process uses an own token", self._mark_name)
+            if found == lock:
+                log.warning("Variable %s cannot be written; this process uses an own token", self._lock_name)
                 return (yield from self._log_in()).value
 
-    def _claim(self, mark: Mark) -> Mark:
+    def _lock(self, lock: LoginLock) -> LoginLock:
         now = time.time()
-        recent = {when for when in (*mark.logins, *self._logins) if abs(now - when) < LOGINS_PERIOD}
+        recent = {when for when in (*lock.logins, *self._logins) if abs(now - when) < LOGINS_PERIOD}
         if len(recent) >= LOGINS:
             raise Pan123LoginLimitError(
                 f"{len(recent)} logins within {LOGINS_PERIOD / 60:.0f} minutes, the most that the provider makes, "
                 + (
                     "and the token is refused again: more than three programs use this client ID, and each login "
                     "ends the oldest token. Give Airflow a client ID of its own, or let the others share their token"
-                    if mark.answered
+                    if lock.answered
                     else "and the last of them got no answer"
                 ),
                 call="login",
             )
-        return Mark(uuid.uuid4().hex, True, tuple(sorted(recent)), mark.answered)
+        return LoginLock(uuid.uuid4().hex, True, tuple(sorted(recent)), lock.answered)
 
-    def _renew(self, mine: Mark, refused: str | None) -> Flow[str]:
+    def _renew(self, mine: LoginLock, refused: str | None) -> Flow[str]:
         """Log in, unless another did meanwhile; the mark is mine."""
         answered = mine.answered
         try:
@@ -180,10 +177,10 @@ class SharedToken:
         yield from self._release(mine, answered)
         return token.value
 
-    def _release(self, mine: Mark, answered: bool) -> Flow[None]:
-        if (yield from self._read_mark()) == mine:
+    def _release(self, mine: LoginLock, answered: bool) -> Flow[None]:
+        if (yield from self._read_lock()) == mine:
             logins = sorted({*mine.logins, *self._logins})
-            yield from self._write_mark(Mark(mine.holder, False, tuple(logins), answered))
+            yield from self._write_lock(LoginLock(mine.holder, False, tuple(logins), answered))
 
     def _log_in(self) -> Flow[AccessToken]:
         for pause in (*LOGIN_PAUSES, None):
@@ -238,13 +235,13 @@ class SharedToken:
                 self._token_name,
             )
 
-    def _read_mark(self) -> Flow[Mark]:
-        return Mark.parse((yield Blocking(lambda: self._variables.get(self._mark_name))))
+    def _read_lock(self) -> Flow[LoginLock]:
+        return LoginLock.parse((yield Blocking(lambda: self._variables.get(self._lock_name))))
 
-    def _write_mark(self, mark: Mark) -> Flow[None]:
+    def _write_lock(self, lock: LoginLock) -> Flow[None]:
         yield Blocking(
             lambda: self._variables.set(
-                self._mark_name, mark.dump(), "123pan: which process logs in; made by the provider"
+                self._lock_name, lock.dump(), "123pan: which process logs in; made by the provider"
             )
         )
 

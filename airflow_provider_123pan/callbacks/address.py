@@ -76,7 +76,7 @@ def new_callback_id() -> str:
     return secrets.token_hex(16)
 
 
-def mint(base_url: str, conn_id: str, callback_id: str, keys: Sequence[bytes]) -> str:
+def make_callback_url(base_url: str, conn_id: str, callback_id: str, keys: Sequence[bytes]) -> str:
     """The address that the service is to call about one submission.
 
     :param base_url: where the service reaches the receiver, the connection's ``callback_base_url``.
@@ -94,23 +94,23 @@ def mint(base_url: str, conn_id: str, callback_id: str, keys: Sequence[bytes]) -
     return address
 
 
-def check(token: str, keys: Sequence[bytes], max_age: float) -> str | None:
+def verify_callback_token(token: str, keys: Sequence[bytes], max_age: float) -> str | None:
     """The callback_id of an address's token, or None if it is not ours, or older than ``max_age`` seconds."""
     shape = _CALLBACK_TOKEN.fullmatch(token)
     return shape[1] if shape and _valid(token, keys, _CALLBACK_SALT, max_age) else None
 
 
-def mint_read_token(conn_id: str, keys: Sequence[bytes]) -> str:
+def make_read_token(conn_id: str, keys: Sequence[bytes]) -> str:
     """A token that reads the deliveries of one connection for 10 minutes."""
     return _sign(_named(conn_id), keys, _READ_SALT)
 
 
-def check_read_token(token: str, keys: Sequence[bytes]) -> bool:
+def verify_read_token(token: str, keys: Sequence[bytes]) -> bool:
     """Whether a token may read the deliveries of the connection that it names."""
     return bool(_READ_TOKEN.fullmatch(token)) and _valid(token, keys, _READ_SALT, READ_SECONDS)
 
 
-def peek(token: str) -> str | None:
+def claimed_connection_id(token: str) -> str | None:
     """The connection id that a token of either kind claims: unverified, and only good for finding the key."""
     if len(token) > MAX_LENGTH or not (_CALLBACK_TOKEN.fullmatch(token) or _READ_TOKEN.fullmatch(token)):
         return None
@@ -137,7 +137,7 @@ def callback_address(
         address = callback_address(base_url, "pan123_default", submission["callback_id"], client_secret="…")
         requests.post(address, json={"url": url, "status": 0, "failReason": "", "fileID": 100})
     """
-    return mint(base_url, conn_id, callback_id, secret_keys(client_secret, callback_secret))
+    return make_callback_url(base_url, conn_id, callback_id, secret_keys(client_secret, callback_secret))
 
 
 def _named(conn_id: str) -> str:

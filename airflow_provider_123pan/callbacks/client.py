@@ -12,21 +12,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_123pan.account.connection import Settings
-from airflow_provider_123pan.callbacks.address import mint, mint_read_token, secret_keys
+from airflow_provider_123pan.account.connection import ConnectionSettings
+from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, secret_keys
 from airflow_provider_123pan.callbacks.contract import MARKER
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.exceptions import InboxUnreachableError, Pan123InputError
 
 log = logging.getLogger(__name__)
 
 
-class InboxUnreachableError(Exception):
-    """No receiver answers at the inbox's address; progress still does."""
-
-
 @dataclass(frozen=True, slots=True)
-class RemotePage:
+class InboxPage:
     """An answer: the inbox's epoch, the cursor for the next poll, and deliveries."""
 
     epoch: str
@@ -35,7 +31,7 @@ class RemotePage:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteInbox:
+class InboxEndpoint:
     """A connection's inbox.
 
     :ivar base_url: where the receiver is reached from here.
@@ -54,15 +50,15 @@ class RemoteInbox:
         return f"{self.base_url}/pan123/inbox/lookup"
 
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {mint_read_token(self.conn_id, self.keys)}"}
+        return {"Authorization": f"Bearer {make_read_token(self.conn_id, self.keys)}"}
 
-    def page(self, status: int, headers: Mapping[str, str], body: bytes) -> RemotePage:
+    def page(self, status: int, headers: Mapping[str, str], body: bytes) -> InboxPage:
         """What an answer says; one without the inbox's marker comes from somebody else."""
         if status != 200 or MARKER not in headers:
             raise InboxUnreachableError(f"{self.base_url} answers HTTP {status}, not as an inbox")
         try:
             answer = json.loads(body)
-            return RemotePage(
+            return InboxPage(
                 str(answer["epoch"]),
                 int(answer["last"]),
                 tuple(map(Delivery.from_dict, answer["deliveries"])),
@@ -74,7 +70,7 @@ class RemoteInbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class CallbackSigner:
     """Makes a connection's callback addresses."""
 
     base_url: str
@@ -82,10 +78,10 @@ class Signer:
     keys: tuple[bytes, ...] = field(repr=False)
 
     def address(self, callback_id: str) -> str:
-        return mint(self.base_url, self.conn_id, callback_id, self.keys)
+        return make_callback_url(self.base_url, self.conn_id, callback_id, self.keys)
 
     @classmethod
-    def of(cls, settings: Settings, use_callback: bool | None) -> Signer | None:
+    def of(cls, settings: ConnectionSettings, use_callback: bool | None) -> CallbackSigner | None:
         """None: without a callback. With ``use_callback=True``, what is missing for one is an error."""
         if use_callback is False or (use_callback is None and settings.callback_base_url is None):
             return None
@@ -106,13 +102,13 @@ class Signer:
         return cls(settings.callback_base_url, settings.conn_id, keys)
 
 
-def remote_inbox(settings: Settings) -> RemoteInbox | None:
+def inbox_endpoint(settings: ConnectionSettings) -> InboxEndpoint | None:
     """The inbox of a connection; None where it has no secret to read it with."""
     try:
         keys = secret_keys(settings.client_secret, settings.callback_secret)
     except Pan123InputError:
         return None
-    return RemoteInbox(inbox_url(), settings.conn_id, keys)
+    return InboxEndpoint(inbox_url(), settings.conn_id, keys)
 
 
 def inbox_url() -> str:
@@ -127,7 +123,7 @@ def inbox_url() -> str:
     return str(conf.get("api", "base_url", fallback=None) or "http://localhost:8080").rstrip("/")
 
 
-def _authorized(inbox: RemoteInbox) -> Callable[[Any], Any]:
+def _authorized(inbox: InboxEndpoint) -> Callable[[Any], Any]:
     """As an auth object: a header alone would give way to ``.netrc``."""
 
     def authorize(request: Any) -> Any:
@@ -137,7 +133,7 @@ def _authorized(inbox: RemoteInbox) -> Callable[[Any], Any]:
     return authorize
 
 
-def look_up(inbox: RemoteInbox, callback_ids: Iterable[str]) -> tuple[Delivery, ...]:
+def look_up(inbox: InboxEndpoint, callback_ids: Iterable[str]) -> tuple[Delivery, ...]:
     """The deliveries of some callbacks; blocks."""
     import requests
 

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_123pan.download.wait import Outcome, Pan123WaitTimeoutError
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error
-
-
-class Pan123WaitError(Pan123Error):
-    """An error that ended the wait in the triggerer, with its call, code and trace id."""
-
+from airflow_provider_123pan.download.wait import Outcome
+from airflow_provider_123pan.exceptions import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123WaitError,
+    Pan123WaitTimeoutError,
+)
 
 #: Seconds after its own deadline at which Airflow may end a deferral that no trigger ended.
-BACKSTOP = 300.0
-FIRST_LOOK = 5.0  # seconds that the look before a deferral may take
+DEFERRAL_GRACE_SECONDS = 300.0
+FIRST_CHECK_SECONDS = 5.0  # seconds that the look before a deferral may take
 
 
-def event_of(end: Outcome | Pan123Error | None) -> dict[str, Any]:
+def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
     """The event for a wait's end; None is the time-out."""
     if end is None:
         return {"status": "timeout"}
@@ -30,7 +30,7 @@ def event_of(end: Outcome | Pan123Error | None) -> dict[str, Any]:
     return {"status": "error", "retryable": end.retryable, "message": end.message, "facts": facts}
 
 
-def outcome_of(event: Any) -> Outcome:
+def from_event(event: Any) -> Outcome:
     """The outcome in an event; raises Pan123WaitTimeoutError, or an error with the facts of the trigger's."""
     match event:
         case {"status": "ended", "outcome": Mapping() as fields}:

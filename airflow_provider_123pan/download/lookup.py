@@ -8,21 +8,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait_strategy import Hints
+from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import Ask, get_image, list_directory
+from airflow_provider_123pan.service.protocol import MakeCall, get_image, list_directory
 
 DEFAULT_DIRECTORY = "来自:离线下载"
 AT_LEAST_AS_NEW = timedelta(seconds=2)  # both moments are cut to seconds
 CLOCK_SKEW = timedelta(minutes=2)
-LOOK = 30.0  # seconds for which one question is queued again: who looks, looks again later
+READ_RETRY_SECONDS = 30.0  # seconds for which one question is queued again: who looks, looks again later
 _SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format, of which the service may prefer one
 _NUMBER = re.compile(r"\(\d+\)$")
 
 
-def find(submission: Submission, hints: Hints, *, settled: bool) -> Flow[Image | None]:
+def find_image(submission: Submission, strategy: WaitStrategy, *, settled: bool) -> Flow[Image | None]:
     """The image of a submission: the one that a delivery names, if it is that; else by its name.
 
     :param settled: the new one had its time to show up: take also one that the service renamed, or the sole one
@@ -30,8 +30,10 @@ def find(submission: Submission, hints: Hints, *, settled: bool) -> Flow[Image |
     """
     if submission.file_name is None:
         return None
-    for delivery in (yield from hints.deliveries()):
-        if delivery.fileID and (image := (yield from _told(delivery.fileID, submission, settled=settled))):
+    for delivery in (yield from strategy.deliveries()):
+        if delivery.fileID and (
+            image := (yield from _named_by_delivery(delivery.fileID, submission, settled=settled))
+        ):
             return image
     directory_id = submission.directory_id or (yield from _default_directory())
     if directory_id is None:
@@ -43,21 +45,21 @@ def find(submission: Submission, hints: Hints, *, settled: bool) -> Flow[Image |
     return (yield from _search(directory_id, submission, None, settled=settled))
 
 
-def detailed(image: Image) -> Flow[Image]:
+def with_urls(image: Image) -> Flow[Image]:
     """An image with its addresses, where a listing left them out."""
     if image.download_url is not None or image.rejected:
         return image
     try:
-        detail: Image = yield Ask(get_image(image.fileID), LOOK)
+        detail: Image = yield MakeCall(get_image(image.fileID), READ_RETRY_SECONDS)
     except (Pan123ServiceError, Pan123AnswerError):
         return image  # it was found all the same
     return replace(image, download_url=detail.download_url, user_url=detail.user_url)
 
 
-def _told(fileID: str, submission: Submission, *, settled: bool) -> Flow[Image | None]:
+def _named_by_delivery(fileID: str, submission: Submission, *, settled: bool) -> Flow[Image | None]:
     """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
     try:
-        image: Image = yield Ask(get_image(fileID), LOOK)
+        image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
     except (Pan123ServiceError, Pan123AnswerError):
         return None  # no such image
     there = (
@@ -69,10 +71,10 @@ def _told(fileID: str, submission: Submission, *, settled: bool) -> Flow[Image |
         return None
     if image.changed_at is None:
         submission = replace(submission, submitted_at=None)
-    return choose([image], submission, renamed=True, settled=settled)
+    return choose_image([image], submission, renamed=True, settled=settled)
 
 
-def choose(
+def choose_image(
     images: Iterable[Image],
     submission: Submission,
     *,
@@ -135,20 +137,20 @@ def _search(
     images: list[Image] = []
     last_file_id, seen = None, set[str | None]()
     while True:
-        page: Listing = yield Ask(list_directory(directory_id, since, last_file_id), LOOK)
-        if submission.moment and (image := choose(page.images, submission)):
+        page: Listing = yield MakeCall(list_directory(directory_id, since, last_file_id), READ_RETRY_SECONDS)
+        if submission.moment and (image := choose_image(page.images, submission)):
             return image
         images += page.images
         seen.add(last_file_id)
         if (last_file_id := page.last_file_id) is None or last_file_id in seen:
             older = settled and since is None
-            return choose(images, submission, renamed=settled, settled=settled, older=older)
+            return choose_image(images, submission, renamed=settled, settled=settled, older=older)
 
 
 def _default_directory() -> Flow[str | None]:
     last_file_id = None
     while True:
-        page: Listing = yield Ask(list_directory(last_file_id=last_file_id), LOOK)
+        page: Listing = yield MakeCall(list_directory(last_file_id=last_file_id), READ_RETRY_SECONDS)
         for directory in page.directories:
             if directory.name == DEFAULT_DIRECTORY:
                 return directory.directory_id

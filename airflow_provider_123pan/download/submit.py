@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
-from airflow_provider_123pan.callbacks.client import Signer, remote_inbox
+from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.download.lookup import find
+from airflow_provider_123pan.download.lookup import find_image
 from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait_strategy import Hints, WorkerHints
+from airflow_provider_123pan.download.wait_strategy import WaitStrategy, WorkerWait
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
     Pan123NoDataError,
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORE_KEY = "pan123_submission"
-SEARCH = 60.0  # seconds for which a submission that may have arrived is looked for
-SEARCH_EVERY = 5.0
+SEARCH_SECONDS = 60.0  # seconds for which a submission that may have arrived is looked for
+SEARCH_INTERVAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SubmissionRecord:
     """What the store holds: a submission, for which request, and since which Clear."""
 
     digest: str
@@ -58,7 +58,7 @@ class Record:
         return asdict(self)
 
     @classmethod
-    def parse(cls, value: Any) -> Record | None:
+    def parse(cls, value: Any) -> SubmissionRecord | None:
         try:
             return cls(value["digest"], value["max_tries"], Submission(**value["submission"]))
         except (KeyError, TypeError):
@@ -72,16 +72,16 @@ def submit_once(
 
     :param use_callback: None: where the connection has a ``callback_base_url``.
     """
-    signer = Signer.of(hook.settings, use_callback)
+    signer = CallbackSigner.of(hook.settings, use_callback)
     store: Any = context.get("task_state_store")  # Airflow 3.3
-    record = Record(
+    record = SubmissionRecord(
         digest=request.digest(hook.settings.account),
         max_tries=context["ti"].max_tries,
         submission=Submission(
             taskID=None, url=request.url, file_name=request.file_name, directory_id=request.directory_id
         ),
     )
-    earlier = Record.parse(store.get(STORE_KEY)) if store is not None else None
+    earlier = SubmissionRecord.parse(store.get(STORE_KEY)) if store is not None else None
     if (
         earlier is not None
         and (earlier.digest, earlier.max_tries) == (record.digest, record.max_tries)
@@ -91,13 +91,15 @@ def submit_once(
     return _submit(hook, record, store, signer)
 
 
-def forget(context: Context) -> None:
+def forget_submission(context: Context) -> None:
     """Let the next try submit anew: what was submitted came to nothing."""
     if (store := context.get("task_state_store")) is not None:
         store.delete(STORE_KEY)
 
 
-def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None) -> Submission:
+def _submit(
+    hook: Pan123Hook, record: SubmissionRecord, store: Any, signer: CallbackSigner | None
+) -> Submission:
     submission = replace(
         record.submission,
         callback_id=new_callback_id() if signer else None,
@@ -126,7 +128,7 @@ def _submit(hook: Pan123Hook, record: Record, store: Any, signer: Signer | None)
     return submission
 
 
-def _create(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
+def _create(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> Any:
     """The offline task; or the submission, where the first try's answer was lost but its image is there."""
     try:
         return _call(hook, submission, signer)
@@ -137,7 +139,7 @@ def _create(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> 
     return _search(hook, submission) or _call(hook, submission, signer)
 
 
-def _call(hook: Pan123Hook, submission: Submission, signer: Signer | None) -> Any:
+def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> Any:
     assert submission.url is not None
     callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
     if callback_url:
@@ -163,27 +165,29 @@ def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
 
 
 def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
-    hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
-    return submission if hook.run(_appears(submission, hints)) else None
+    strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id)
+    return submission if hook.run(_has_arrived(submission, strategy)) else None
 
 
-def _appears(submission: Submission, hints: Hints, clock: Callable[[], float] = time.monotonic) -> Flow[bool]:
+def _has_arrived(
+    submission: Submission, strategy: WaitStrategy, clock: Callable[[], float] = time.monotonic
+) -> Flow[bool]:
     """Whether a submission arrived: its image shows up, or its callback came, unless that tells of a failure.
 
     An image from before it proves nothing.
     """
     if submission.file_name is None and submission.callback_id is None:
         return False
-    until = clock() + SEARCH
+    until = clock() + SEARCH_SECONDS
     while clock() < until:
-        if deliveries := (yield from hints.deliveries()):
+        if deliveries := (yield from strategy.deliveries()):
             return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
         try:
-            if (yield from find(submission, hints, settled=False)) is not None:
+            if (yield from find_image(submission, strategy, settled=False)) is not None:
                 return True
         except Pan123Error as error:
             if not error.retryable:
                 raise
             log.warning("Looked for again: %s", error)
-        yield Sleep(SEARCH_EVERY)
+        yield Sleep(SEARCH_INTERVAL_SECONDS)
     return False

@@ -15,48 +15,37 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.download.lookup import LOOK, detailed, find
+from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS, find_image, with_urls
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait_strategy import Hints
+from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
+    Pan123InvisibleError,
     Pan123NoDataError,
     Pan123ServiceError,
+    Pan123UnknownTaskError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
-from airflow_provider_123pan.service.protocol import Ask, get_offline_download
+from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
 
 log = logging.getLogger(__name__)
 
-KNOWN_AFTER = 60.0  # seconds within which an error for a taskID means "not yet"
-ASKED_AGAIN_AFTER = 30.0  # seconds between the two errors that make a taskID unknown
-VISIBLE_WITHIN = 300.0  # seconds that the file of a successful task may take to show up
-SETTLED_AFTER = 7.0  # seconds after which a file that was renamed, or overwritten, is taken
+UNKNOWN_GRACE_SECONDS = 60.0  # seconds within which an error for a taskID means "not yet"
+UNKNOWN_RECHECK_SECONDS = 30.0  # seconds between the two errors that make a taskID unknown
+VISIBLE_WITHIN_SECONDS = 300.0  # seconds that the file of a successful task may take to show up
+SETTLING_SECONDS = 7.0  # seconds after which a file that was renamed, or overwritten, is taken
 
-SOON = (8.0, 4.0, 2.0, 1.0)  # seconds, from the last: progress may lag behind the callback
-REASON_WITHIN = 3.0  # seconds
+POLL_DELAYS_AFTER_DELIVERY = (
+    8.0,
+    4.0,
+    2.0,
+    1.0,
+)  # seconds, from the last: progress may lag behind the callback
+REASON_WAIT_SECONDS = 3.0  # seconds
 NO_REASON = "123pan could not download or keep the image"
 
 Clock = Callable[[], float]
-
-
-class Pan123DownloadFailedError(Pan123Error):
-    """The service could not fetch or keep the image; a new submission may."""
-
-
-class Pan123UnknownTaskError(Pan123Error):
-    """The service knows the taskID no longer, and no image of its name is there."""
-
-    retryable = False
-
-
-class Pan123InvisibleError(Pan123Error):
-    """The task succeeded, but its image does not show up."""
-
-
-class Pan123WaitTimeoutError(Pan123Error):
-    """The wait's own time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +96,20 @@ class Outcome:
         )
 
 
-def intervals(poke_interval: float, exponential_backoff: bool, max_wait: float | None) -> Iterator[float]:
+def poke_intervals(
+    poke_interval: float, exponential_backoff: bool, max_wait: float | None
+) -> Iterator[float]:
     """Seconds between looks, without end: as the base sensor's arguments of these names say."""
     factors = (2.0 ** min(n, 30) for n in itertools.count()) if exponential_backoff else itertools.repeat(1.0)
     for factor in factors:
         yield min(poke_interval * factor, max_wait or float("inf"))
 
 
-def wait(
+def wait_for_outcome(
     submission: Submission,
     deadline: float,
     pauses: Iterator[float],
-    hints: Hints,
+    strategy: WaitStrategy,
     *,
     rest_first: bool = False,
     silent: bool = False,
@@ -134,7 +125,10 @@ def wait(
     looking = not rest_first
     while True:
         try:
-            if looking and (outcome := (yield from look(submission, deadline, hints, clock))) is not None:
+            if (
+                looking
+                and (outcome := (yield from check_once(submission, deadline, strategy, clock))) is not None
+            ):
                 return outcome
         except Pan123Error as error:
             if not silent:
@@ -143,12 +137,12 @@ def wait(
         if (left := deadline - clock()) <= 0 and looking:
             return None
         looking = True
-        if (yield from hints.rest(min(soon.pop() if soon else next(pauses), left))):
-            soon = [*SOON]
+        if (yield from strategy.pause(min(soon.pop() if soon else next(pauses), left))):
+            soon = [*POLL_DELAYS_AFTER_DELIVERY]
 
 
-def look(
-    submission: Submission, deadline: float, hints: Hints, clock: Clock = time.time
+def check_once(
+    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock = time.time
 ) -> Flow[Outcome | None]:
     """Look once: the outcome, or None while there is none.
 
@@ -157,22 +151,24 @@ def look(
 
     def bounded(step: Any) -> Flow[Any]:
         """No question is queued again for longer than the wait lasts."""
-        if isinstance(step, Ask):
-            step = replace(step, patience=max(0.0, min(step.patience, deadline - clock())))
+        if isinstance(step, MakeCall):
+            step = replace(step, retry_for=max(0.0, min(step.retry_for, deadline - clock())))
         return (yield step)
 
-    return within(_look(submission, deadline, hints, clock), bounded)
+    return within(_check_once(submission, deadline, strategy, clock), bounded)
 
 
-def _look(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[Outcome | None]:
+def _check_once(
+    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
+) -> Flow[Outcome | None]:
     try:
-        status = yield from _status(submission, deadline, hints, clock)
+        status = yield from _status(submission, deadline, strategy, clock)
         if status is TaskStatus.FAILED:
-            reason = yield from _reason(submission, deadline - clock(), hints)
+            reason = yield from _reason(submission, deadline - clock(), strategy)
             return Outcome(submission.taskID, submission.url, reason=reason)
         if status is not TaskStatus.SUCCEEDED:
             return None
-        return (yield from _image(submission, deadline, hints, clock))
+        return (yield from _image(submission, deadline, strategy, clock))
     except Pan123Error as error:
         if not error.transient:
             raise
@@ -180,40 +176,42 @@ def _look(submission: Submission, deadline: float, hints: Hints, clock: Clock) -
         return None
 
 
-def _reason(submission: Submission, left: float, hints: Hints) -> Flow[str]:
+def _reason(submission: Submission, left: float, strategy: WaitStrategy) -> Flow[str]:
     """Why a download failed, as only a callback tells; it may be a little slower than progress."""
-    told = told_reasons((yield from hints.deliveries()))
-    if submission.callback_id and not told:
-        yield from hints.rest(max(0.0, min(REASON_WITHIN, left)))
-        told = told_reasons((yield from hints.deliveries()))
-    return told[-1] if told else NO_REASON
+    deliveries = failure_reasons((yield from strategy.deliveries()))
+    if submission.callback_id and not deliveries:
+        yield from strategy.pause(max(0.0, min(REASON_WAIT_SECONDS, left)))
+        deliveries = failure_reasons((yield from strategy.deliveries()))
+    return deliveries[-1] if deliveries else NO_REASON
 
 
-def told_reasons(deliveries: Iterable[Delivery]) -> list[str]:
+def failure_reasons(deliveries: Iterable[Delivery]) -> list[str]:
     """Why a download failed, by those deliveries that say so."""
     return [each.reason for each in deliveries if each.status is DeliveryStatus.FAILED and each.reason]
 
 
-def _status(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[TaskStatus]:
+def _status(
+    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
+) -> Flow[TaskStatus]:
     if submission.taskID is None:  # an earlier try, found again by its image
         return TaskStatus.SUCCEEDED
-    if not (yield from hints.turn(deadline - clock())):
+    if not (yield from strategy.acquire_poll(deadline - clock())):
         return TaskStatus.RUNNING
-    question = Ask(get_offline_download(submission.taskID), LOOK)
+    question = MakeCall(get_offline_download(submission.taskID), READ_RETRY_SECONDS)
     try:
         return (yield question).status  # type: ignore[no-any-return]
     except (Pan123ServiceError, Pan123NoDataError) as error:
         submitted = submission.moment
-        if submitted and clock() - submitted.timestamp() < KNOWN_AFTER:
+        if submitted and clock() - submitted.timestamp() < UNKNOWN_GRACE_SECONDS:
             return TaskStatus.RUNNING
-        if clock() + ASKED_AGAIN_AFTER > deadline:
+        if clock() + UNKNOWN_RECHECK_SECONDS > deadline:
             log.warning("Asked again later: %s", error)
             return TaskStatus.RUNNING
-    yield Sleep(ASKED_AGAIN_AFTER)
+    yield Sleep(UNKNOWN_RECHECK_SECONDS)
     try:
         return (yield question).status  # type: ignore[no-any-return]
     except (Pan123ServiceError, Pan123NoDataError) as error:
-        if (yield from find(submission, hints, settled=True)):
+        if (yield from find_image(submission, strategy, settled=True)):
             return TaskStatus.SUCCEEDED
         raise Pan123UnknownTaskError(
             f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
@@ -224,14 +222,18 @@ def _status(submission: Submission, deadline: float, hints: Hints, clock: Clock)
         ) from error
 
 
-def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) -> Flow[Outcome | None]:
+def _image(
+    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
+) -> Flow[Outcome | None]:
     """The image of a task that succeeded; it may show up late."""
     if submission.file_name is None:
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
     waited, pause = 0.0, 1.0
-    while (image := (yield from find(submission, hints, settled=waited >= SETTLED_AFTER))) is None:
-        if waited + pause > VISIBLE_WITHIN:
+    while (
+        image := (yield from find_image(submission, strategy, settled=waited >= SETTLING_SECONDS))
+    ) is None:
+        if waited + pause > VISIBLE_WITHIN_SECONDS:
             raise Pan123InvisibleError(
                 f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
                 f"{submission.file_name!r} in its directory; an image of the same content may be there under another "
@@ -244,4 +246,4 @@ def _image(submission: Submission, deadline: float, hints: Hints, clock: Clock) 
             log.info("taskID %s succeeded; its image does not show up yet", submission.taskID)
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 2, 60.0)
-    return Outcome.of_image(submission, (yield from detailed(image)))
+    return Outcome.of_image(submission, (yield from with_urls(image)))

@@ -6,42 +6,43 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from airflow_provider_123pan.callbacks.client import InboxUnreachableError, RemoteInbox, look_up
+from airflow_provider_123pan.callbacks.client import InboxEndpoint, look_up
 from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.exceptions import InboxUnreachableError
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 
 log = logging.getLogger(__name__)
 
 
-class Hints(Protocol):
+class WaitStrategy(Protocol):
     """How a wait passes its time, and what it can learn beside progress."""
 
-    def turn(self, left: float) -> Flow[bool]:
+    def acquire_poll(self, left: float) -> Flow[bool]:
         """Queue for a question about progress, for about so many seconds; whether it may be asked."""
 
-    def rest(self, seconds: float) -> Flow[bool]:
+    def pause(self, seconds: float) -> Flow[bool]:
         """Wait so long, or until a delivery comes; whether one came."""
 
     def deliveries(self) -> Flow[tuple[Delivery, ...]]:
         """What was delivered so far."""
 
 
-class WorkerHints:
+class WorkerWait:
     """A worker's: it sleeps between two looks, and reads the inbox when the end has come.
 
     :param inbox: None where there is none to read.
     :param callback_id: None where the submission has no callback.
     """
 
-    def __init__(self, inbox: RemoteInbox | None = None, callback_id: str | None = None) -> None:
+    def __init__(self, inbox: InboxEndpoint | None = None, callback_id: str | None = None) -> None:
         self._inbox = inbox
         self._callback_id = callback_id
 
-    def turn(self, left: float) -> Flow[bool]:
+    def acquire_poll(self, left: float) -> Flow[bool]:
         yield from ()
         return True
 
-    def rest(self, seconds: float) -> Flow[bool]:
+    def pause(self, seconds: float) -> Flow[bool]:
         yield Sleep(seconds)
         return False
 

@@ -12,7 +12,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_123pan.account.account import account_of
-from airflow_provider_123pan.account.connection import CONN_TYPE, Settings, unknown_connection
+from airflow_provider_123pan.account.connection import CONN_TYPE, ConnectionSettings, unknown_connection
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.flow import Flow
@@ -47,10 +47,10 @@ class Pan123Hook(BaseHook):
         self._rate_lock = threading.Lock()
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> ConnectionSettings:
         """What the connection says; Pan123InputError names a wrong field."""
         try:
-            return Settings.of(self.get_connection(self.pan123_conn_id))
+            return ConnectionSettings.of(self.get_connection(self.pan123_conn_id))
         except AirflowNotFoundException:
             raise unknown_connection(self.pan123_conn_id) from None
 
@@ -69,12 +69,12 @@ class Pan123Hook(BaseHook):
         """
         return self.client.authorized_session()
 
-    def call(self, call: protocol.Call[T], patience: float = protocol.PATIENCE) -> T:
+    def call(self, call: protocol.Call[T], retry_for: float = protocol.RETRY_FOR_SECONDS) -> T:
         """Make a call of :mod:`airflow_provider_123pan.service.protocol`.
 
         :param patience: seconds for which a call refused for its load is queued again.
         """
-        return self.run(_asking(call, patience))
+        return self.run(_asking(call, retry_for))
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow of calls and sleeps."""
@@ -149,7 +149,7 @@ class Pan123Hook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Make a real call; no login is spent where a token is at hand."""
         try:
-            self.call(protocol.list_directory(), patience=10)
+            self.call(protocol.list_directory(), retry_for=10)
         except Pan123Error as error:
             return False, str(error)
         message = f"123pan answers for client ID {self.settings.client_id or '(access_token)'}"
@@ -158,6 +158,6 @@ class Pan123Hook(BaseHook):
         return True, message
 
 
-def _asking(call: protocol.Call[T], patience: float) -> Flow[T]:
-    value: T = yield protocol.Ask(call, patience)
+def _asking(call: protocol.Call[T], retry_for: float) -> Flow[T]:
+    value: T = yield protocol.MakeCall(call, retry_for)
     return value

@@ -92,25 +92,34 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self, context: Context, event: Any = None, submission: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
-        from airflow_provider_123pan.download.events import outcome_of
+        from airflow_provider_123pan.download.events import from_event
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
-            return self._result(context, Submission.parse(submission), outcome_of(event))
+            return self._result(context, Submission.parse(submission), from_event(event))
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
-        from airflow_provider_123pan.callbacks.client import remote_inbox
-        from airflow_provider_123pan.download.events import BACKSTOP, FIRST_LOOK, event_of, outcome_of
-        from airflow_provider_123pan.download.wait import intervals, look, wait
-        from airflow_provider_123pan.download.wait_strategy import WorkerHints
+        from airflow_provider_123pan.callbacks.client import inbox_endpoint
+        from airflow_provider_123pan.download.events import (
+            DEFERRAL_GRACE_SECONDS,
+            FIRST_CHECK_SECONDS,
+            from_event,
+            to_event,
+        )
+        from airflow_provider_123pan.download.wait import check_once, poke_intervals, wait_for_outcome
+        from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
         deadline = time.time() + self.timeout
-        hints = WorkerHints(remote_inbox(hook.settings), submission.callback_id)
+        strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id)
         if not self.deferrable:
-            end = hook.run(wait(submission, deadline, intervals(self.poke_interval, False, None), hints))
-            return outcome_of(event_of(end))
-        first = min(deadline, time.time() + FIRST_LOOK)
-        if (outcome := hook.run(look(submission, first, hints))) is not None:
+            end = hook.run(
+                wait_for_outcome(
+                    submission, deadline, poke_intervals(self.poke_interval, False, None), strategy
+                )
+            )
+            return from_event(to_event(end))
+        first = min(deadline, time.time() + FIRST_CHECK_SECONDS)
+        if (outcome := hook.run(check_once(submission, first, strategy))) is not None:
             return outcome  # type: ignore[no-any-return]
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
@@ -124,15 +133,15 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             ),
             method_name="execute_complete",
             kwargs={"submission": submission.xcom()},
-            timeout=timedelta(seconds=self.timeout + BACKSTOP),
+            timeout=timedelta(seconds=self.timeout + DEFERRAL_GRACE_SECONDS),
         )
 
     def _result(self, context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
-        from airflow_provider_123pan.download.submit import forget
-        from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
+        from airflow_provider_123pan.download.submit import forget_submission
+        from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
 
         if outcome.reason is not None:
-            forget(context)
+            forget_submission(context)
             raise Pan123DownloadFailedError(
                 f"{submission.url} (taskID {submission.taskID}): {outcome.reason}"
             )

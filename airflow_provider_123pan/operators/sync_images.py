@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-    from airflow_provider_123pan.sync.inventory import Ledger
-    from airflow_provider_123pan.sync.run import Job, Turn
+    from airflow_provider_123pan.sync.inventory import Inventory
+    from airflow_provider_123pan.sync.run import SyncOptions, SyncRun
 
 #: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
 DIRECTORIES = AssetAlias("pan123_directories")
@@ -110,14 +110,14 @@ class Pan123SyncImagesOperator(BaseOperator):
         self, context: Context, event: Any = None, state: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after a wait in the triggerer."""
-        from airflow_provider_123pan.download.events import outcome_of
+        from airflow_provider_123pan.download.events import from_event
 
         if isinstance(event, Mapping) and event.get("status") == "woken":
             return self._go(context, state, event["ended"])
         try:
-            outcome_of(event)
+            from_event(event)
         except Pan123Error as error:
-            return self._go(context, state, broken_off=error)
+            return self._go(context, state, aborted_by=error)
         raise AssertionError(f"no event of a batch: {event!r:.200}")
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
@@ -131,54 +131,54 @@ class Pan123SyncImagesOperator(BaseOperator):
         context: Context,
         state: Mapping[str, Any] | None,
         ended: Sequence[str] = (),
-        broken_off: Pan123Error | None = None,
+        aborted_by: Pan123Error | None = None,
     ) -> dict[str, Any]:
         """:param broken_off: what ended the wait, so that only what is known is left to be told."""
-        from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
+        from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
-        from airflow_provider_123pan.sync.inventory import Ledger
-        from airflow_provider_123pan.sync.lineage import MOST_HOSTS, announce
-        from airflow_provider_123pan.sync.run import Turn
+        from airflow_provider_123pan.sync.inventory import Inventory
+        from airflow_provider_123pan.sync.lineage import MAX_HOSTS, announce
+        from airflow_provider_123pan.sync.run import SyncRun
 
         with failing_without_retry():
             allowed = _allowance(self.max_failures)
-            job = self._job(state["deadline"] if state else time.time() + self.timeout)
+            options = self._options(state["deadline"] if state else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
             hook.settings  # noqa: B018 - checked before the list is read
-            ledger = Ledger(_signature_parameters())
+            inventory = Inventory(_signature_parameters())
             try:
-                self._load(ledger)
-                self._hosts = ledger.hosts(MOST_HOSTS)
-                turn = Turn(hook, ledger, job, context, state, ended)
+                self._load(inventory)
+                self._hosts = inventory.hosts(MAX_HOSTS)
+                sync_run = SyncRun(hook, inventory, options, context, state, ended)
                 try:
-                    pause = turn.run() if broken_off is None else turn.break_off(broken_off)
+                    pause = sync_run.run() if aborted_by is None else sync_run.abort(aborted_by)
                 except Pan123Error:
-                    self._push(context, self._found(ledger, turn))
+                    self._push(context, self._found(inventory, sync_run))
                     raise
                 finally:
                     hook.client.close()
-                found = self._found(ledger, turn)
+                found = self._found(inventory, sync_run)
             finally:
-                ledger.close()
+                inventory.close()
             if pause is not None:
-                self._defer(pause.state, pause.trigger, job)
+                self._defer(pause.state, pause.trigger, options)
             if found["failed"] > allowed(found["total"]):
                 self._push(context, found)
-                first = "; ".join(f"{each['url']}: {each['reason']}" for each in turn.failures[:3])
+                first = "; ".join(f"{each['url']}: {each['reason']}" for each in sync_run.failures[:3])
                 raise Pan123DownloadFailedError(
                     f"{found['failed']} of {found['total']} images failed, max_failures is {self.max_failures}: "
                     f"{first}{' …' if found['failed'] > 3 else ''}"
                     + (f"; all are in {self.results}" if self.results else "")
                 )
-            announce(context, DIRECTORIES, self._uri(), ledger.counts())
+            announce(context, DIRECTORIES, self._uri(), inventory.counts())
             return found
 
-    def _found(self, ledger: Ledger, turn: Turn) -> dict[str, Any]:
-        return ledger.counts() | {
-            "directory_id": turn.directory_id,
+    def _found(self, inventory: Inventory, sync_run: SyncRun) -> dict[str, Any]:
+        return inventory.counts() | {
+            "directory_id": sync_run.directory_id,
             "results": self.results,
-            "failures": turn.failures,
+            "failures": sync_run.failures,
         }
 
     @staticmethod
@@ -187,45 +187,49 @@ class Pan123SyncImagesOperator(BaseOperator):
         for key, value in found.items():
             context["ti"].xcom_push(key, value)
 
-    def _job(self, deadline: float) -> Job:
+    def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.sync.directory import parse_path
-        from airflow_provider_123pan.sync.run import Job
+        from airflow_provider_123pan.sync.run import SyncOptions
 
         if self.directory is not None and self.directory_id is not None:
             raise Pan123InputError("directory: give either directory or directory_id")
         if self.if_exists not in ("skip", "overwrite"):
             raise Pan123InputError(f"if_exists: {self.if_exists!r} is neither 'skip' nor 'overwrite'")
-        most: Any = self.max_active
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            raise Pan123InputError(f"max_active: {most!r} is not a number above 0")
-        return Job(
+        max_in_flight: Any = self.max_active
+        if max_in_flight is not None and (
+            isinstance(max_in_flight, bool) or not isinstance(max_in_flight, int) or max_in_flight < 1
+        ):
+            raise Pan123InputError(f"max_active: {max_in_flight!r} is not a number above 0")
+        return SyncOptions(
             directory_id=check_directory_id(self.directory_id),
             names=parse_path(self.directory) if self.directory is not None else (),
             results=self.results,
             overwrite=self.if_exists == "overwrite",
-            most=most,
+            max_in_flight=max_in_flight,
             use_callback=self.use_callback,
             deferrable=self.deferrable,
             deadline=deadline,
         )
 
-    def _load(self, ledger: Ledger) -> None:
+    def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
         if (self.images is None) == (self.manifest is None):
             raise Pan123InputError("images: give either images or manifest")
-        ledger.load(read_images(self.images) if self.manifest is None else read_manifest(str(self.manifest)))
+        inventory.load(
+            read_images(self.images) if self.manifest is None else read_manifest(str(self.manifest))
+        )
 
-    def _defer(self, state: dict[str, Any], trigger: dict[str, Any], job: Job) -> None:
-        from airflow_provider_123pan.download.events import BACKSTOP
+    def _defer(self, state: dict[str, Any], trigger: dict[str, Any], options: SyncOptions) -> None:
+        from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS
         from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
         self.defer(
             trigger=Pan123SyncImagesTrigger(**trigger),
             method_name="execute_complete",
             kwargs={"state": state},
-            timeout=timedelta(seconds=max(0.0, job.deadline - time.time()) + BACKSTOP),
+            timeout=timedelta(seconds=max(0.0, options.deadline - time.time()) + DEFERRAL_GRACE_SECONDS),
         )
 
     def _uri(self) -> str:
@@ -252,5 +256,7 @@ def _allowance(max_failures: Any) -> Any:
 def _signature_parameters() -> Sequence[str]:
     from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS
 
-    told = conf.get("pan123", "signature_parameters", fallback="")
-    return tuple(name.strip().lower() for name in told.split(",") if name.strip()) or SIGNATURE_PARAMETERS
+    deliveries = conf.get("pan123", "signature_parameters", fallback="")
+    return (
+        tuple(name.strip().lower() for name in deliveries.split(",") if name.strip()) or SIGNATURE_PARAMETERS
+    )

@@ -14,7 +14,8 @@ from sqlalchemy.engine import Engine
 
 from airflow_provider_123pan.account.connection import CONN_TYPE
 from airflow_provider_123pan.callbacks.address import secret_keys
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.exceptions import LookupFailedError
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 
 if TYPE_CHECKING:
     from airflow.secrets import BaseSecretsBackend
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ENVIRONMENT = "AIRFLOW_CONN_"
-
-
-class LookupFailedError(Exception):
-    """Where connections are kept could not be asked, so nothing is known."""
 
 
 def inbox_uri() -> str | None:
@@ -44,7 +41,7 @@ def inbox_engine() -> Engine:
     :raises Pan123InputError: ``inbox_uri`` is not a database's address.
     """
     if uri := inbox_uri():
-        return own_engine(uri)
+        return create_inbox_engine(uri)
     engine = _metadata_engine()
     schema = conf.get("database", "sql_alchemy_schema", fallback="")
     return engine.execution_options(schema_translate_map={None: schema}) if schema else engine
@@ -55,7 +52,7 @@ def _metadata_engine() -> Engine:
     return engine
 
 
-class Connections:
+class ConnectionKeys:
     """Where the keys of connections come from.
 
     :param metadata: ask the metadata database too; what stands alone has none.

@@ -23,35 +23,39 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.engine import Engine
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_123pan.callbacks.address import check, check_read_token, peek
-from airflow_provider_123pan.callbacks.contract import MARKER, MOST_ITEMS, MOST_SECONDS
+from airflow_provider_123pan.callbacks.address import (
+    claimed_connection_id,
+    verify_callback_token,
+    verify_read_token,
+)
+from airflow_provider_123pan.callbacks.contract import MARKER, MAX_ITEMS, MAX_POLL_SECONDS
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.receiver import metrics
-from airflow_provider_123pan.receiver.inbox import Inbox, Stored
-from airflow_provider_123pan.receiver.keyring import Source
-from airflow_provider_123pan.receiver.lifecycle import Runtime
-from airflow_provider_123pan.receiver.reader import Page
+from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
+from airflow_provider_123pan.receiver.keyring import KeySource
+from airflow_provider_123pan.receiver.lifecycle import Lifecycle
+from airflow_provider_123pan.receiver.reader import DeliveryPage
 from airflow_provider_123pan.receiver.writer import UnavailableError
 
 log = logging.getLogger(__name__)
 
-MOST_BODY = 16 * 1024  # bytes of a delivery
-MOST_QUESTION = 64 * 1024  # bytes: a thousand callback_ids and then some
+MAX_BODY_BYTES = 16 * 1024  # bytes of a delivery
+MAX_QUERY_BYTES = 64 * 1024  # bytes: a thousand callback_ids and then some
 
 _CALLBACKS = "/callbacks/"
 _RETRY_AFTER = "5"
 
 
-class _PollQuestion(BaseModel):
+class _PollQuery(BaseModel):
     epoch: str | None = None
     after: int | None = Field(None, ge=0, lt=2**63)
-    timeout: float = Field(MOST_SECONDS, ge=0, le=MOST_SECONDS)
-    limit: int = Field(MOST_ITEMS, ge=1, le=MOST_ITEMS)
+    timeout: float = Field(MAX_POLL_SECONDS, ge=0, le=MAX_POLL_SECONDS)
+    limit: int = Field(MAX_ITEMS, ge=1, le=MAX_ITEMS)
 
 
-class _LookupQuestion(BaseModel):
+class _LookupQuery(BaseModel):
     callback_ids: list[Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]] = Field(
-        max_length=MOST_ITEMS
+        max_length=MAX_ITEMS
     )
 
 
@@ -61,7 +65,7 @@ class RefusedError(Exception):
 
 def create_app(
     connect: Callable[[], Engine],
-    source: Source,
+    source: KeySource,
     retention: float,
     *,
     prefix: str = "/pan123",
@@ -75,7 +79,7 @@ def create_app(
     :param prefix: path under which it answers where it is not mounted there.
     :param mounted: whether this is a part of Airflow's API server.
     """
-    return _App(Receiver(lambda: Runtime(Inbox(connect), source, retention), retention, prefix, mounted))
+    return _App(Receiver(lambda: Lifecycle(Inbox(connect), source, retention), retention, prefix, mounted))
 
 
 class _App(FastAPI):
@@ -96,12 +100,12 @@ class _App(FastAPI):
 class Receiver:
     """The routes."""
 
-    def __init__(self, make: Callable[[], Runtime], retention: float, prefix: str, mounted: bool) -> None:
+    def __init__(self, make: Callable[[], Lifecycle], retention: float, prefix: str, mounted: bool) -> None:
         self._make = make
         self._retention = retention
         self._prefix = prefix
         self._mounted = mounted
-        self._runtime: Runtime | None = None
+        self._runtime: Lifecycle | None = None
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -144,25 +148,27 @@ class Receiver:
         return JSONResponse({"detail": "Not Found"}, status_code=404)
 
     async def _deliver(self, request: Request, token: str) -> Response:
-        conn_id = peek(token)
+        conn_id = claimed_connection_id(token)
         if conn_id is None or request.method != "POST":
             raise RefusedError
         runtime = self._running()
-        callback_id = await runtime.keyring.verify(conn_id, lambda keys: check(token, keys, self._retention))
+        callback_id = await runtime.keyring.verify(
+            conn_id, lambda keys: verify_callback_token(token, keys, self._retention)
+        )
         if callback_id is None:
             raise RefusedError
-        body = await _body(request, MOST_BODY)
+        body = await _body(request, MAX_BODY_BYTES)
         try:
             delivery = Delivery.parse(callback_id, body)
         except ValueError:
             raise RefusedError from None
-        if await self._ready().writer.store(conn_id, delivery) is Stored.REFUSED:
+        if await self._ready().writer.store(conn_id, delivery) is StoreResult.REFUSED:
             raise RefusedError
         return JSONResponse({"code": 0, "message": "ok"})
 
     async def _poll(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
-        question = _parsed(_PollQuestion, await _body(request, MOST_QUESTION))
+        question = _parsed(_PollQuery, await _body(request, MAX_QUERY_BYTES))
         return _page(
             await self._ready().reader.poll(
                 conn_id,
@@ -175,12 +181,12 @@ class Receiver:
 
     async def _lookup(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
-        question = _parsed(_LookupQuestion, await _body(request, MOST_QUESTION))
+        question = _parsed(_LookupQuery, await _body(request, MAX_QUERY_BYTES))
         return _page(await self._ready().reader.lookup(conn_id, question.callback_ids))
 
     async def _health(self, request: Request) -> Response:
         runtime = self._running()
-        ready = await runtime.check()
+        ready = await runtime.is_healthy()
         return JSONResponse(
             {"inbox": "ready" if ready else "unavailable", "connections": runtime.keyring.usable},
             status_code=200 if ready else 503,
@@ -189,21 +195,21 @@ class Receiver:
     async def _reader_of(self, request: Request) -> str:
         """The connection whose deliveries a request may read."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        conn_id = peek(token)
+        conn_id = claimed_connection_id(token)
         if scheme.lower() != "bearer" or conn_id is None:
             raise RefusedError
         if not await self._running().keyring.verify(
-            conn_id, lambda keys: check_read_token(token, keys) or None
+            conn_id, lambda keys: verify_read_token(token, keys) or None
         ):
             raise RefusedError
         return conn_id
 
-    def _running(self) -> Runtime:
+    def _running(self) -> Lifecycle:
         if self._runtime is None:
             raise UnavailableError
         return self._runtime
 
-    def _ready(self) -> Runtime:
+    def _ready(self) -> Lifecycle:
         runtime = self._running()
         if not runtime.ready:
             raise UnavailableError
@@ -216,7 +222,7 @@ def _unavailable() -> Response:
     )
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, max_bytes: int) -> bytes:
     """What was sent, read no further than ``most`` bytes."""
     body, more = b"", True
     while more:
@@ -225,7 +231,7 @@ async def _body(request: Request, most: int) -> bytes:
             raise RefusedError
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > most:
+        if len(body) > max_bytes:
             raise RefusedError
     return body
 
@@ -237,7 +243,7 @@ def _parsed(model: type[Any], body: bytes) -> Any:
         raise RefusedError from None
 
 
-def _page(page: Page) -> Response:
+def _page(page: DeliveryPage) -> Response:
     deliveries = [{"seq": seq, **delivery.as_dict()} for seq, delivery in page.deliveries]
     return JSONResponse(
         {"epoch": page.epoch, "last": page.last, "deliveries": deliveries}, headers={MARKER: "1"}

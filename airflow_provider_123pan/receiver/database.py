@@ -10,10 +10,10 @@ from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 
-_SQLITE_PATIENCE = 15.0  # seconds that a process waits for another one's commit
+_SQLITE_TIMEOUT_SECONDS = 15.0  # seconds that a process waits for another one's commit
 
 
-def own_engine(uri: str) -> Engine:
+def create_inbox_engine(uri: str) -> Engine:
     """An engine for the database at ``uri``, SQLAlchemy's way to write it.
 
     :raises Pan123InputError: ``uri`` is not a database's address.
@@ -22,7 +22,7 @@ def own_engine(uri: str) -> Engine:
     try:
         url = make_url(uri)
         if sqlite := url.get_backend_name() == "sqlite":
-            options["connect_args"] = {"timeout": _SQLITE_PATIENCE}
+            options["connect_args"] = {"timeout": _SQLITE_TIMEOUT_SECONDS}
         else:
             options |= {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "pool_recycle": 1800}
         engine = create_engine(url, **options)

@@ -38,7 +38,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import func
 
-from airflow_provider_123pan.callbacks.contract import DISTINCT
+from airflow_provider_123pan.callbacks.contract import MAX_DELIVERIES
 from airflow_provider_123pan.callbacks.delivery import Delivery
 
 _ATTEMPTS = 5
@@ -100,7 +100,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _EMPTY = f"{COUNTER.name} is empty"
 
 
-class State(NamedTuple):
+class InboxState(NamedTuple):
     """:ivar epoch: another one means another table: what a reader knows is worth nothing.
     :ivar last: the newest sequence number; everything up to it has been committed."""
 
@@ -115,7 +115,7 @@ class Received(NamedTuple):
     delivery: Delivery
 
 
-class Stored(Enum):
+class StoreResult(Enum):
     """What became of a delivery: kept, known already, or one too many for its submission."""
 
     NEW = "stored"
@@ -152,21 +152,21 @@ class Inbox:
                 last = connection.scalar(select(func.coalesce(func.max(DELIVERIES.c.seq), 0)))
                 connection.execute(insert(COUNTER).values(id=1, epoch=secrets.token_hex(16), last=last))
 
-    def state(self) -> State:
+    def state(self) -> InboxState:
         """:raises LookupError: the tables are there, but not what belongs into them."""
         with self._engine.connect() as connection:
             row = connection.execute(select(COUNTER.c.epoch, COUNTER.c.last)).first()
         if row is None:
             raise LookupError(_EMPTY)
-        return State(row.epoch, row.last)
+        return InboxState(row.epoch, row.last)
 
-    def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[Stored]:
+    def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[StoreResult]:
         """Keep deliveries, each with the id of its connection, in one transaction; they are safe on return."""
         rows = [_row(conn_id, delivery) for conn_id, delivery in batch]
         # A second time: the connection may have been cut, or another one was served first. Nothing is kept twice.
         return self._again(lambda: self._store(rows), 2)
 
-    def _store(self, rows: list[dict[str, Any]]) -> list[Stored]:
+    def _store(self, rows: list[dict[str, Any]]) -> list[StoreResult]:
         with self._engine.begin() as connection:
             connection.execute(_COUNT, {"number": len(rows)})
             end, known = _known(connection, rows)
@@ -257,17 +257,17 @@ def _known(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, dic
 
 def _sorted_out(
     rows: list[dict[str, Any]], known: dict[tuple[str, str], set[str]]
-) -> tuple[list[Stored], list[dict[str, Any]]]:
+) -> tuple[list[StoreResult], list[dict[str, Any]]]:
     """What becomes of each row, and the rows that are to be written."""
     results, new = [], []
     for row in rows:
         digests = known.setdefault((row["conn_id"], row["callback_id"]), set())
         if row["digest"] in digests:
-            results.append(Stored.REPEATED)
-        elif len(digests) >= DISTINCT:
-            results.append(Stored.REFUSED)
+            results.append(StoreResult.REPEATED)
+        elif len(digests) >= MAX_DELIVERIES:
+            results.append(StoreResult.REFUSED)
         else:
             digests.add(row["digest"])
             new.append(row)
-            results.append(Stored.NEW)
+            results.append(StoreResult.NEW)
     return results, new

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from airflow_provider_123pan.receiver.inbox import Inbox
-from airflow_provider_123pan.receiver.keyring import Keyring, Source
+from airflow_provider_123pan.receiver.keyring import Keyring, KeySource
 from airflow_provider_123pan.receiver.reader import Reader
 from airflow_provider_123pan.receiver.writer import Writer
 
@@ -19,20 +19,20 @@ log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_START_PATIENCE = 5.0  # seconds that a start waits for the inbox; it goes on without
-_MEND_EVERY = 5.0
-_LEARN_EVERY = 60.0
-_PRUNE_EVERY = 3600.0
-_HEALTH_EVERY = 1.0  # seconds that an answer about the inbox is good for: anybody may ask
+_START_SECONDS = 5.0  # seconds that a start waits for the inbox; it goes on without
+_REOPEN_SECONDS = 5.0
+_REFRESH_SECONDS = 60.0
+_PRUNE_SECONDS = 3600.0
+_HEALTH_SECONDS = 1.0  # seconds that an answer about the inbox is good for: anybody may ask
 
 
-class Runtime:
+class Lifecycle:
     """Keys, writer and reader over one inbox; to be started and stopped in one event loop.
 
     :param retention: seconds that deliveries are kept.
     """
 
-    def __init__(self, inbox: Inbox, source: Source, retention: float) -> None:
+    def __init__(self, inbox: Inbox, source: KeySource, retention: float) -> None:
         self._inbox = inbox
         self._retention = retention
         # Threads of their own each: a slow look-up of keys holds up no commit, and neither does a long read.
@@ -43,27 +43,27 @@ class Runtime:
         self.reader = Reader(inbox, self._read_threads, self._failed)
         self.writer = Writer(inbox, self._write_thread, self.reader.wake, self._failed)
         self._tasks: list[asyncio.Task[None]] = []
-        self._mending: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._checked_at = float("-inf")
 
     @property
     def ready(self) -> bool:
         """Whether the inbox is there, as far as is known."""
-        return self._mending is not None and self._mending.done()
+        return self._opening is not None and self._opening.done()
 
     async def start(self) -> None:
         """Returns when the inbox is there, or after a few seconds; never fails."""
-        self._mending = asyncio.create_task(self._mend())
+        self._opening = asyncio.create_task(self._open_inbox())
         self._tasks = [
             asyncio.create_task(self.reader.run()),
-            asyncio.create_task(_repeat(self._prune, _PRUNE_EVERY)),
-            asyncio.create_task(_repeat(self.keyring.learn, _LEARN_EVERY)),
+            asyncio.create_task(_repeat(self._prune, _PRUNE_SECONDS)),
+            asyncio.create_task(_repeat(self.keyring.refresh, _REFRESH_SECONDS)),
         ]
-        await asyncio.wait({self._mending}, timeout=_START_PATIENCE)
+        await asyncio.wait({self._opening}, timeout=_START_SECONDS)
 
     async def stop(self) -> None:
         self.writer.close()
-        tasks = [*self._tasks, *([self._mending] if self._mending else [])]
+        tasks = [*self._tasks, *([self._opening] if self._opening else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -71,9 +71,9 @@ class Runtime:
             threads.shutdown(wait=False, cancel_futures=True)
         self._inbox.close()
 
-    async def check(self) -> bool:
+    async def is_healthy(self) -> bool:
         """Whether the inbox answers now."""
-        if self.ready and time.monotonic() - self._checked_at > _HEALTH_EVERY:
+        if self.ready and time.monotonic() - self._checked_at > _HEALTH_SECONDS:
             self._checked_at = time.monotonic()
             try:
                 await self._call(self._inbox.state)
@@ -84,9 +84,9 @@ class Runtime:
     def _failed(self, error: Exception) -> None:
         if self.ready:
             log.warning("The inbox is out of order: %s", _reason(error))
-            self._mending = asyncio.create_task(self._mend())
+            self._opening = asyncio.create_task(self._open_inbox())
 
-    async def _mend(self) -> None:
+    async def _open_inbox(self) -> None:
         """Try until the tables are there."""
         quiet = False
         while True:
@@ -97,11 +97,11 @@ class Runtime:
                 if not quiet:
                     log.warning("The inbox cannot be opened, trying on: %s", _reason(error))
                 quiet = True
-            await asyncio.sleep(_MEND_EVERY)
+            await asyncio.sleep(_REOPEN_SECONDS)
 
     async def _prune(self) -> None:
-        if self._mending:
-            await asyncio.wait({self._mending})
+        if self._opening:
+            await asyncio.wait({self._opening})
         if number := await self._call(self._inbox.prune, time.time() - self._retention):
             log.info("Deleted %d old deliveries", number)
 

@@ -15,11 +15,11 @@ from airflow_provider_123pan.receiver.writer import UnavailableError
 
 _Result = TypeVar("_Result")
 
-MOST_OPEN = 200
-EVERY = 0.5  # seconds between two looks at what other processes have stored
+MAX_OPEN_POLLS = 200
+CHECK_SECONDS = 0.5  # seconds between two looks at what other processes have stored
 
 
-class Page(NamedTuple):
+class DeliveryPage(NamedTuple):
     """Deliveries of one connection, oldest first.
 
     :ivar last: where the next poll goes on: nothing of this connection will appear below it.
@@ -36,7 +36,7 @@ class _Poll:
     epoch: str
     after: int
     limit: int
-    answer: asyncio.Future[Page]
+    answer: asyncio.Future[DeliveryPage]
 
 
 class Reader:
@@ -54,16 +54,18 @@ class Reader:
         if self._open:
             self._wake.set()
 
-    async def lookup(self, conn_id: str, callback_ids: Sequence[str]) -> Page:
+    async def lookup(self, conn_id: str, callback_ids: Sequence[str]) -> DeliveryPage:
         """All that a connection received for these submissions, up to ``last`` at least."""
         try:
             state = await self._call(self._inbox.state)
-            return Page(state.epoch, state.last, await self._call(self._inbox.lookup, conn_id, callback_ids))
+            return DeliveryPage(
+                state.epoch, state.last, await self._call(self._inbox.lookup, conn_id, callback_ids)
+            )
         except Exception as error:
             self._failed(error)
             raise UnavailableError from error
 
-    async def poll(self, conn_id: str, epoch: str, after: int, limit: int, timeout: float) -> Page:
+    async def poll(self, conn_id: str, epoch: str, after: int, limit: int, timeout: float) -> DeliveryPage:
         """What a connection received beyond ``after``, as soon as there is any; nothing after ``timeout`` seconds.
 
         At once and without deliveries where the cursor is not this table's: of another epoch, or beyond its end.
@@ -71,17 +73,17 @@ class Reader:
         :param epoch: of the page before; ``""``, which no table has, begins.
         :raises UnavailableError: too many polls are open, too.
         """
-        if len(self._open) >= MOST_OPEN:
+        if len(self._open) >= MAX_OPEN_POLLS:
             raise UnavailableError
         poll = _Poll(conn_id, epoch, after, limit, asyncio.get_running_loop().create_future())
         self._open.add(poll)  # before the first look, so that nothing falls between
         metrics.polls(len(self._open))
         try:
-            await self._look_for([poll])
+            await self._check_polls([poll])
             await asyncio.wait({poll.answer}, timeout=timeout)
             if poll.answer.cancelled():
                 raise UnavailableError
-            return poll.answer.result() if poll.answer.done() else Page(epoch, poll.after, [])
+            return poll.answer.result() if poll.answer.done() else DeliveryPage(epoch, poll.after, [])
         finally:
             self._open.discard(poll)
             poll.answer.cancel()
@@ -91,21 +93,21 @@ class Reader:
         """Look for all of them whenever it is due, for ever."""
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), EVERY)
+                await asyncio.wait_for(self._wake.wait(), CHECK_SECONDS)
             self._wake.clear()
             with contextlib.suppress(UnavailableError):
-                await self._look_for([poll for poll in self._open if not poll.answer.done()])
+                await self._check_polls([poll for poll in self._open if not poll.answer.done()])
 
-    async def _look_for(self, polls: Sequence[_Poll]) -> None:
+    async def _check_polls(self, polls: Sequence[_Poll]) -> None:
         try:
-            await self._look(polls)
+            await self._check(polls)
         except Exception as error:
             self._failed(error)
             for poll in polls:
                 poll.answer.cancel()
             raise UnavailableError from error
 
-    async def _look(self, polls: Sequence[_Poll]) -> None:
+    async def _check(self, polls: Sequence[_Poll]) -> None:
         """Answer those for which there is something, and move the others' cursors on."""
         if not polls:
             return
@@ -114,7 +116,7 @@ class Reader:
         behind: dict[tuple[str, int], list[_Poll]] = {}
         for poll in polls:
             if poll.epoch != state.epoch or poll.after > state.last:
-                _answer(poll, Page(state.epoch, state.last, []))
+                _answer(poll, DeliveryPage(state.epoch, state.last, []))
             elif poll.after < state.last:
                 behind.setdefault((poll.conn_id, poll.after), []).append(poll)
         for (conn_id, after), group in behind.items():
@@ -123,9 +125,9 @@ class Reader:
             for poll in group:
                 page = received[: poll.limit]
                 if len(page) == poll.limit:
-                    _answer(poll, Page(state.epoch, page[-1].seq, page))
+                    _answer(poll, DeliveryPage(state.epoch, page[-1].seq, page))
                 elif page:
-                    _answer(poll, Page(state.epoch, max(state.last, page[-1].seq), page))
+                    _answer(poll, DeliveryPage(state.epoch, max(state.last, page[-1].seq), page))
                 else:
                     poll.after = max(poll.after, state.last)
 
@@ -133,6 +135,6 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
 
-def _answer(poll: _Poll, page: Page) -> None:
+def _answer(poll: _Poll, page: DeliveryPage) -> None:
     if not poll.answer.done():
         poll.answer.set_result(page)

@@ -11,18 +11,18 @@ from typing import TypeAlias
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.receiver import metrics
-from airflow_provider_123pan.receiver.inbox import Inbox, Stored
+from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 
-MOST_WAITING = 2000  # deliveries that wait for a transaction; more are turned away
-PATIENCE = 15.0  # seconds for a transaction; then those that wait are turned away
+MAX_WAITING = 2000  # deliveries that wait for a transaction; more are turned away
+TRANSACTION_SECONDS = 15.0  # seconds for a transaction; then those that wait are turned away
 _BATCH = 250
 # The loop is idle if so many of its turns in a row take less than so many seconds.
 _IDLE_TURNS = 5
 _IDLE_TURN = 0.0002
-_MOST_LULL = 0.25  # seconds that a transaction waits for a loop that is never idle
+_MAX_LULL_SECONDS = 0.25  # seconds that a transaction waits for a loop that is never idle
 
 
-_Waiting: TypeAlias = tuple[str, Delivery, "asyncio.Future[Stored]"]
+_Waiting: TypeAlias = tuple[str, Delivery, "asyncio.Future[StoreResult]"]
 
 
 class UnavailableError(Exception):
@@ -50,15 +50,15 @@ class Writer:
         self._waiting: deque[_Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
 
-    async def store(self, conn_id: str, delivery: Delivery) -> Stored:
+    async def store(self, conn_id: str, delivery: Delivery) -> StoreResult:
         """Returns after the commit.
 
         :raises UnavailableError: the queue is full, or the inbox out of order; it may have been stored all the same.
         """
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise UnavailableError
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Stored] = loop.create_future()
+        future: asyncio.Future[StoreResult] = loop.create_future()
         self._waiting.append((conn_id, delivery, future))
         if self._running is None or self._running.done():
             self._running = loop.create_task(self._run())
@@ -81,7 +81,7 @@ class Writer:
         """Returns when the loop is idle, a batch is full, or it took too long. Beside a busy loop, each step of a
         transaction waits for the interpreter's lock, and the loop for each step: that costs more than the steps."""
         now = time.monotonic()  # uvloop's own clock stands still for a millisecond
-        end = now + _MOST_LULL
+        end = now + _MAX_LULL_SECONDS
         idle = 0
         while idle < _IDLE_TURNS and now < end and len(self._waiting) < _BATCH:
             before = now
@@ -93,7 +93,7 @@ class Writer:
         deliveries = [(conn_id, delivery) for conn_id, delivery, _ in batch]
         try:
             work = asyncio.get_running_loop().run_in_executor(self._executor, self._inbox.store, deliveries)
-            while not (await asyncio.wait({work}, timeout=PATIENCE))[0]:
+            while not (await asyncio.wait({work}, timeout=TRANSACTION_SECONDS))[0]:
                 _turn_away([*batch, *self._waiting])
                 self._waiting.clear()
             self._answer(batch, work.result())
@@ -102,14 +102,14 @@ class Writer:
         finally:
             _turn_away(batch)
 
-    def _answer(self, batch: list[_Waiting], results: list[Stored]) -> None:
+    def _answer(self, batch: list[_Waiting], results: list[StoreResult]) -> None:
         for (*_, future), result in zip(batch, results, strict=True):
             if not future.done():  # turned away meanwhile
                 future.set_result(result)
-        for what in (Stored.NEW, Stored.REPEATED):
+        for what in (StoreResult.NEW, StoreResult.REPEATED):
             if number := results.count(what):
                 metrics.count(what.value, number)
-        if Stored.NEW in results:
+        if StoreResult.NEW in results:
             self._committed()
 
 

@@ -29,12 +29,12 @@ class Sandbox:
     port: int
     base_url: str
 
-    def __init__(self, **settings: Any) -> None:
-        from airflow_provider_123pan.sandbox.options import Settings
+    def __init__(self, **options: Any) -> None:
+        from airflow_provider_123pan.sandbox.options import Options
 
-        self._settings = Settings.model_validate(settings)
-        self.client_id, self.client_secret = next(iter(self._settings.accounts.items()))
-        host = self._settings.host
+        self._options = Options.model_validate(options)
+        self.client_id, self.client_secret = next(iter(self._options.accounts.items()))
+        host = self._options.host
         self._host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (only compared)
 
     def start(self) -> Sandbox:
@@ -47,7 +47,7 @@ class Sandbox:
                 'the sandbox needs Pillow: pip install "airflow-provider-123pan[sandbox]"'
             ) from None
 
-        self._server = Server(self._settings)
+        self._server = Server(self._options)
         self.port = self._server.port
         self.base_url = f"http://{self._host}:{self.port}"
         self._server.start()
@@ -68,9 +68,9 @@ class Sandbox:
         """What `GET /sandbox/state` answers: counts, tasks and files, newest first."""
         return self._ask("GET", f"/sandbox/state?limit={limit}")
 
-    def configure(self, **knobs: Any) -> dict[str, Any]:
+    def configure(self, **changes: Any) -> dict[str, Any]:
         """Change some knobs while it runs; gives all of them. A wrong one raises `ValueError`."""
-        return self._ask("PUT", "/sandbox/settings", knobs)
+        return self._ask("PUT", "/sandbox/settings", changes)
 
     def reset(self) -> None:
         """As after the start, the settings too; only taskIDs go on growing."""

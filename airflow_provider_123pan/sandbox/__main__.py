@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.options import Options
 
 _STOP = (signal.SIGINT, signal.SIGTERM)
 
@@ -23,25 +23,25 @@ def parser() -> argparse.ArgumentParser:
         usage="%(prog)s [options]",
         description="A local 123pan, for trying things and for tests. The page at its root shows what it holds.",
     )
-    for name, knob in Settings.model_fields.items():
+    for name, field in Options.model_fields.items():
         option = "--" + name.replace("_", "-")
-        text = f"{knob.description} (default: {_written(knob.default)})".replace("%", "%%")
-        if knob.annotation is bool:
+        text = f"{field.description} (default: {_written(field.default)})".replace("%", "%%")
+        if field.annotation is bool:
             made.add_argument(
                 option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
             )
         else:
-            made.add_argument(option, default=argparse.SUPPRESS, help=text, metavar=_values(knob.annotation))
+            made.add_argument(option, default=argparse.SUPPRESS, help=text, metavar=_values(field.annotation))
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser()
-    knobs = vars(options.parse_args(arguments))
+    changes = vars(options.parse_args(arguments))
     # Blocked here and so in every thread made from now on: only `sigwait` sees them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     try:
-        sandbox = Sandbox(**knobs)
+        sandbox = Sandbox(**changes)
     except ValidationError as error:
         options.error("; ".join(f"{_option(each['loc'])}: {each['msg']}" for each in error.errors()))
     try:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_123pan.sandbox.api import IMAGE_HEADERS
-from airflow_provider_123pan.sandbox.backend import World
+from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.calls import item
 from airflow_provider_123pan.sandbox.images import NotAnImage, thumbnail
 from airflow_provider_123pan.sandbox.options import FIXED_AT_START
@@ -27,13 +27,13 @@ _PAGE_HEADERS = {
 }
 
 
-def add_routes(app: FastAPI, world: World) -> None:
+def add_routes(app: FastAPI, backend: Backend) -> None:
     router = APIRouter()
 
     @router.get("/")
     async def page(request: Request) -> Response:
         base_url = str(request.base_url).rstrip("/")
-        return HTMLResponse(render(world, base_url), headers=_PAGE_HEADERS)
+        return HTMLResponse(render(backend, base_url), headers=_PAGE_HEADERS)
 
     @router.get("/sandbox/health")
     async def health() -> dict[str, str]:
@@ -41,40 +41,40 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @router.get("/sandbox/state")
     async def state(request: Request, limit: int = 1000) -> dict[str, Any]:
-        return _state(world, str(request.base_url).rstrip("/"), limit)
+        return _state(backend, str(request.base_url).rstrip("/"), limit)
 
     @router.get("/sandbox/settings")
-    async def settings() -> dict[str, Any]:
-        return world.settings.model_dump(mode="json")
+    async def options() -> dict[str, Any]:
+        return backend.options.model_dump(mode="json")
 
     @router.put("/sandbox/settings")
-    async def configure(knobs: dict[str, Any]) -> Response:
-        fixed = [name for name in FIXED_AT_START if name in knobs]
+    async def configure(changes: dict[str, Any]) -> Response:
+        fixed = [name for name in FIXED_AT_START if name in changes]
         if fixed:
             return JSONResponse({"detail": [{"loc": fixed, "msg": "fixed at start"}]}, 422)
         try:
-            world.configure(knobs)
+            backend.configure(changes)
         except ValidationError as error:
             told = json.loads(error.json(include_url=False, include_context=False))
             return JSONResponse({"detail": told}, 422)
-        return JSONResponse(world.settings.model_dump(mode="json"))
+        return JSONResponse(backend.options.model_dump(mode="json"))
 
     @router.post("/sandbox/reset")
     async def reset() -> dict[str, str]:
-        world.reset()
+        backend.reset()
         return {"status": "ok"}
 
     @router.post("/sandbox/kill-tokens")
     async def kill_tokens() -> dict[str, int]:
-        return {"killed": world.tokens.kill_all()}
+        return {"killed": backend.tokens.kill_all()}
 
     @router.get("/sandbox/thumbnail/{file_id}")
     async def small(file_id: str) -> Response:
-        found = (tree.images.get(file_id) for tree in world.store.trees.values())
+        found = (tree.images.get(file_id) for tree in backend.store.trees.values())
         image = next((image for image in found if image), None)
         if image is None:
             return PlainTextResponse("no such image", 404)
-        content, media_type = world.store.content(image), image.media_type
+        content, media_type = backend.store.content(image), image.media_type
         if media_type != "image/svg+xml":
             try:
                 content, media_type = await asyncio.to_thread(thumbnail, content), "image/png"
@@ -86,27 +86,27 @@ def add_routes(app: FastAPI, world: World) -> None:
     app.include_router(router)
 
 
-def _state(world: World, base_url: str, limit: int) -> dict[str, Any]:
-    trees = world.store.trees.values()
+def _state(backend: Backend, base_url: str, limit: int) -> dict[str, Any]:
+    trees = backend.store.trees.values()
     images = ((tree, image) for tree in trees for image in reversed(tree.images.values()))
-    tasks = world.tasks.newest_first()
+    tasks = backend.tasks.newest_first()
     return {
         "counts": {
-            "requests": dict(world.requests),
-            "logins": world.logins,
-            "submissions": world.submissions,
-            "callbacks": world.callbacks.sent,
-            "refusals": {str(code): count for code, count in world.refusals.items()},
-            "refused_429": world.refusals[429],
+            "requests": dict(backend.requests),
+            "logins": backend.logins,
+            "submissions": backend.submissions,
+            "callbacks": backend.callbacks.sent,
+            "refusals": {str(code): count for code, count in backend.refusals.items()},
+            "refused_429": backend.refusals[429],
             "tasks": dict(Counter(task.state for task in tasks)),
             "files": sum(len(tree.images) for tree in trees),
         },
-        "tokens": world.tokens.alive(),
-        "running": dict(world.tasks.running),
-        "answers_left": world.faults.left(),
+        "tokens": backend.tokens.alive(),
+        "running": dict(backend.tasks.running),
+        "answers_left": backend.faults.left(),
         "tasks": [_task(task) for task in tasks[:limit]],
         "files": [
-            item(image, tree, base_url, world.settings.own_domain) for tree, image in islice(images, limit)
+            item(image, tree, base_url, backend.options.own_domain) for tree, image in islice(images, limit)
         ],
     }
 

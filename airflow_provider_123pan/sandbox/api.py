@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from airflow_provider_123pan.sandbox.backend import World
+from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.calls import CALLS, Call, log_in
 from airflow_provider_123pan.sandbox.envelope import TOO_FREQUENT, Refusal, envelope
-from airflow_provider_123pan.sandbox.options import Answer
+from airflow_provider_123pan.sandbox.options import ScriptedAnswer
 
 LOGIN = "/api/v1/access_token"
 TOO_OFTEN = "请求太频繁"
@@ -28,15 +28,15 @@ IMAGE_HEADERS = {
 Work = Callable[[Request], Awaitable[Any]]
 
 
-def add_routes(app: FastAPI, world: World) -> None:
+def add_routes(app: FastAPI, backend: Backend) -> None:
     # Plain routes: FastAPI's own would read and refuse bodies in its own way, and more slowly.
-    app.add_route(LOGIN, _endpoint(world, _login(world)), methods=["POST"])
+    app.add_route(LOGIN, _endpoint(backend, _login(backend)), methods=["POST"])
     for (method, path), call in CALLS.items():
-        app.add_route(path, _endpoint(world, _with_token(world, call)), methods=[method])
-    app.add_route("/{user_id:int}/{name}", _image(world), methods=["GET"])
+        app.add_route(path, _endpoint(backend, _with_token(backend, call)), methods=[method])
+    app.add_route("/{user_id:int}/{name}", _image(backend), methods=["GET"])
 
 
-def _endpoint(world: World, work: Work) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(backend: Backend, work: Work) -> Callable[[Request], Awaitable[Response]]:
     """Around every call: counting, scripted answers, latency, and refusals as body codes."""
 
     async def judge(request: Request) -> Response:
@@ -45,39 +45,39 @@ def _endpoint(world: World, work: Work) -> Callable[[Request], Awaitable[Respons
                 raise Refusal("header Platform must be open_platform")
             return envelope(await work(request))
         except Refusal as refusal:
-            world.refusals[refusal.code] += 1
+            backend.refusals[refusal.code] += 1
             return envelope(None, refusal.code, refusal.message)
 
     async def endpoint(request: Request) -> Response:
         path = request.url.path
-        world.requests[path] += 1
-        fault = world.faults.next(path)
+        backend.requests[path] += 1
+        fault = backend.faults.next(path)
         if fault is None or fault.action == "pass":
             if fault:
-                await world.pause(fault.delay)
+                await backend.pause(fault.delay)
             answer = await judge(request)
         else:
             if fault.action.startswith("process"):
                 await judge(request)
-            await world.pause(fault.delay)
+            await backend.pause(fault.delay)
             if fault.action.endswith("drop"):
-                await _hang_up(world, request)
+                await _hang_up(backend, request)
             answer = _scripted(fault)
-        if world.settings.latency[1]:
-            await asyncio.sleep(random.uniform(*world.settings.latency))
+        if backend.options.latency[1]:
+            await asyncio.sleep(random.uniform(*backend.options.latency))
         return answer
 
     return endpoint
 
 
-async def _hang_up(world: World, request: Request) -> None:
-    world.hang_up(request.scope["client"])
+async def _hang_up(backend: Backend, request: Request) -> None:
+    backend.hang_up(request.scope["client"])
     # Once the server knows that the peer is gone, it throws the answer away.
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def _scripted(fault: Answer) -> Response:
+def _scripted(fault: ScriptedAnswer) -> Response:
     if isinstance(fault.body, str):
         return Response(fault.body, fault.status, {"Content-Type": "text/plain", **fault.headers})
     return Response(
@@ -85,26 +85,26 @@ def _scripted(fault: Answer) -> Response:
     )
 
 
-def _login(world: World) -> Work:
+def _login(backend: Backend) -> Work:
     async def work(request: Request) -> Any:
         params = await _params(request)
-        rate = world.settings.login_rate
+        rate = backend.options.login_rate
         # Whoever is no account shares one limit, so that made-up names take no memory.
-        key = params.get("clientID") if params.get("clientID") in world.settings.accounts else ""
-        if rate and not world.limits.allows(f"login {key}", rate, world.settings.rate_kind):
+        key = params.get("clientID") if params.get("clientID") in backend.options.accounts else ""
+        if rate and not backend.limits.allows(f"login {key}", rate, backend.options.rate_kind):
             raise Refusal(TOO_OFTEN, TOO_FREQUENT)
-        return log_in(world, params)
+        return log_in(backend, params)
 
     return work
 
 
-def _with_token(world: World, call: Callable[[Call], Awaitable[Any]]) -> Work:
+def _with_token(backend: Backend, call: Callable[[Call], Awaitable[Any]]) -> Work:
     async def work(request: Request) -> Any:
-        client_id = world.tokens.client_of(request.headers.get("authorization", ""))
-        rate = world.settings.rate
-        if rate and not world.limits.allows(client_id, rate, world.settings.rate_kind):
+        client_id = backend.tokens.client_of(request.headers.get("authorization", ""))
+        rate = backend.options.rate
+        if rate and not backend.limits.allows(client_id, rate, backend.options.rate_kind):
             raise Refusal(TOO_OFTEN, TOO_FREQUENT)
-        return await call(Call(world, client_id, await _params(request), str(request.base_url).rstrip("/")))
+        return await call(Call(backend, client_id, await _params(request), str(request.base_url).rstrip("/")))
 
     return work
 
@@ -124,13 +124,13 @@ async def _params(request: Request) -> dict[str, Any]:
     return params
 
 
-def _image(world: World) -> Callable[[Request], Awaitable[Response]]:
+def _image(backend: Backend) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         file_id = request.path_params["name"].partition(".")[0]
-        image = world.store.find_image(request.path_params["user_id"], file_id)
+        image = backend.store.find_image(request.path_params["user_id"], file_id)
         if image is None:
             return PlainTextResponse("no such image", 404)
         image.traffic += image.size
-        return Response(world.store.content(image), media_type=image.media_type, headers=IMAGE_HEADERS)
+        return Response(backend.store.content(image), media_type=image.media_type, headers=IMAGE_HEADERS)
 
     return endpoint

@@ -13,7 +13,7 @@ from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.faults import Faults
 from airflow_provider_123pan.sandbox.fetcher import Fetcher
 from airflow_provider_123pan.sandbox.limits import Limits
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import Store
 from airflow_provider_123pan.sandbox.tasks import OfflineTasks
 from airflow_provider_123pan.sandbox.tokens import Token, Tokens
@@ -21,45 +21,45 @@ from airflow_provider_123pan.sandbox.tokens import Token, Tokens
 LOGIN_REFUSED = "clientID or clientSecret is wrong"
 
 
-class World:
+class Backend:
     """Lives in one event loop, so nothing in it needs a lock.
 
     `hang_up(client)` closes the connection of a peer, given as `(host, port)`, without an answer.
     """
 
-    def __init__(self, settings: Settings, hang_up: Callable[[tuple[str, int]], None]) -> None:
-        self.settings = settings.model_copy()
+    def __init__(self, options: Options, hang_up: Callable[[tuple[str, int]], None]) -> None:
+        self.options = options.model_copy()
         self.hang_up = hang_up
-        self._at_start = settings
-        self.fetcher = Fetcher(self.settings)
-        self.callbacks = Callbacks(self.settings)
+        self._at_start = options
+        self.fetcher = Fetcher(self.options)
+        self.callbacks = Callbacks(self.options)
         self._fill(last_id=0)
 
     def _fill(self, last_id: int) -> None:
         self.store = Store()
         self.tokens = Tokens()
         self.limits = Limits()
-        self.faults = Faults(self.settings)
+        self.faults = Faults(self.options)
         self.callbacks.sent = 0
-        self.tasks = OfflineTasks(self.settings, self.store, self.fetcher, self.callbacks, last_id)
+        self.tasks = OfflineTasks(self.options, self.store, self.fetcher, self.callbacks, last_id)
         self._ending = asyncio.Event()
         self.requests: Counter[str] = Counter()  # by path
         self.refusals: Counter[int] = Counter()  # by code
         self.logins = 0
         self.submissions = 0
 
-    def configure(self, knobs: dict[str, Any]) -> None:
+    def configure(self, changes: dict[str, Any]) -> None:
         """Change some knobs; raises `pydantic.ValidationError` and changes nothing if one is wrong."""
-        self.settings.take(self.settings.changed(knobs))
-        self.faults.changed(set(knobs))
+        self.options.take(self.options.changed(changes))
+        self.faults.changed(set(changes))
         self.tasks.changed()
 
     def login(self, client_id: str, client_secret: str) -> Token:
-        if self.settings.accounts.get(client_id) != client_secret:
+        if self.options.accounts.get(client_id) != client_secret:
             raise Refusal(LOGIN_REFUSED)
         self.logins += 1
         user_id = self.store.tree(client_id).user_id
-        return self.tokens.issue(client_id, user_id, self.settings.token_cap, self.settings.token_life)
+        return self.tokens.issue(client_id, user_id, self.options.token_cap, self.options.token_life)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the end of this world: a hanging answer must not hold up a stop."""
@@ -74,7 +74,7 @@ class World:
     def reset(self) -> None:
         """As after the start, the settings too; only taskIDs go on growing."""
         self._stop()
-        self.settings.take(self._at_start)
+        self.options.take(self._at_start)
         self._fill(self.tasks.last_id)
 
     async def close(self) -> None:

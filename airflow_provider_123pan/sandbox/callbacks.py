@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import Image
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ _NO_SUCH_FILE = ("yk6baz03t0l000d7w3nosuchfile", 999_999_999)
 
 
 class Callbacks:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._slots = asyncio.Semaphore(_AT_ONCE)
         # The address is usually on this machine: no proxy from the environment.
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
@@ -30,23 +30,23 @@ class Callbacks:
 
     async def announce(self, task: OfflineTask, another: Image | None) -> None:
         """Tell the callback address of `task`, which has ended; `another` is an image of another task."""
-        mode = self._settings.callback
+        mode = self._options.callback
         if not task.callback_url or mode == "never":
             return
         payload = self._payload(task, another)
         if mode == "late":
-            await asyncio.sleep(self._settings.callback_delay)
+            await asyncio.sleep(self._options.callback_delay)
         if mode == "twice-at-once":
             await asyncio.gather(self._deliver(task, payload), self._deliver(task, payload))
         else:
             await self._deliver(task, payload)
         if mode == "twice":
-            await asyncio.sleep(self._settings.callback_delay)
+            await asyncio.sleep(self._options.callback_delay)
             await self._deliver(task, payload)
 
     def _payload(self, task: OfflineTask, another: Image | None) -> dict[str, Any]:
         """The documented sample: `{"url", "status", "failReason", "fileID"}`; there is no taskID in it."""
-        mode = self._settings.callback
+        mode = self._options.callback
         success, reason, file_id = task.image is not None, task.reason, _ids(task.image)
         if mode == "lying":
             success = not success
@@ -58,8 +58,8 @@ class Callbacks:
         return {
             "url": task.url,
             "status": _SUCCESS if success else _FAILED,
-            self._settings.reason_spelling: reason,
-            "fileID": file_id[self._settings.file_id_as == "number"],
+            self._options.reason_spelling: reason,
+            "fileID": file_id[self._options.file_id_as == "number"],
         }
 
     async def _deliver(self, task: OfflineTask, payload: dict[str, Any]) -> None:

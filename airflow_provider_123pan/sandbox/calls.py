@@ -11,27 +11,27 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from airflow_provider_123pan.sandbox.backend import World
+from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
 
 _BEIJING = timezone(timedelta(hours=8))
-_MOST = 100  # of a list, of fileIDs
+_MAX_ITEMS = 100  # of a list, of fileIDs
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request whose token is good. `base_url` is how the caller reached us."""
 
-    world: World
+    backend: Backend
     client_id: str
     params: dict[str, Any]
     base_url: str
 
     @property
     def tree(self) -> Tree:
-        return self.world.store.tree(self.client_id)
+        return self.backend.store.tree(self.client_id)
 
     def text(self, name: str, default: str | None = None) -> str:
         return _text(self.params, name, default)
@@ -49,9 +49,9 @@ class Call:
             raise Refusal("type must be 1")
 
 
-def log_in(world: World, params: dict[str, Any]) -> dict[str, Any]:
+def log_in(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     """→ `{"accessToken", "expiredAt"}`, the latter RFC 3339 with +08:00."""
-    token = world.login(_text(params, "clientID"), _text(params, "clientSecret"))
+    token = backend.login(_text(params, "clientID"), _text(params, "clientSecret"))
     expired_at = datetime.fromtimestamp(token.expires_at, _BEIJING).isoformat()
     return {"accessToken": token.text, "expiredAt": expired_at}
 
@@ -72,8 +72,8 @@ async def create_offline_task(call: Call) -> dict[str, Any]:
         directory_id = call.text("businessDirID")
         if call.tree.directory(directory_id) is call.tree.root:
             raise Refusal("offline download into the root directory is not supported")
-    task = await call.world.tasks.submit(call.client_id, url, file_name or None, directory_id, callback_url)
-    call.world.submissions += 1
+    task = await call.backend.tasks.submit(call.client_id, url, file_name or None, directory_id, callback_url)
+    call.backend.submissions += 1
     return {"taskID": task.task_id}
 
 
@@ -83,7 +83,7 @@ async def progress(call: Call) -> dict[str, Any]:
         task_id = int(call.text("taskID"))
     except ValueError as error:
         raise Refusal("taskID must be a whole number") from error
-    process, status = call.world.tasks.find(call.client_id, task_id).progress()
+    process, status = call.backend.tasks.find(call.client_id, task_id).progress()
     return {"process": int(process) if process == int(process) else process, "status": status}
 
 
@@ -94,8 +94,8 @@ async def list_files(call: Call) -> dict[str, Any]:
     """
     call.require_type()
     limit = call.whole("limit")
-    if not 1 <= limit <= _MOST:
-        raise Refusal(f"limit must be 1 to {_MOST}")
+    if not 1 <= limit <= _MAX_ITEMS:
+        raise Refusal(f"limit must be 1 to {_MAX_ITEMS}")
     directory = call.tree.directory(call.text("parentFileId", ""))
     start, end = call.whole("startTime", 0), call.whole("endTime", 2**62)
     last = call.text("lastFileId", "")
@@ -111,14 +111,16 @@ async def list_files(call: Call) -> dict[str, Any]:
     page = found[:limit]
     return {
         "lastFileId": page[-1].file_id if len(found) > limit else LAST_PAGE,
-        "fileList": [item(entry, call.tree, call.base_url, call.world.settings.own_domain) for entry in page],
+        "fileList": [
+            item(entry, call.tree, call.base_url, call.backend.options.own_domain) for entry in page
+        ],
     }
 
 
 async def detail(call: Call) -> dict[str, Any]:
     """→ one item."""
     entry = call.tree.entry(call.text("fileID"))
-    return item(entry, call.tree, call.base_url, call.world.settings.own_domain)
+    return item(entry, call.tree, call.base_url, call.backend.options.own_domain)
 
 
 async def make_directories(call: Call) -> dict[str, Any]:
@@ -186,8 +188,8 @@ def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, 
 def _entries(call: Call) -> list[Entry]:
     """All of `fileIDs`, or a refusal before anything is done."""
     file_ids = call.params.get("fileIDs")
-    if not isinstance(file_ids, list) or not 1 <= len(file_ids) <= _MOST:
-        raise Refusal(f"fileIDs must be a list of 1 to {_MOST} ids")
+    if not isinstance(file_ids, list) or not 1 <= len(file_ids) <= _MAX_ITEMS:
+        raise Refusal(f"fileIDs must be a list of 1 to {_MAX_ITEMS} ids")
     return [call.tree.entry(str(file_id)) for file_id in file_ids]
 
 

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import random
 
-from airflow_provider_123pan.sandbox.options import Answer, Settings
+from airflow_provider_123pan.sandbox.options import Options, ScriptedAnswer
 
 _HTML = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
     "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>kong</center>\r\n</body>\r\n</html>\r\n"
 )
 _BAD_GATEWAY = {"status": 502, "body": _HTML, "headers": {"Content-Type": "text/html"}}
-_KNOBS = frozenset({"answers", "gateway", "gateway_times", "gateway_share"})
+_FAULT_OPTIONS = frozenset({"answers", "gateway", "gateway_times", "gateway_share"})
 
 
 class Faults:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._used: list[int] = []
         self._gateway_used = 0
         self.restart()
 
     def restart(self) -> None:
         """Count from nought again."""
-        self._used = [0] * len(self._settings.answers)
+        self._used = [0] * len(self._options.answers)
         self._gateway_used = 0
 
-    def changed(self, knobs: set[str]) -> None:
-        if knobs & _KNOBS:
+    def changed(self, changes: set[str]) -> None:
+        if changes & _FAULT_OPTIONS:
             self.restart()
 
-    def next(self, path: str) -> Answer | None:
+    def next(self, path: str) -> ScriptedAnswer | None:
         """The scripted answer that this call gets, if any; counts it."""
-        for place, answer in enumerate(self._settings.answers):
+        for place, answer in enumerate(self._options.answers):
             left = answer.times is None or self._used[place] < answer.times
             if left and answer.path.search(path):
                 self._used[place] += 1
@@ -43,14 +43,14 @@ class Faults:
         """How many calls each scripted answer still waits for; None = for ever."""
         return [
             None if answer.times is None else answer.times - used
-            for answer, used in zip(self._settings.answers, self._used, strict=True)
+            for answer, used in zip(self._options.answers, self._used, strict=True)
         ]
 
-    def _gateway(self, path: str) -> Answer | None:
-        pattern, times = self._settings.gateway, self._settings.gateway_times
+    def _gateway(self, path: str) -> ScriptedAnswer | None:
+        pattern, times = self._options.gateway, self._options.gateway_times
         if not pattern or (times is not None and self._gateway_used >= times):
             return None
-        if not pattern.search(path) or random.random() >= self._settings.gateway_share:
+        if not pattern.search(path) or random.random() >= self._options.gateway_share:
             return None
         self._gateway_used += 1
-        return Answer.model_validate({"path": pattern, **_BAD_GATEWAY})
+        return ScriptedAnswer.model_validate({"path": pattern, **_BAD_GATEWAY})

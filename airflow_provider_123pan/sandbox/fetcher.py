@@ -7,7 +7,7 @@ import asyncio
 import httpx
 
 from airflow_provider_123pan.sandbox.images import NotAnImage, Picture, identify, tiny
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.options import Options
 
 _AT_ONCE = 8
 _TIMEOUT = 30.0
@@ -18,16 +18,16 @@ class FetchError(Exception):
 
 
 class Fetcher:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._client = httpx.AsyncClient(follow_redirects=True, max_redirects=5, timeout=_TIMEOUT)
 
     async def fetch(self, url: str) -> Picture:
         """The image at `url`, redirects followed; raises `FetchError`."""
-        if self._settings.fail and self._settings.fail.search(url):
-            raise FetchError(self._settings.fail_reason)
-        if not self._settings.fetch:
+        if self._options.fail and self._options.fail.search(url):
+            raise FetchError(self._options.fail_reason)
+        if not self._options.fetch:
             return tiny(url)
         try:
             async with self._slots:
@@ -47,8 +47,8 @@ class Fetcher:
                 raise FetchError(f"the source answered {answer.status_code}")
             async for part in answer.aiter_bytes():
                 content += part
-                if len(content) > self._settings.max_bytes:
-                    raise FetchError(f"the image is larger than {self._settings.max_bytes} bytes")
+                if len(content) > self._options.max_bytes:
+                    raise FetchError(f"the image is larger than {self._options.max_bytes} bytes")
         return bytes(content)
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ _RASTER = {
     "BMP": ("bmp", "image/bmp"),
 }
 _SVG = ("svg", "image/svg+xml")
-_MOST_PIXELS = 50_000_000
+_MAX_PIXELS = 50_000_000
 _THUMBNAIL = (240, 180)
 
 
@@ -68,7 +68,7 @@ def thumbnail(content: bytes) -> bytes:
     """A small PNG of a raster image; raises `NotAnImage` where Pillow cannot draw it."""
     try:
         with Pillow.open(io.BytesIO(content), formats=_pillow_formats()) as image:
-            if image.width * image.height > _MOST_PIXELS:
+            if image.width * image.height > _MAX_PIXELS:
                 raise NotAnImage("too many pixels for a thumbnail")
             image.thumbnail(_THUMBNAIL)
             small = io.BytesIO()

@@ -45,7 +45,7 @@ Pattern = Annotated[re.Pattern[str] | None, BeforeValidator(_empty_is_none)]
 Rate = Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_none)]
 
 
-class Answer(BaseModel):
+class ScriptedAnswer(BaseModel):
     """A scripted answer: what the next `times` calls of a matching path get."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,7 +63,7 @@ class Answer(BaseModel):
     delay: float = Field(0, ge=0, description="seconds before the answer (after the work)")
 
 
-class Settings(BaseModel):
+class Options(BaseModel):
     """The knobs. Each one is an option of the command line, with the same name."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
@@ -128,15 +128,15 @@ class Settings(BaseModel):
     gateway: Pattern = Field(None, description="regex on path: the gateway answers HTTP 502 with HTML")
     gateway_times: int | None = Field(None, ge=0, description="for how many calls; none = for ever")
     gateway_share: float = Field(1, ge=0, le=1, description="with which probability per call")
-    answers: Annotated[list[Answer], BeforeValidator(_json)] = Field(
+    answers: Annotated[list[ScriptedAnswer], BeforeValidator(_json)] = Field(
         [], description="scripted answers, the first that matches and is not used up wins; a JSON list"
     )
 
-    def changed(self, knobs: dict[str, Any]) -> Settings:
+    def changed(self, changes: dict[str, Any]) -> Options:
         """These settings with `knobs` changed; raises `pydantic.ValidationError` naming what is wrong."""
-        return Settings.model_validate({**dict(self), **knobs})
+        return Options.model_validate({**dict(self), **changes})
 
-    def take(self, other: Settings) -> None:
+    def take(self, other: Options) -> None:
         """Everybody holds this one object, so a change reaches all of them at once."""
-        for name in Settings.model_fields:
+        for name in Options.model_fields:
             setattr(self, name, getattr(other, name))

@@ -6,8 +6,8 @@ from html import escape
 from itertools import chain, islice
 from typing import Any
 
-from airflow_provider_123pan.sandbox.backend import World
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.backend import Backend
+from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, Image, Tree
 from airflow_provider_123pan.sandbox.tasks import OfflineTask
 
@@ -61,12 +61,12 @@ footer { color: var(--faint); padding: 24px 0 32px; font-size: 12px; }
 """
 
 
-def render(world: World, base_url: str) -> str:
-    images = [(tree, image) for tree in world.store.trees.values() for image in _newest(tree)]
+def render(backend: Backend, base_url: str) -> str:
+    images = [(tree, image) for tree in backend.store.trees.values() for image in _newest(tree)]
     images.sort(key=lambda pair: pair[1].updated, reverse=True)
-    total = sum(len(tree.images) for tree in world.store.trees.values())
-    tasks = world.tasks.newest_first(_TASKS)
-    clients = ", ".join(world.settings.accounts)
+    total = sum(len(tree.images) for tree in backend.store.trees.values())
+    tasks = backend.tasks.newest_first(_TASKS)
+    clients = ", ".join(backend.options.accounts)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -74,14 +74,14 @@ def render(world: World, base_url: str) -> str:
 <header><div><h1>123pan sandbox</h1>
 <p>A local stand-in for 123pan's image host at <code>{escape(base_url)}</code>,
 client ID <code>{escape(clients)}</code></p>
-<ul class="numbers">{_numbers(world, total)}</ul></div></header>
+<ul class="numbers">{_numbers(backend, total)}</ul></div></header>
 <main>
-<h2>Offline tasks <small>{_shown(len(tasks), len(world.tasks))}</small></h2>
+<h2>Offline tasks <small>{_shown(len(tasks), len(backend.tasks))}</small></h2>
 <div class="card">{_tasks(tasks)}</div>
 <h2>Images <small>{_shown(min(total, _IMAGES), total)}</small></h2>
 {_images(images[:_IMAGES])}
 <h2>Settings <small>changed ones are coloured; PUT /sandbox/settings changes them</small></h2>
-<div class="card"><dl>{_settings(world.settings)}</dl></div>
+<div class="card"><dl>{_options(backend.options)}</dl></div>
 <footer>GET /sandbox/state · GET, PUT /sandbox/settings ·
 POST /sandbox/reset · POST /sandbox/kill-tokens</footer>
 </main></body></html>"""
@@ -95,16 +95,16 @@ def _shown(some: int, total: int) -> str:
     return f"the newest {some} of {total}" if some < total else str(total)
 
 
-def _numbers(world: World, images: int) -> str:
+def _numbers(backend: Backend, images: int) -> str:
     numbers = {
         "images": images,
-        "running": sum(world.tasks.running.values()),
-        "submissions": world.submissions,
-        "logins": world.logins,
-        "tokens alive": sum(world.tokens.alive().values()),
-        "calls": sum(world.requests.values()),
-        "refused 429": world.refusals[429],
-        "callbacks": world.callbacks.sent,
+        "running": sum(backend.tasks.running.values()),
+        "submissions": backend.submissions,
+        "logins": backend.logins,
+        "tokens alive": sum(backend.tokens.alive().values()),
+        "calls": sum(backend.requests.values()),
+        "refused 429": backend.refusals[429],
+        "callbacks": backend.callbacks.sent,
     }
     return "".join(f"<li><b>{number}</b>{name}</li>" for name, number in numbers.items())
 
@@ -157,9 +157,9 @@ def _size(size: int) -> str:
     return f"{size / 1024:.1f} KiB" if size < 1024**2 else f"{size / 1024**2:.1f} MiB"
 
 
-def _settings(settings: Settings) -> str:
-    usual, now = Settings.model_validate({}).model_dump(mode="json"), settings.model_dump(mode="json")
-    now["accounts"] = usual["accounts"] = ", ".join(settings.accounts)  # not the secrets
+def _options(options: Options) -> str:
+    usual, now = Options.model_validate({}).model_dump(mode="json"), options.model_dump(mode="json")
+    now["accounts"] = usual["accounts"] = ", ".join(options.accounts)  # not the secrets
     return "".join(
         f"<div{'' if value == usual[name] else ' class=changed'}><dt>{name}</dt>"
         f"<dd>{escape(_shown_value(value))}</dd></div>"

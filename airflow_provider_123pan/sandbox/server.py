@@ -12,8 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from airflow_provider_123pan.sandbox import admin, api
-from airflow_provider_123pan.sandbox.backend import World
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.backend import Backend
+from airflow_provider_123pan.sandbox.options import Options
 
 _START_TIMEOUT = 30.0
 
@@ -21,14 +21,14 @@ _START_TIMEOUT = 30.0
 class Server:
     """Listens as soon as it is made; answers from `start()` to `stop()`, which belong to each other."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._socket = socket.create_server((settings.host, settings.port), backlog=2048)
-        self._world = World(settings, self._hang_up)
+    def __init__(self, options: Options) -> None:
+        self._socket = socket.create_server((options.host, options.port), backlog=2048)
+        self._backend = Backend(options, self._hang_up)
         self.port: int = self._socket.getsockname()[1]
         self._ready = threading.Event()
         app = FastAPI(lifespan=self._lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-        api.add_routes(app, self._world)
-        admin.add_routes(app, self._world)
+        api.add_routes(app, self._backend)
+        admin.add_routes(app, self._backend)
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -53,7 +53,7 @@ class Server:
 
     def stop(self) -> None:
         self._uvicorn.should_exit = True
-        self._loop.call_soon_threadsafe(self._world.end)
+        self._loop.call_soon_threadsafe(self._backend.end)
         self._thread.join()
         self._socket.close()
 
@@ -62,7 +62,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._ready.set()
         yield
-        await self._world.close()
+        await self._backend.close()
 
     def _hang_up(self, client: tuple[str, int]) -> None:
         for connection in self._uvicorn.server_state.connections:

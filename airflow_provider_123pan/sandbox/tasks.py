@@ -16,7 +16,7 @@ from airflow_provider_123pan.sandbox.callbacks import Callbacks
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.fetcher import Fetcher, FetchError
 from airflow_provider_123pan.sandbox.images import Picture, extension_of
-from airflow_provider_123pan.sandbox.options import Settings
+from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, REJECTED, Image, Store
 
 RUNNING, FAILED, SUCCESS, RETRYING = 0, 1, 2, 3
@@ -63,9 +63,9 @@ class OfflineTask:
 
 class OfflineTasks:
     def __init__(
-        self, settings: Settings, store: Store, fetcher: Fetcher, callbacks: Callbacks, last_id: int
+        self, options: Options, store: Store, fetcher: Fetcher, callbacks: Callbacks, last_id: int
     ) -> None:
-        self._settings = settings
+        self._options = options
         self._store = store
         self._fetcher = fetcher
         self._callbacks = callbacks
@@ -79,20 +79,20 @@ class OfflineTasks:
     async def submit(
         self, client_id: str, url: str, file_name: str | None, directory_id: str | None, callback_url: str
     ) -> OfflineTask:
-        settings = self._settings
-        if settings.active_cap is not None and self.running[client_id] >= settings.active_cap:
+        options = self._options
+        if options.active_cap is not None and self.running[client_id] >= options.active_cap:
             raise Refusal(TOO_MANY)
-        self.last_id = max(self.last_id + 1, settings.first_task_id)
+        self.last_id = max(self.last_id + 1, options.first_task_id)
         task = self._tasks[self.last_id] = OfflineTask(
             *(self.last_id, client_id, url, file_name, directory_id, callback_url),
-            duration=random.uniform(*settings.delay),
-            stuck=bool(settings.stuck and settings.stuck.search(url)),
-            shows_retry=bool(settings.retrying and settings.retrying.search(url)),
+            duration=random.uniform(*options.delay),
+            stuck=bool(options.stuck and options.stuck.search(url)),
+            shows_retry=bool(options.retrying and options.retrying.search(url)),
         )
         self.running[client_id] += 1
         if task.stuck:
             return task
-        if settings.callback == "early":
+        if options.callback == "early":
             await self._run(task)
         else:
             loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class OfflineTasks:
         task = self._tasks.get(task_id)
         if task is None or task.client_id != client_id:
             raise Refusal(f"offline task {task_id} does not exist")
-        if time.monotonic() - task.created < self._settings.unknown_task:
+        if time.monotonic() - task.created < self._options.unknown_task:
             raise Refusal(f"offline task {task_id} does not exist")
         return task
 
@@ -136,7 +136,7 @@ class OfflineTasks:
         self._end(task)
 
     def _end(self, task: OfflineTask) -> None:
-        if self._settings.hold and self._settings.hold.search(task.url):
+        if self._options.hold and self._options.hold.search(task.url):
             self._held.append(task)
         else:
             self._start(self._run(task))
@@ -159,21 +159,21 @@ class OfflineTasks:
         await self._callbacks.announce(task, another)
 
     def _keep(self, task: OfflineTask, picture: Picture) -> Image:
-        settings = self._settings
+        options = self._options
         tree = self._store.tree(task.client_id)
         directory = (
             tree.default_directory() if task.directory_id is None else tree.directory(task.directory_id)
         )
-        rejected = settings.review and settings.review.search(task.url)
+        rejected = options.review and options.review.search(task.url)
         self._store.keep(picture)
         return tree.save(
             picture,
             task.file_name or name_from(task.url, picture),
             directory,
-            rename=settings.same_etag == "rename",
-            refresh=settings.same_etag_dates == "refresh",
+            rename=options.same_etag == "rename",
+            refresh=options.same_etag_dates == "refresh",
             status=REJECTED if rejected else HEALTHY,
-            visible_at=time.monotonic() + settings.visible_after,
+            visible_at=time.monotonic() + options.visible_after,
         )
 
 

@@ -75,18 +75,18 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
                 return self._execute_deferrable()
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        outcome = self._look(self._deadline)
+        outcome = self._check_once(self._deadline)
         return False if outcome is None else PokeReturnValue(True, self._result(outcome))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
-        from airflow_provider_123pan.download.events import outcome_of
-        from airflow_provider_123pan.download.wait import Pan123WaitTimeoutError
+        from airflow_provider_123pan.download.events import from_event
+        from airflow_provider_123pan.exceptions import Pan123WaitTimeoutError
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             try:
-                return self._result(outcome_of(event))
+                return self._result(from_event(event))
             except Pan123WaitTimeoutError as error:
                 raise self._timed_out(str(error)) from None
 
@@ -99,11 +99,13 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
                 raise self._timed_out("no trigger ended the wait before Airflow did") from None
 
     def _execute_deferrable(self) -> Any:
-        from airflow_provider_123pan.download.events import BACKSTOP, FIRST_LOOK
+        from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS, FIRST_CHECK_SECONDS
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
         try:
-            if (outcome := self._look(min(self._deadline, time.time() + FIRST_LOOK))) is not None:
+            if (
+                outcome := self._check_once(min(self._deadline, time.time() + FIRST_CHECK_SECONDS))
+            ) is not None:
                 return self._result(outcome)
         except Pan123Error as error:
             if not self.silent_fail:
@@ -121,7 +123,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
                 silent_fail=self.silent_fail,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + BACKSTOP),
+            timeout=timedelta(seconds=self.timeout + DEFERRAL_GRACE_SECONDS),
         )
 
     @contextlib.contextmanager
@@ -151,13 +153,13 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
         return Pan123Hook(self.pan123_conn_id)
 
-    def _look(self, deadline: float) -> Outcome | None:
-        from airflow_provider_123pan.callbacks.client import remote_inbox
-        from airflow_provider_123pan.download.wait import look
-        from airflow_provider_123pan.download.wait_strategy import WorkerHints
+    def _check_once(self, deadline: float) -> Outcome | None:
+        from airflow_provider_123pan.callbacks.client import inbox_endpoint
+        from airflow_provider_123pan.download.wait import check_once
+        from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
-        hints = WorkerHints(remote_inbox(self._hook.settings), self._parsed.callback_id)
-        return self._hook.run(look(self._parsed, deadline, hints))
+        strategy = WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id)
+        return self._hook.run(check_once(self._parsed, deadline, strategy))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:

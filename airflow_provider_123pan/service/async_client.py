@@ -22,7 +22,7 @@ from airflow_provider_123pan.service.flow import (
     TokenSource,
     adrive,
 )
-from airflow_provider_123pan.service.protocol import PATIENCE, Answer, Ask, Call, Send, exchange
+from airflow_provider_123pan.service.protocol import RETRY_FOR_SECONDS, Answer, Call, MakeCall, Send, exchange
 from airflow_provider_123pan.service.throttle import Throttle
 
 T = TypeVar("T")
@@ -60,9 +60,9 @@ class AsyncPan123Client:
             follow_redirects=False,
         )
 
-    async def call(self, call: Call[T], patience: float = PATIENCE) -> T:
+    async def call(self, call: Call[T], retry_for: float = RETRY_FOR_SECONDS) -> T:
         """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
-        return await adrive(exchange(call, self.throttle, patience), self._perform)
+        return await adrive(exchange(call, self.throttle, retry_for), self._perform)
 
     def run(self, flow: Flow[T]) -> Awaitable[T]:
         """Run a flow of calls and sleeps."""
@@ -97,8 +97,8 @@ class AsyncPan123Client:
                     return await asyncio.sleep(pause) if pause > 0 else None
             case NeedToken():
                 return await self.token(step.refused)
-            case Ask():
-                return await self.call(step.call, step.patience)
+            case MakeCall():
+                return await self.call(step.call, step.retry_for)
             case Blocking():
                 return await self._in_thread(step.function)
             case Await():

@@ -12,7 +12,7 @@ from urllib3.exceptions import MaxRetryError
 
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, TokenSource, drive
-from airflow_provider_123pan.service.protocol import PATIENCE, Answer, Ask, Call, Send, exchange
+from airflow_provider_123pan.service.protocol import RETRY_FOR_SECONDS, Answer, Call, MakeCall, Send, exchange
 from airflow_provider_123pan.service.throttle import Throttle
 
 T = TypeVar("T")
@@ -54,9 +54,15 @@ class Pan123Client:
             endpoint.base_url, proxies, False, endpoint.verify if endpoint.verify is not True else None, None
         )
 
-    def call(self, call: Call[T], patience: float = PATIENCE, *, crowd_patience: float = PATIENCE) -> T:
+    def call(
+        self,
+        call: Call[T],
+        retry_for: float = RETRY_FOR_SECONDS,
+        *,
+        retry_too_many_for: float = RETRY_FOR_SECONDS,
+    ) -> T:
         """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
-        flow = exchange(call, self.throttle, patience, crowd_patience=crowd_patience)
+        flow = exchange(call, self.throttle, retry_for, retry_too_many_for=retry_too_many_for)
         return drive(flow, self._perform)
 
     def run(self, flow: Flow[T]) -> T:
@@ -97,8 +103,8 @@ class Pan123Client:
                     return time.sleep(pause) if pause > 0 else None
             case NeedToken():
                 return self.token(step.refused)
-            case Ask():
-                return self.call(step.call, step.patience)
+            case MakeCall():
+                return self.call(step.call, step.retry_for)
             case Blocking():
                 return step.function()
         raise TypeError(f"no step: {step!r}")

@@ -11,7 +11,7 @@ from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 SHARE = 0.2  # of the rate that was found; until one is, questions help to find it
 
 
-class Questions:
+class ProgressQueue:
     """Gives turns, longest unasked first.
 
     :param found: requests a second that an earlier process found, if one did.
@@ -24,14 +24,14 @@ class Questions:
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    def join(self, asked_at: float) -> asyncio.Future[bool]:
+    def enqueue(self, polled_at: float) -> asyncio.Future[bool]:
         """Queue: the future gets True as its result when its turn has come.
 
         :param asked_at: when the task was asked about last, by the loop's clock.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        heapq.heappush(self._waiting, (asked_at, next(self._numbers), future))
+        heapq.heappush(self._waiting, (polled_at, next(self._numbers), future))
         if self._timer is None:
             self._serve(loop)
         return future

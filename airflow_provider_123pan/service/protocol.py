@@ -33,7 +33,7 @@ T = TypeVar("T")
 BASE_URL = "https://open-api.123pan.com"
 PAGE = 100  # entries per listing, the most that the service gives
 LOGIN_TIMEOUT = 15.0  # seconds; other processes wait for the one that logs in
-PATIENCE = 600.0  # seconds for which a call that the service refuses for its load is queued again
+RETRY_FOR_SECONDS = 600.0  # seconds for which a call that the service refuses for its load is queued again
 
 RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
@@ -85,11 +85,11 @@ class Send(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[T]):
+class MakeCall(Generic[T]):
     """Step: make this call from its start to its end (:func:`exchange`) and give its value."""
 
     call: Call[T]
-    patience: float = PATIENCE
+    retry_for: float = RETRY_FOR_SECONDS
 
 
 # -- the calls -----------------------------------------------------------------------------------------------
@@ -265,10 +265,10 @@ def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
 def exchange(
     call: Call[T],
     throttle: Throttle,
-    patience: float = PATIENCE,
+    retry_for: float = RETRY_FOR_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     *,
-    crowd_patience: float = PATIENCE,
+    retry_too_many_for: float = RETRY_FOR_SECONDS,
 ) -> Flow[T]:
     """Send a call at the pace that the service allows, with a token that it takes.
 
@@ -277,11 +277,11 @@ def exchange(
 
     :param crowd_patience: the same for too many offline tasks alone, where the caller knows better when to come back.
     """
-    deadline = clock() + patience
-    crowd_deadline = clock() + min(patience, crowd_patience)
+    deadline = clock() + retry_for
+    too_many_deadline = clock() + min(retry_for, retry_too_many_for)
     token = yield NeedToken()
     renewed = False
-    refusals = crowded = 0
+    refusals = too_many = 0
     while True:
         yield Slot()
         answer = yield Send(call, token)
@@ -295,9 +295,9 @@ def exchange(
                 raise
         except Pan123TooManyTasksError:
             throttle.accepted()
-            pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(crowded, 2)]
-            crowded += 1
-            if clock() + pause > crowd_deadline:
+            pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(too_many, 2)]
+            too_many += 1
+            if clock() + pause > too_many_deadline:
                 raise
         except Pan123TokenError:
             throttle.accepted()

@@ -58,7 +58,7 @@ class Throttle:
         self._slot = -math.inf  # when the last request may be sent
         self._good: deque[float] = deque(maxlen=10_000)  # when the latest good answers came
         self._since, self._answers = clock(), 0  # this growth step: its start, and its good answers
-        self._deaf_until = -math.inf  # the 429s of one overshoot count once
+        self._ignore_refusals_until = -math.inf  # the 429s of one overshoot count once
         # The climb: from `_bottom` back to `_goal` in `_span` seconds, `_climbed` seconds of them done.
         self._bottom = self._goal = self._climbed = 0.0
         self._span = 1.0
@@ -74,18 +74,18 @@ class Throttle:
         return self._learned
 
     @property
-    def proven(self) -> float:
+    def measured_rate(self) -> float:
         """Requests a second that the next process may start from: the rate, or what went well while no 429 was seen."""
         with self._lock:
             return self._rate if self._learned else self._good_rate(self._clock())
 
     @property
-    def hungry(self) -> bool:
+    def rate_bound(self) -> bool:
         """Whether it is the rate that holds calls up, and not that there are few."""
         with self._lock:
             return self._good_rate(self._clock()) >= self._rate / 2 and len(self._good) >= STEP_ANSWERS
 
-    def meet(self, other: float) -> None:
+    def converge(self, other: float) -> None:
         """Another hungry process towards the same account goes at this rate: the slower of the two follows.
 
         The faster one is refused soon, and comes down by that; so the two become even within seconds. By refusals alone
@@ -126,7 +126,7 @@ class Throttle:
         """Note a 429."""
         with self._lock:
             now = self._clock()
-            if now >= self._deaf_until:
+            if now >= self._ignore_refusals_until:
                 self._step_down(now)
             self._learned = True
 
@@ -152,7 +152,7 @@ class Throttle:
         # A low rate may be a share of a low limit: climb sooner, so that the shares even out sooner.
         self._span = min(max(6 * self._goal, 4.0), 10.0)
         self._rate, self._climbed, self._since = self._bottom, 0.0, now
-        self._deaf_until = now + max(1.0, 1.5 / self._rate)
+        self._ignore_refusals_until = now + max(1.0, 1.5 / self._rate)
 
     def _climb(self, now: float) -> None:
         pause, self._since = now - self._since, now

@@ -50,7 +50,7 @@ AZURE = frozenset(
 )
 
 
-def identity(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
+def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
     """An address without what signs it and without its fragment: equal for the same image, tonight and tomorrow."""
     parts = urlsplit(url)
     pairs = [(unquote(pair.partition("=")[0]).lower(), pair) for pair in parts.query.split("&") if pair]
@@ -63,16 +63,16 @@ def identity(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETER
     return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
 
 
-def shown(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
+def redact_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
     """An address for logs: nobody can use what it does not tell."""
-    parts = urlsplit(identity(url, signature_parameters))
+    parts = urlsplit(canonical_url(url, signature_parameters))
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def conceal(text: str, url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
+def redact_text(text: str, url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
     """A text without what an address has that nobody shall see, though somebody quotes it."""
     parts = urlsplit(url)
-    text = text.replace(url, shown(url, signature_parameters))
+    text = text.replace(url, redact_url(url, signature_parameters))
     for secret in (parts.query, parts.netloc.rpartition("@")[0]):
         text = text.replace(secret, "***") if secret else text
     return text

@@ -17,14 +17,23 @@ from airflow_provider_123pan.exceptions import (
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import Ask, list_directory, make_directory
+from airflow_provider_123pan.service.protocol import MakeCall, list_directory, make_directory
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 ROOT = ""
-AWAY = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)  # seconds between two tries while the service is away
+RETRY_PAUSES_SECONDS = (
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    15.0,
+    30.0,
+    30.0,
+    30.0,
+)  # seconds between two tries while the service is away
 
 
 def parse_path(directory: str) -> tuple[str, ...]:
@@ -37,13 +46,13 @@ def parse_path(directory: str) -> tuple[str, ...]:
     return names
 
 
-def patiently(flow: Flow[T]) -> Flow[T]:
+def retry_reads(flow: Flow[T]) -> Flow[T]:
     """A flow of which each question is asked again while the service is away: a long listing has many."""
 
     def again(step: Any) -> Flow[Any]:
-        if not isinstance(step, Ask):
+        if not isinstance(step, MakeCall):
             return (yield step)
-        for pause in AWAY:
+        for pause in RETRY_PAUSES_SECONDS:
             try:
                 return (yield step)
             except Pan123Error as error:
@@ -56,7 +65,7 @@ def patiently(flow: Flow[T]) -> Flow[T]:
     return within(flow, again)
 
 
-def reach(names: tuple[str, ...]) -> Flow[str]:
+def ensure_directory(names: tuple[str, ...]) -> Flow[str]:
     """The id of the directory at a path; what is missing on the way is made."""
     directory_id = ROOT
     for name in names:
@@ -70,16 +79,18 @@ def default_directory() -> Flow[str | None]:
     return (yield from _child(ROOT, DEFAULT_DIRECTORY))
 
 
-def survey(directory_id: str, see: Callable[[Image], object], since: datetime | None = None) -> Flow[int]:
+def list_images(
+    directory_id: str, on_image: Callable[[Image], object], since: datetime | None = None
+) -> Flow[int]:
     """List a directory, or what is new there; ``see`` gets each image, one that moves meanwhile perhaps twice.
 
     :returns: how many there were.
     """
     number, last_file_id, seen = 0, None, set[str]()
     while True:
-        page: Listing = yield Ask(list_directory(directory_id, since, last_file_id))
+        page: Listing = yield MakeCall(list_directory(directory_id, since, last_file_id))
         for image in page.images:
-            see(image)
+            on_image(image)
         number += len(page.images)
         last_file_id = page.last_file_id
         if last_file_id is None or last_file_id in seen:
@@ -91,7 +102,7 @@ def _make(name: str, parent_id: str) -> Flow[str]:
     """Make a directory; where that fails, another run was faster, or wants the name spelled the other way."""
     for listed in (False, True):
         try:
-            return (yield Ask(make_directory(name, parent_id, listed=listed))).directory_id  # type: ignore[no-any-return]
+            return (yield MakeCall(make_directory(name, parent_id, listed=listed))).directory_id  # type: ignore[no-any-return]
         except (Pan123ServiceError, Pan123AnswerError, Pan123UnavailableError) as error:
             if (found := (yield from _child(parent_id, name))) is not None:
                 return found
@@ -106,7 +117,7 @@ def _child(parent_id: str, name: str) -> Flow[str | None]:
     found: list[str] = []
     last_file_id, seen = None, set[str]()
     while True:
-        page: Listing = yield Ask(list_directory(parent_id, None, last_file_id))
+        page: Listing = yield MakeCall(list_directory(parent_id, None, last_file_id))
         found += [each.directory_id for each in page.directories if each.name == name]
         last_file_id = page.last_file_id
         if found or last_file_id is None or last_file_id in seen:

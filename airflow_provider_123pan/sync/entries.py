@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_123pan.download.request import EXTENSIONS, check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, identity
+from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url
 
 #: Query parameters that say the image's format where the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
@@ -24,7 +24,7 @@ _ODD = frozenset('\\/:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ManifestEntry:
     """An image that shall be there.
 
     :ivar size: bytes, where the list says it; :ivar md5: lower-case hex, likewise.
@@ -41,7 +41,7 @@ class Wanted:
         return stem_of(self.file_name)
 
     @classmethod
-    def of(cls, row: Any, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> Wanted:
+    def of(cls, row: Any, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> ManifestEntry:
         """From a list's entry: ``url`` and at will ``file_name``, ``size``, ``md5``; an error names the field."""
         url = row.get("url")
         url = check_url(url.strip() if isinstance(url, str) else url)
@@ -80,7 +80,7 @@ def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:
         stem, extension = last, _told_format(parts.query)
     plain = "".join("_" if each in _ODD or not each.isprintable() else each for each in stem[:_LONGEST_STEM])
     stem = plain.strip(" .") or "image"
-    return f"{stem}-{digest(identity(url, signature_parameters))}.{extension}"
+    return f"{stem}-{digest(canonical_url(url, signature_parameters))}.{extension}"
 
 
 def _is_text(value: str) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.sync.inventory import Ledger
+from airflow_provider_123pan.sync.inventory import Inventory
 
 SKEW = timedelta(seconds=5)  # an image may be dated a little before the answer to its submission
 
@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(slots=True)
-class Active:
+class InFlightImage:
     """An image in flight. Moments are Unix seconds.
 
     :ivar taskID: None while it is not known whether the submission arrived.
@@ -32,15 +32,15 @@ class Active:
 
     number: int
     key: str
-    identity: str
+    canonical_digest: str
     attempt: int
     taskID: int | None
     sent_at: float
     submitted_at: float
     calling: bool = False
-    told: tuple[Delivery, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
     problem: str = ""
-    ask_at: float = 0.0
+    poll_at: float = 0.0
     pause: float = 0.0
     failed_at: float | None = None
     succeeded_at: float | None = None
@@ -48,7 +48,7 @@ class Active:
 
 
 @dataclass(slots=True)
-class Flight:
+class InFlight:
     """All that is in flight, by number.
 
     :ivar seed: makes this batch's callback_ids.
@@ -58,7 +58,7 @@ class Flight:
 
     seed: str
     began_at: float | None = None
-    active: dict[int, Active] = field(default_factory=dict)
+    active: dict[int, InFlightImage] = field(default_factory=dict)
     ahead: float = 0.0
 
     @property
@@ -67,16 +67,16 @@ class Flight:
         oldest = min((each.submitted_at for each in self.active.values()), default=time.time() + self.ahead)
         return datetime.fromtimestamp(oldest, timezone.utc) - SKEW
 
-    def __iter__(self) -> Iterator[Active]:
+    def __iter__(self) -> Iterator[InFlightImage]:
         """Those that are submitted."""
         return iter([each for each in self.active.values() if not each.calling])
 
-    def get(self, number: int) -> Active | None:
+    def get(self, number: int) -> InFlightImage | None:
         """One of those that are submitted."""
         active = self.active.get(number)
         return None if active is None or active.calling else active
 
-    def callback_id(self, active: Active) -> str:
+    def callback_id(self, active: InFlightImage) -> str:
         return callback_id(self.seed, active.key, active.attempt)
 
     def dump(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Flight:
             "began_at": self.began_at,
             "active": {
                 each.key: [
-                    each.identity,
+                    each.canonical_digest,
                     each.attempt,
                     each.taskID,
                     each.sent_at,
@@ -99,18 +99,24 @@ class Flight:
         }
 
     @classmethod
-    def load(cls, dumped: Mapping[str, Any], ledger: Ledger) -> Flight:
+    def load(cls, dumped: Mapping[str, Any], inventory: Inventory) -> InFlight:
         """What was in flight and is still on the list, under the same address."""
-        flight = cls(dumped["seed"], dumped["began_at"])
-        for key, (identity, attempt, taskID, sent_at, submitted_at, succeeded_at, failed_at) in dumped[
-            "active"
-        ].items():
-            number = ledger.number(key)
-            if number is not None and ledger.identity(number) == identity:
-                flight.active[number] = Active(
+        in_flight = cls(dumped["seed"], dumped["began_at"])
+        for key, (
+            canonical_digest,
+            attempt,
+            taskID,
+            sent_at,
+            submitted_at,
+            succeeded_at,
+            failed_at,
+        ) in dumped["active"].items():
+            number = inventory.number(key)
+            if number is not None and inventory.canonical_digest(number) == canonical_digest:
+                in_flight.active[number] = InFlightImage(
                     number,
                     key,
-                    identity,
+                    canonical_digest,
                     attempt,
                     taskID,
                     sent_at,
@@ -118,7 +124,7 @@ class Flight:
                     succeeded_at=succeeded_at,
                     failed_at=failed_at,
                 )
-        return flight
+        return in_flight
 
 
 def callback_id(seed: str, key: str, attempt: int) -> str:

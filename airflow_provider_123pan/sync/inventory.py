@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, conceal, identity, shown
-from airflow_provider_123pan.sync.entries import Wanted, digest, stem_of, unnumbered
-from airflow_provider_123pan.sync.manifest import Row
+from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url, redact_text, redact_url
+from airflow_provider_123pan.sync.entries import ManifestEntry, digest, stem_of, unnumbered
+from airflow_provider_123pan.sync.manifest import RawEntry
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 50  # wrong entries in an error; the log has all
+_MAX_ERRORS_SHOWN = 50  # wrong entries in an error; the log has all
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -32768;
@@ -40,7 +40,7 @@ BEGIN;
 """
 
 
-class State(IntEnum):
+class ImageState(IntEnum):
     """How far an image is."""
 
     MISSING = 0
@@ -51,7 +51,7 @@ class State(IntEnum):
     FAILED = 5
 
 
-class Record(NamedTuple):
+class ResultRecord(NamedTuple):
     """A line of the results."""
 
     url: str
@@ -66,7 +66,7 @@ class Record(NamedTuple):
     reason: str | None
 
 
-class Ledger:
+class Inventory:
     """The images of a list, by number; for one thread."""
 
     def __init__(self, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> None:
@@ -81,7 +81,7 @@ class Ledger:
     def close(self) -> None:
         self._database.close()
 
-    def load(self, rows: Iterable[Row]) -> None:
+    def load(self, rows: Iterable[RawEntry]) -> None:
         """Take a list; equal entries are one.
 
         :raises Pan123InputError: names all that is wrong, with where it stands.
@@ -91,46 +91,52 @@ class Ledger:
             try:
                 if row.wrong:
                     raise Pan123InputError(row.wrong)
-                self._add(row.place, Wanted.of(row.values, self._signature_parameters))
+                self._add(row.place, ManifestEntry.of(row.values, self._signature_parameters))
             except Pan123InputError as error:
                 wrong.append(f"{row.place}: {error.message}")
         if wrong:
             log.error("Wrong entries:\n%s", "\n".join(wrong))
-            more = f"\n… and {len(wrong) - _SHOWN} more, see the log" if len(wrong) > _SHOWN else ""
-            shown = "\n".join(wrong[:_SHOWN])
-            raise Pan123InputError(f"{len(wrong)} entries are wrong, nothing was submitted:\n{shown}{more}")
+            more = (
+                f"\n… and {len(wrong) - _MAX_ERRORS_SHOWN} more, see the log"
+                if len(wrong) > _MAX_ERRORS_SHOWN
+                else ""
+            )
+            redacted = "\n".join(wrong[:_MAX_ERRORS_SHOWN])
+            raise Pan123InputError(
+                f"{len(wrong)} entries are wrong, nothing was submitted:\n{redacted}{more}"
+            )
         if self._repeated:
             log.info("%d entries repeat others, whatever signs their addresses", self._repeated)
         self._database.execute("CREATE INDEX by_md5 ON wanted (md5) WHERE md5 IS NOT NULL")
 
-    def _add(self, place: str, wanted: Wanted) -> None:
-        number, key = len(self.states), digest(wanted.stem)
+    def _add(self, place: str, entry: ManifestEntry) -> None:
+        number, key = len(self.states), digest(entry.stem)
         added = self._database.execute(
             "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, key, place, wanted.url, wanted.file_name, wanted.size, wanted.md5),
+            (number, key, place, entry.url, entry.file_name, entry.size, entry.md5),
         )
         if added.rowcount:
-            self.states.append(State.MISSING)
+            self.states.append(ImageState.MISSING)
             self._digest.update(
-                f"{wanted.file_name}\n{self._identity(wanted)}\n".encode("utf-8", "surrogatepass")
+                f"{entry.file_name}\n{self._canonical_url(entry)}\n".encode("utf-8", "surrogatepass")
             )
-            self._knows_md5 |= wanted.md5 is not None
+            self._knows_md5 |= entry.md5 is not None
             return
         number = self._numbers("key = ?", key)[0]
-        first, first_place = self.wanted(number), self._cell("place", number)
-        if self._identity(first) != self._identity(wanted) or first.file_name != wanted.file_name:
+        first, first_place = self.entry(number), self._cell("place", number)
+        if self._canonical_url(first) != self._canonical_url(entry) or first.file_name != entry.file_name:
             raise Pan123InputError(
-                f"file_name: {wanted.file_name!r} is taken by {first.file_name!r} of {first_place}; names must differ "
+                f"file_name: {entry.file_name!r} is taken by {first.file_name!r} of {first_place}; names must differ "
                 "in more than the extension"
             )
         for name in ("size", "md5"):
-            if None not in (pair := (getattr(first, name), getattr(wanted, name))) and pair[0] != pair[1]:
+            if None not in (pair := (getattr(first, name), getattr(entry, name))) and pair[0] != pair[1]:
                 raise Pan123InputError(f"{name}: it contradicts {first_place}, which has the same address")
         self._database.execute(
             "UPDATE wanted SET size = coalesce(size, ?), md5 = coalesce(md5, ?) WHERE number = ?",
-            (wanted.size, wanted.md5, number),
+            (entry.size, entry.md5, number),
         )
-        self._knows_md5 |= wanted.md5 is not None
+        self._knows_md5 |= entry.md5 is not None
         self._repeated += 1
 
     # -- what shall be there --
@@ -138,24 +144,24 @@ class Ledger:
     def __len__(self) -> int:
         return len(self.states)
 
-    def count(self, state: State) -> int:
+    def count(self, state: ImageState) -> int:
         return self.states.count(state)
 
     def counts(self) -> dict[str, int]:
         """How many there are, and how many of them have ended how."""
-        ended = (State.PRESENT, State.MIGRATED, State.FAILED)
+        ended = (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)
         return {"total": len(self)} | {each.name.lower(): self.count(each) for each in ended}
 
-    def first(self, state: State, start: int = 0) -> int | None:
+    def first(self, state: ImageState, start: int = 0) -> int | None:
         """The first image from ``start`` on that is so far."""
         found = self.states.find(state, start)
         return None if found < 0 else found
 
-    def wanted(self, number: int) -> Wanted:
+    def entry(self, number: int) -> ManifestEntry:
         row = self._database.execute(
             "SELECT url, file_name, size, md5 FROM wanted WHERE number = ?", (number,)
         )
-        return Wanted(*row.fetchone())
+        return ManifestEntry(*row.fetchone())
 
     def key(self, number: int) -> str:
         """What an image is known by outside of this process: a digest of its name."""
@@ -164,20 +170,20 @@ class Ledger:
     def number(self, key: str) -> int | None:
         return next(iter(self._numbers("key = ?", key)), None)
 
-    def identity(self, number: int) -> str:
+    def canonical_digest(self, number: int) -> str:
         """A digest of an image's address, whatever signs it."""
-        return digest(self._identity(self.wanted(number)))
+        return digest(self._canonical_url(self.entry(number)))
 
-    def shown(self, number: int) -> str:
+    def redacted(self, number: int) -> str:
         """An image's address for logs, without what signs it."""
-        return self.shown_url(self.wanted(number).url)
+        return self.redacted_url(self.entry(number).url)
 
-    def shown_url(self, url: str) -> str:
-        return shown(url, self._signature_parameters)
+    def redacted_url(self, url: str) -> str:
+        return redact_url(url, self._signature_parameters)
 
-    def conceal(self, number: int, text: str) -> str:
+    def redact(self, number: int, text: str) -> str:
         """A text that may quote an image's address, for people."""
-        return conceal(text, self.wanted(number).url, self._signature_parameters)
+        return redact_text(text, self.entry(number).url, self._signature_parameters)
 
     def hosts(self, most: int) -> list[str]:
         """The hosts of the addresses, with their schemes; not more than so many."""
@@ -187,7 +193,7 @@ class Ledger:
 
     # -- what is there --
 
-    def named(self, image: Image) -> int | None:
+    def entry_named(self, image: Image) -> int | None:
         """The image of the list that one of the directory is by its name, whether or not the service renamed it."""
         stem = stem_of(image.file_name)
         for each in (stem, unnumbered(stem)):
@@ -197,16 +203,16 @@ class Ledger:
 
     def matches(self, image: Image) -> list[int]:
         """The images of the list that one of the directory is, by its name or by its MD5."""
-        number = self.named(image)
-        numbers = [] if number is None or difference(self.wanted(number), image) else [number]
+        number = self.entry_named(image)
+        numbers = [] if number is None or difference(self.entry(number), image) else [number]
         if self._knows_md5 and image.etag:
             numbers += [each for each in self._numbers("md5 = ?", image.etag) if each != number]
         return numbers
 
-    def note(
+    def record(
         self,
         number: int,
-        state: State,
+        state: ImageState,
         image: Image | None = None,
         *,
         taskID: int | None = None,
@@ -229,16 +235,16 @@ class Ledger:
         values = (number, None if taskID is None else str(taskID), *found, reason)
         self._database.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[ResultRecord]:
         """What has become of the images that have ended since the list was loaded, in its order."""
         rows = self._database.execute(
             "SELECT number, url, coalesce(stored_name, file_name), taskID, fileID, download_url, user_url, etag, "
             "outcomes.size, reason FROM outcomes JOIN wanted USING (number) ORDER BY number"
         )
         for number, url, file_name, taskID, *rest in rows:
-            state = State(self.states[number])
-            if state in (State.PRESENT, State.MIGRATED, State.FAILED):
-                yield Record(
+            state = ImageState(self.states[number])
+            if state in (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED):
+                yield ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
                 )
 
@@ -258,8 +264,8 @@ class Ledger:
         self.states = bytearray(zlib.decompress(base64.b85decode(dumped["states"])))
         return True
 
-    def _identity(self, wanted: Wanted) -> str:
-        return identity(wanted.url, self._signature_parameters)
+    def _canonical_url(self, entry: ManifestEntry) -> str:
+        return canonical_url(entry.url, self._signature_parameters)
 
     def _numbers(self, condition: str, value: str) -> list[int]:
         rows = self._database.execute(f"SELECT number FROM wanted WHERE {condition}", (value,))  # noqa: S608
@@ -270,10 +276,10 @@ class Ledger:
         return row.fetchone()[0]
 
 
-def difference(wanted: Wanted, image: Image) -> str | None:
+def difference(entry: ManifestEntry, image: Image) -> str | None:
     """How a stored image differs from what the list says of it, or None."""
-    if wanted.md5 is not None and image.etag is not None and image.etag != wanted.md5:
-        return f"the stored image's MD5 is {image.etag}, the list says {wanted.md5}"
-    if wanted.size is not None and image.size is not None and image.size != wanted.size:
-        return f"the stored image has {image.size} bytes, the list says {wanted.size}"
+    if entry.md5 is not None and image.etag is not None and image.etag != entry.md5:
+        return f"the stored image's MD5 is {image.etag}, the list says {entry.md5}"
+    if entry.size is not None and image.size is not None and image.size != entry.size:
+        return f"the stored image has {image.size} bytes, the list says {entry.size}"
     return None

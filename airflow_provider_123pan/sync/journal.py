@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_123pan.sync.in_flight import Clock, Flight
+from airflow_provider_123pan.sync.in_flight import Clock, InFlight
 
 STORE_KEY = "pan123_sync"
 
@@ -34,12 +34,12 @@ class Journal:
                 return record
         return None
 
-    def save(self, flight: Flight) -> None:
+    def save(self, in_flight: InFlight) -> None:
         """Write; when it returns, a crash loses nothing that is in flight."""
         if self._store is None:
             return
         began = self._clock()
-        self._store.set(STORE_KEY, {"target": self._target, **flight.dump()})
+        self._store.set(STORE_KEY, {"target": self._target, **in_flight.dump()})
         took = self._clock() - began
         self._due_at = self._clock() + _DUTY * took
 

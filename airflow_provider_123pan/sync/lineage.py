@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import AssetAlias, Context
 
-MOST_HOSTS = 100
+MAX_HOSTS = 100
 
 
 def directory_uri(pan123_conn_id: str, directory: str) -> str:

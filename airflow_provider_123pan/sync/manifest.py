@@ -16,7 +16,7 @@ KEYS = ("url", "file_name", "size", "md5")
 TSV_HEADER = "TsvHttpData-1.0"
 
 
-class Row(NamedTuple):
+class RawEntry(NamedTuple):
     """One entry of a list, not yet checked.
 
     :ivar place: where it stands, for people: ``line 7`` or ``images[6]``.
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     wrong: str | None = None
 
 
-def read_images(images: Any) -> Iterator[Row]:
+def read_images(images: Any) -> Iterator[RawEntry]:
     """From the operator's ``images``: addresses, or dicts with ``url`` and the other keys."""
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise Pan123InputError(
@@ -37,10 +37,10 @@ def read_images(images: Any) -> Iterator[Row]:
         )
     for number, image in enumerate(images):
         place = f"images[{number}]"
-        yield Row(place, {"url": image}) if isinstance(image, str) else _of_mapping(place, image)
+        yield RawEntry(place, {"url": image}) if isinstance(image, str) else _of_mapping(place, image)
 
 
-def read_manifest(path: str) -> Iterator[Row]:
+def read_manifest(path: str) -> Iterator[RawEntry]:
     """From a file: ``.txt``, ``.csv``, ``.jsonl``, or ``.tsv`` as Google's Storage Transfer Service has it.
 
     :raises Pan123InputError: it is none of these, cannot be opened, or its header is not right.
@@ -77,22 +77,22 @@ def path_of(field: str, path: str) -> ObjectStoragePath:
     return place
 
 
-def _of_mapping(place: str, value: Any) -> Row:
+def _of_mapping(place: str, value: Any) -> RawEntry:
     if not isinstance(value, Mapping):
-        return Row(place, {}, f"got a {type(value).__name__}, neither an address nor a dict with url")
+        return RawEntry(place, {}, f"got a {type(value).__name__}, neither an address nor a dict with url")
     if unknown := [str(key) for key in value if key not in KEYS]:
-        return Row(place, {}, f"{', '.join(unknown)}: unknown; there are {', '.join(KEYS)}")
-    return Row(place, value)
+        return RawEntry(place, {}, f"{', '.join(unknown)}: unknown; there are {', '.join(KEYS)}")
+    return RawEntry(place, value)
 
 
-def _txt(lines: Iterable[str]) -> Iterator[Row]:
+def _txt(lines: Iterable[str]) -> Iterator[RawEntry]:
     """An address per line; empty lines and those that begin with ``#`` say nothing."""
     for number, line in enumerate(lines, 1):
         if (text := line.strip()) and not text.startswith("#"):
-            yield Row(f"line {number}", {"url": text})
+            yield RawEntry(f"line {number}", {"url": text})
 
 
-def _csv(lines: Iterable[str]) -> Iterator[Row]:
+def _csv(lines: Iterable[str]) -> Iterator[RawEntry]:
     table = csv.reader(lines)
     header = [name.strip() for name in next(table, [])]
     if "url" not in header or set(header) - set(KEYS) or len(set(header)) < len(header):
@@ -104,23 +104,23 @@ def _csv(lines: Iterable[str]) -> Iterator[Row]:
             continue
         place = f"line {table.line_num}"
         if len(cells) == len(header):
-            yield Row(place, dict(zip(header, cells, strict=True)))
+            yield RawEntry(place, dict(zip(header, cells, strict=True)))
         else:
-            yield Row(place, {}, f"it has {len(cells)} fields, the header {len(header)}")
+            yield RawEntry(place, {}, f"it has {len(cells)} fields, the header {len(header)}")
 
 
-def _jsonl(lines: Iterable[str]) -> Iterator[Row]:
+def _jsonl(lines: Iterable[str]) -> Iterator[RawEntry]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield Row(f"line {number}", {}, f"not JSON: {error}")
+                yield RawEntry(f"line {number}", {}, f"not JSON: {error}")
             else:
                 yield _of_mapping(f"line {number}", value)
 
 
-def _tsv(lines: Iterable[str]) -> Iterator[Row]:
+def _tsv(lines: Iterable[str]) -> Iterator[RawEntry]:
     """Address, size and base-64 MD5, the latter two at will, under the line ``TsvHttpData-1.0``."""
     rows = enumerate(lines, 1)
     _, first = next(rows, (1, ""))
@@ -129,12 +129,14 @@ def _tsv(lines: Iterable[str]) -> Iterator[Row]:
     for number, line in rows:
         cells = line.rstrip("\r\n").split("\t")
         if len(cells) > 3:
-            yield Row(f"line {number}", {}, f"it has {len(cells)} fields: address, size and MD5 are three")
+            yield RawEntry(
+                f"line {number}", {}, f"it has {len(cells)} fields: address, size and MD5 are three"
+            )
         elif line.strip():
-            yield Row(f"line {number}", dict(zip(("url", "size", "md5"), cells, strict=False)))
+            yield RawEntry(f"line {number}", dict(zip(("url", "size", "md5"), cells, strict=False)))
 
 
-_FORMATS: dict[str, Callable[[Iterable[str]], Iterator[Row]]] = {
+_FORMATS: dict[str, Callable[[Iterable[str]], Iterator[RawEntry]]] = {
     "txt": _txt,
     "csv": _csv,
     "jsonl": _jsonl,

@@ -6,40 +6,40 @@ import logging
 import time
 from typing import Any
 
-from airflow_provider_123pan.sync.inventory import Ledger, State
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 
 log = logging.getLogger(__name__)
 
-EVERY = 15.0  # seconds between two log lines
+INTERVAL_SECONDS = 15.0  # seconds between two log lines
 KEY = "progress"
 GAUGE = "pan123.sync.images"
 
 
-class Progress:
+class Reporter:
     """Speaks up at a steady pace.
 
     :param ti: the running task.
     """
 
-    def __init__(self, ti: Any, ledger: Ledger) -> None:
+    def __init__(self, ti: Any, inventory: Inventory) -> None:
         self._ti = ti
-        self._ledger = ledger
-        self._next = time.monotonic() + EVERY
+        self._inventory = inventory
+        self._next = time.monotonic() + INTERVAL_SECONDS
         self._at, self._done = time.monotonic(), self._ended()
         self._rate = 0.0
 
-    def tell(self, active: int) -> None:
+    def report_if_due(self, active: int) -> None:
         """Tell, if it is time again."""
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + EVERY
-            self.tell_now(active)
+            self._next = time.monotonic() + INTERVAL_SECONDS
+            self.report(active)
 
-    def tell_now(self, active: int) -> None:
+    def report(self, active: int) -> None:
         now, done = time.monotonic(), self._ended()
         if now - self._at >= 1:
             self._rate = (done - self._done) / (now - self._at)
             self._at, self._done = now, done
-        total, failed = len(self._ledger), self._ledger.count(State.FAILED)
+        total, failed = len(self._inventory), self._inventory.count(ImageState.FAILED)
         left = round((total - done) / self._rate) if self._rate else None if done < total else 0
         log.info(
             "%d of %d images done, %d of them failed, %d active, %.1f a second, %s",
@@ -66,7 +66,7 @@ class Progress:
         _gauge("failed", failed)
 
     def _ended(self) -> int:
-        return sum(map(self._ledger.count, (State.PRESENT, State.MIGRATED, State.FAILED)))
+        return sum(map(self._inventory.count, (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)))
 
 
 def _gauge(what: str, number: int) -> None:

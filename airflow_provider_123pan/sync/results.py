@@ -10,7 +10,7 @@ from itertools import chain, count, islice, takewhile
 from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.sync.inventory import Record
+from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class Results:
         self._owner = owner
         self.parts = parts
 
-    def spill(self, records: Iterable[Record]) -> None:
+    def spill(self, records: Iterable[ResultRecord]) -> None:
         """Keep records for the worker that goes on."""
         if first := next(records := iter(records), None):
             self._write(self._part(self.parts), chain([first], records), as_csv=False)
             self.parts += 1
 
-    def write(self, records: Iterable[Record]) -> None:
+    def write(self, records: Iterable[ResultRecord]) -> None:
         """Write all of the parts and these; afterwards there are no parts."""
         earlier = chain.from_iterable(_read(self._part(number)) for number in range(self.parts))
         self._write(_place(self._path), chain(earlier, records), as_csv=self._path.endswith(".csv"))
@@ -62,7 +62,7 @@ class Results:
         return _place(f"{self._path}.{self._owner}.part{number}")
 
     @staticmethod
-    def _write(path: ObjectStoragePath, records: Iterable[Record], *, as_csv: bool) -> None:
+    def _write(path: ObjectStoragePath, records: Iterable[ResultRecord], *, as_csv: bool) -> None:
         if path.protocol in ("", "file"):  # elsewhere there are no directories, and mkdir may make a bucket
             path.parent.mkdir(parents=True, exist_ok=True)
         lines = _csv(records) if as_csv else _jsonl(records)
@@ -71,7 +71,7 @@ class Results:
                 file.write(block)
 
 
-def read_results(path: str) -> Iterator[Record]:
+def read_results(path: str) -> Iterator[ResultRecord]:
     """The records of a results file, JSON lines or CSV, as a stream."""
     place = _place(path)
     if not path.endswith(".csv"):
@@ -79,25 +79,25 @@ def read_results(path: str) -> Iterator[Record]:
         return
     with place.open("r", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
         for row in csv.DictReader(file):
-            values = {name: row[name] or None for name in Record._fields}
-            yield Record(**values | {name: int(row[name]) for name in ("taskID", "size") if row[name]})  # type: ignore[arg-type]
+            values = {name: row[name] or None for name in ResultRecord._fields}
+            yield ResultRecord(**values | {name: int(row[name]) for name in ("taskID", "size") if row[name]})  # type: ignore[arg-type]
 
 
-def _read(path: ObjectStoragePath) -> Iterator[Record]:
+def _read(path: ObjectStoragePath) -> Iterator[ResultRecord]:
     with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
         for line in file:
-            yield Record(**json.loads(line))
+            yield ResultRecord(**json.loads(line))
 
 
-def _jsonl(records: Iterable[Record]) -> Iterator[str]:
+def _jsonl(records: Iterable[ResultRecord]) -> Iterator[str]:
     for record in records:
         yield json.dumps(record._asdict(), ensure_ascii=False) + "\n"
 
 
-def _csv(records: Iterable[Record]) -> Iterator[str]:
+def _csv(records: Iterable[ResultRecord]) -> Iterator[str]:
     row = io.StringIO()
     writer = csv.writer(row, lineterminator="\n")
-    for values in chain([Record._fields], records):
+    for values in chain([ResultRecord._fields], records):
         writer.writerow(values)
         yield row.getvalue()
         row.seek(0)

@@ -11,22 +11,30 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_123pan.account import shared_client as shared
-from airflow_provider_123pan.callbacks.client import remote_inbox
+from airflow_provider_123pan.account import shared_client
+from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.callbacks.follower import Hub, Waiter, hub_for
-from airflow_provider_123pan.download.events import event_of
+from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, InboxFollower, follower_for
+from airflow_provider_123pan.download.events import to_event
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait import SOON, Outcome, intervals, wait
+from airflow_provider_123pan.download.wait import (
+    POLL_DELAYS_AFTER_DELIVERY,
+    Outcome,
+    poke_intervals,
+    wait_for_outcome,
+)
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow
-from airflow_provider_123pan.service.progress_queue import Questions
+from airflow_provider_123pan.service.progress_queue import ProgressQueue
 
 #: Seconds from the trigger's start to its event at least. The worker's supervisor tells of the deferral some seconds
 #: late, and a task that was resumed before that is taken for a failed one by the scheduler.
-EARLIEST = 5.0
-LAST_TURN = 5.0  # seconds
-SAFETY_NET = (30.0, 300.0)  # seconds after which a wait with a callback asks progress: the first, the longest
+MIN_SECONDS_TO_EVENT = 5.0
+LAST_POLL_SECONDS = 5.0  # seconds
+FALLBACK_POLL_SECONDS = (
+    30.0,
+    300.0,
+)  # seconds after which a wait with a callback asks progress: the first, the longest
 
 
 class Pan123OfflineDownloadTrigger(BaseTrigger):
@@ -77,43 +85,43 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         started = time.monotonic()
         try:
-            event = event_of(await self._end(Submission.parse(self.submission)))
+            event = to_event(await self._end(Submission.parse(self.submission)))
         except Pan123Error as error:
-            event = event_of(error)
-        await asyncio.sleep(max(0.0, EARLIEST - (time.monotonic() - started)))
+            event = to_event(error)
+        await asyncio.sleep(max(0.0, MIN_SECONDS_TO_EVENT - (time.monotonic() - started)))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _end(self, submission: Submission) -> Outcome | None:
-        with_others = await shared.join(self.pan123_conn_id)
-        hub, waiter = None, Waiter()
-        if submission.callback_id and (inbox := remote_inbox(with_others.settings)):
-            hub = hub_for(inbox)
-            hub.join(submission.callback_id, waiter)
+        shared = await shared_client.acquire(self.pan123_conn_id)
+        follower, waiter = None, DeliveryWaiter()
+        if submission.callback_id and (inbox := inbox_endpoint(shared.settings)):
+            follower = follower_for(inbox)
+            follower.subscribe(submission.callback_id, waiter)
         try:
-            return await with_others.client.run(
-                wait(
+            return await shared.client.run(
+                wait_for_outcome(
                     submission,
                     self.deadline,
-                    self._poking() if hub is None else self._safety_net(hub),
-                    _Hints(with_others.questions, waiter),
+                    self._poking() if follower is None else self._safety_net(follower),
+                    _TriggerWait(shared.queue, waiter),
                     silent=self.silent_fail,
                     rest_first=True,  # the worker has just looked, and the hub looks for deliveries
                 )
             )
         finally:
-            if hub and submission.callback_id:
-                hub.leave(submission.callback_id, waiter)
-            await shared.leave(with_others)
+            if follower and submission.callback_id:
+                follower.unsubscribe(submission.callback_id, waiter)
+            await shared_client.release(shared)
 
     def _poking(self) -> Iterator[float]:
-        return intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
+        return poke_intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
 
-    def _safety_net(self, hub: Hub) -> Iterator[float]:
+    def _safety_net(self, follower: InboxFollower) -> Iterator[float]:
         """Seldom, while the inbox is in reach; else as without callbacks."""
         poking: Iterator[float] | None = None  # made when it is needed: thousands wait, and most never do
-        pause, longest = SAFETY_NET
+        pause, longest = FALLBACK_POLL_SECONDS
         while True:
-            if not hub.reachable:
+            if not follower.reachable:
                 poking = poking or self._poking()
                 yield next(poking)
                 continue
@@ -121,34 +129,37 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
             pause = min(pause * 2, longest)
 
 
-class _Hints:
+class _TriggerWait:
     """A trigger's: it queues with all others for questions, and a delivery ends its rest."""
 
-    __slots__ = ("_asked_at", "_questions", "_urgent", "_waiter")
+    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter")
 
-    def __init__(self, questions: Questions, waiter: Waiter) -> None:
+    def __init__(self, queue: ProgressQueue, waiter: DeliveryWaiter) -> None:
         self._waiter = waiter
-        self._questions = questions
-        self._asked_at = asyncio.get_running_loop().time()
+        self._queue = queue
+        self._polled_at = asyncio.get_running_loop().time()
         self._urgent = 0  # questions that need no turn, after a delivery
 
-    def turn(self, left: float) -> Flow[bool]:
+    def acquire_poll(self, left: float) -> Flow[bool]:
         if self._urgent:  # most likely such a question ends the wait: it is no cost of waiting
             self._urgent -= 1
             return True
-        turn = self._questions.join(self._asked_at)
+        acquire_poll = self._queue.enqueue(self._polled_at)
         # At the deadline thousands may want their last question at once: those that get none time out.
-        if not (yield from self.rest(max(left, LAST_TURN), turn)) and not turn.result():
+        if (
+            not (yield from self.pause(max(left, LAST_POLL_SECONDS), acquire_poll))
+            and not acquire_poll.result()
+        ):
             return False
-        self._asked_at = asyncio.get_running_loop().time()
+        self._polled_at = asyncio.get_running_loop().time()
         return True
 
     def deliveries(self) -> Flow[tuple[Delivery, ...]]:
         yield from ()
         return self._waiter.deliveries
 
-    def rest(self, seconds: float, turn: asyncio.Future[bool] | None = None) -> Flow[bool]:
-        rung: bool = yield Await(partial(self._waiter.rest, seconds, turn))
-        if rung:
-            self._urgent = len(SOON)
-        return rung
+    def pause(self, seconds: float, acquire_poll: asyncio.Future[bool] | None = None) -> Flow[bool]:
+        notified: bool = yield Await(partial(self._waiter.wait, seconds, acquire_poll))
+        if notified:
+            self._urgent = len(POLL_DELAYS_AFTER_DELIVERY)
+        return notified

@@ -27,9 +27,14 @@ import uvicorn
 from sqlalchemy import text
 
 from airflow_provider_123pan.callbacks import address
-from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id, secret_keys
+from airflow_provider_123pan.callbacks.address import (
+    make_callback_url,
+    make_read_token,
+    new_callback_id,
+    secret_keys,
+)
 from airflow_provider_123pan.receiver.app import create_app
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 from tests.benchmarks.load import post, send
 
 CONNECTIONS = {
@@ -83,7 +88,7 @@ class Fuzzer:
 
     def token(self) -> str:
         conn_id = self.conn_id()
-        return mint("", conn_id, new_callback_id(), CONNECTIONS[conn_id]).removeprefix(PREFIX)
+        return make_callback_url("", conn_id, new_callback_id(), CONNECTIONS[conn_id]).removeprefix(PREFIX)
 
     # --- tokens ---
 
@@ -115,7 +120,7 @@ class Fuzzer:
     def swapped_parts(self) -> bytes:
         """Parts of two valid tokens, or of a read token."""
         one, two = self.token().split("."), self.token().split(".")
-        read = mint_read_token(self.conn_id(), CONNECTIONS["pan123_default"]).split(".")
+        read = make_read_token(self.conn_id(), CONNECTIONS["pan123_default"]).split(".")
         while True:
             parts = [
                 self._random.choice([*one, *two, *read])
@@ -202,16 +207,16 @@ class Fuzzer:
     def nonsense_read(self) -> bytes:
         """A read with anything but a valid read token, or with a valid one and no valid question."""
         path = self._random.choice(["/pan123/inbox/poll", "/pan123/inbox/lookup"])
-        good = mint_read_token("pan123_default", CONNECTIONS["pan123_default"])
+        good = make_read_token("pan123_default", CONNECTIONS["pan123_default"])
         letters = [*good]
         letters[self._random.randrange(len(letters))] = self._random.choice("!/= ,")
         header = self._random.choice(
             [
                 "Bearer " + "".join(letters),
                 "Bearer " + self.token(),
-                "Bearer " + mint_read_token("pan123_default", CONNECTIONS["团队/图床#1"]),
+                "Bearer " + make_read_token("pan123_default", CONNECTIONS["团队/图床#1"]),
                 "Bearer "
-                + mint_read_token(f"nobody{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
+                + make_read_token(f"nobody{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
                 "Basic " + good,
                 good,
                 "Bearer" + good,
@@ -250,7 +255,7 @@ def main() -> None:
         answers[status, b"\n".join(fields), body] += 1
 
     with tempfile.TemporaryDirectory(prefix="pan123-fuzz-") as folder:
-        engine = own_engine(f"sqlite:///{folder}/inbox.db")
+        engine = create_inbox_engine(f"sqlite:///{folder}/inbox.db")
         app = create_app(lambda: engine, keys, 30 * DAY, mounted=False)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         listener = socket.create_server(("127.0.0.1", 0))
@@ -265,7 +270,7 @@ def main() -> None:
         with engine.connect() as connection:
             stored = connection.scalar(text("SELECT count(*) FROM pan123_inbox_v1"))
         refused = answers.copy()
-        good = mint("", "pan123_default", new_callback_id(), CONNECTIONS["pan123_default"])
+        good = make_callback_url("", "pan123_default", new_callback_id(), CONNECTIONS["pan123_default"])
         answers.clear()
         send(port, [post(good, GOOD_BODY)], 1, answered)
         server.should_exit = True

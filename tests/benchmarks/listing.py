@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from airflow_provider_123pan.service.protocol import PAGE
-from airflow_provider_123pan.sync.entries import Wanted
+from airflow_provider_123pan.sync.entries import ManifestEntry
 
 LAST_PAGE = "-1"
 
@@ -23,7 +23,7 @@ class Directory:
     """Its images have the names that the operator gives them, in an order that has nothing to do with the list's."""
 
     def __init__(self, count: int) -> None:
-        self._names = [Wanted.of({"url": url(number)}).file_name for number in range(count)]
+        self._names = [ManifestEntry.of({"url": url(number)}).file_name for number in range(count)]
         random.Random(count).shuffle(self._names)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

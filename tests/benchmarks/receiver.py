@@ -34,9 +34,9 @@ from pydantic import BaseModel
 from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from airflow_provider_123pan.callbacks.address import mint, new_callback_id, secret_keys
+from airflow_provider_123pan.callbacks.address import make_callback_url, new_callback_id, secret_keys
 from airflow_provider_123pan.receiver.app import create_app
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 from tests.benchmarks.load import post, send
 from tests.integration import databases
 
@@ -65,7 +65,7 @@ class Base(DeclarativeBase):
     pass
 
 
-class Row(Base):
+class RawEntry(Base):
     __tablename__ = "bare"
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(Text)
@@ -81,14 +81,14 @@ class Body(BaseModel):
 
 def bare(uri: str) -> FastAPI:
     """What one writes first: one session and one commit per request, no check of anything."""
-    engine = own_engine(uri)
+    engine = create_inbox_engine(uri)
     Base.metadata.create_all(engine)
     app = FastAPI()
 
     @app.post("/pan123/callbacks/{token}")
     def deliver(token: str, body: Body) -> dict[str, bool]:
         with Session(engine) as session:
-            session.add(Row(token=token, content=body.model_dump_json()))
+            session.add(RawEntry(token=token, content=body.model_dump_json()))
             session.commit()
         return {"ok": True}
 
@@ -96,7 +96,7 @@ def bare(uri: str) -> FastAPI:
 
 
 def receiver(uri: str) -> FastAPI:
-    return create_app(lambda: own_engine(uri), _Keys(), 30 * 86400.0, mounted=False)
+    return create_app(lambda: create_inbox_engine(uri), _Keys(), 30 * 86400.0, mounted=False)
 
 
 def serve(name: str, uri: str, port: int) -> None:
@@ -125,7 +125,9 @@ def load(port: int, count: int, connections: int, path: str | None) -> float:
     base = f"http://127.0.0.1:{port}"
 
     def request() -> bytes:
-        return post(path or mint(base, CONN_ID, new_callback_id(), KEYS).removeprefix(base), BODY)
+        return post(
+            path or make_callback_url(base, CONN_ID, new_callback_id(), KEYS).removeprefix(base), BODY
+        )
 
     def answered(_: bytes, status: int, *__: bytes) -> None:
         assert status == 200

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from airflow_provider_123pan.account.token import Pan123LoginLimitError
+from airflow_provider_123pan.exceptions import Pan123LoginLimitError
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.cluster import Cluster
 from dev.waiting import wait_for

@@ -111,12 +111,12 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
         if name == "probe":
             return {"cpu": await probe_cost()}
         if name == "provider":
-            from airflow_provider_123pan.callbacks.follower import Hub
+            from airflow_provider_123pan.callbacks.follower import InboxFollower
             from airflow_provider_123pan.service.async_client import AsyncPan123Client as Client
 
             with (
                 mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
-                mock.patch.object(Hub, "_post", counting("receiver", Hub._post)),
+                mock.patch.object(InboxFollower, "_post", counting("receiver", InboxFollower._post)),
                 mock.patch.object(Client, "_send", counting("service", Client._send)),
             ):
                 found = await cost(provider_triggers(submissions))
@@ -145,7 +145,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
     async def main() -> list[float]:
         ended: dict[int, float] = {}
         posted: dict[int, float] = {}
-        from airflow_provider_123pan.account import shared_client as shared
+        from airflow_provider_123pan.account import shared_client
         from airflow_provider_123pan.triggers import offline_download
 
         with (
@@ -155,7 +155,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
         ):
             tasks = [asyncio.create_task(one(trigger, ended)) for trigger in provider_triggers(submissions)]
             # Who submitted has left a token.
-            await (await shared.join(CONN_ID)).client.token()
+            await (await shared_client.acquire(CONN_ID)).client.token()
             await asyncio.sleep(SETTLE)
             async with httpx.AsyncClient(timeout=30) as http:
                 for submission in submissions:

@@ -70,7 +70,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> MemoryVariables:
     monkeypatch.setattr("airflow_provider_123pan.account.account.AirflowVariables", lambda: made)
     monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
     monkeypatch.setattr("airflow_provider_123pan.account.token.SETTLE", 0.0)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.offline_download.EARLIEST", 0.0)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.offline_download.MIN_SECONDS_TO_EVENT", 0.0)
     return made
 
 

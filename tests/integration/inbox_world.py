@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 from airflow_provider_123pan.receiver.inbox import Inbox, Received
 from tests.integration import databases
 
@@ -48,7 +48,7 @@ class Inboxes:
         self._engines: list[Engine] = []
 
     def engine(self) -> Engine:
-        self._engines.append(own_engine(self._uri))
+        self._engines.append(create_inbox_engine(self._uri))
         return self._engines[-1]
 
     def new(self, created: bool = True) -> Inbox:

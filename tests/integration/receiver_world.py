@@ -18,9 +18,14 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
-from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id, secret_keys
+from airflow_provider_123pan.callbacks.address import (
+    make_callback_url,
+    make_read_token,
+    new_callback_id,
+    secret_keys,
+)
 from airflow_provider_123pan.receiver.app import create_app
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 
 DAY = 86400.0
 SECRET = "a client secret of some length"
@@ -79,7 +84,7 @@ class Running:
 
     def address(self, callback_id: str | None = None, conn_id: str = CONN_ID) -> str:
         keys = self.keys.known.get(conn_id, KEYS)
-        return mint(self.base, conn_id, callback_id or new_callback_id(), keys)
+        return make_callback_url(self.base, conn_id, callback_id or new_callback_id(), keys)
 
     def deliver(
         self, callback_id: str | None = None, body: Any = SAMPLE, conn_id: str = CONN_ID
@@ -89,7 +94,7 @@ class Running:
     # --- the triggerer's side ---
 
     def ask(self, what: str, question: Any, conn_id: str = CONN_ID) -> httpx.Response:
-        token = mint_read_token(conn_id, self.keys.known[conn_id])
+        token = make_read_token(conn_id, self.keys.known[conn_id])
         return self.client.post(
             f"/pan123/inbox/{what}", json=question, headers={"Authorization": f"Bearer {token}"}
         )
@@ -119,7 +124,7 @@ class Running:
 def running(
     uri: str, keys: Keys | None = None, connect: Callable[[], Engine] | None = None
 ) -> Iterator[Running]:
-    engine = own_engine(uri)
+    engine = create_inbox_engine(uri)
     keys = keys or Keys()
     app = create_app(connect or (lambda: engine), keys, 30 * DAY, mounted=False)
     try:

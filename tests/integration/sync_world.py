@@ -15,12 +15,12 @@ from tests.integration.modes import run
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.EARLIEST", 0.0)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.LOOKS", (0.3, 0.5))
-    monkeypatch.setattr("airflow_provider_123pan.sync.run.WORTH_WAITING", 0.5)
-    monkeypatch.setattr("airflow_provider_123pan.sync.run.LOOK_AGAIN", 1.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT", (1.0, 3.0))
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SETTLED_AFTER", 0.5)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.MIN_SECONDS_TO_EVENT", 0.0)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.CHECK_SECONDS", (0.3, 0.5))
+    monkeypatch.setattr("airflow_provider_123pan.sync.run.IDLE_SECONDS_BEFORE_DEFERRAL", 0.5)
+    monkeypatch.setattr("airflow_provider_123pan.sync.run.RECHECK_SECONDS", 1.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT_SECONDS", (1.0, 3.0))
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SETTLING_SECONDS", 0.5)
     for module in ("in_flight", "submitter", "monitor"):
         monkeypatch.setattr(f"airflow_provider_123pan.sync.{module}.SKEW", timedelta(seconds=2))
 

@@ -11,7 +11,7 @@ import requests
 
 from airflow_provider_123pan.download.wait import NO_REASON
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.triggers.offline_download import SAFETY_NET
+from airflow_provider_123pan.triggers.offline_download import FALLBACK_POLL_SECONDS
 from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
 from dev.waiting import wait_for
@@ -19,7 +19,7 @@ from dev.waiting import wait_for
 DAG_ID = "pan123_callbacks"
 HOST = "https://callbacks.example.com"
 REASON = "源站拒绝"
-SOONEST = SAFETY_NET[0] / 2  # seconds after its start at which a wait may ask progress by itself
+SOONEST = FALLBACK_POLL_SECONDS[0] / 2  # seconds after its start at which a wait may ask progress by itself
 STARTED, FIRED = "trigger ", "Trigger fired event"  # how a trigger's log begins and ends
 ENDED = {*FINISHED, "upstream_failed"}
 
@@ -27,10 +27,10 @@ ENDED = {*FINISHED, "upstream_failed"}
 class Run:
     """Images that the sandbox holds until they are released."""
 
-    def __init__(self, airflow: Cluster, sandbox: Sandbox, names: list[str], **knobs: Any) -> None:
+    def __init__(self, airflow: Cluster, sandbox: Sandbox, names: list[str], **changes: Any) -> None:
         self.api, self.sandbox, self.names = airflow.api, sandbox, names
         self._held = set(names)
-        sandbox.configure(fetch=False, delay=0, **{"hold": self._pattern()} | knobs)
+        sandbox.configure(fetch=False, delay=0, **{"hold": self._pattern()} | changes)
         self.run_id = self.api.trigger(DAG_ID, {"urls": [f"{HOST}/{name}" for name in names]})
 
     def _pattern(self) -> str:
@@ -46,10 +46,10 @@ class Run:
 
         wait_for(deferred, what="the deferral of all waits", timeout=180)
 
-    def release(self, *names: str, **knobs: Any) -> None:
+    def release(self, *names: str, **changes: Any) -> None:
         """End these images' tasks with these knobs, and wait for their waits' ends."""
         self._held -= set(names)
-        self.sandbox.configure(hold=self._pattern(), **knobs)
+        self.sandbox.configure(hold=self._pattern(), **changes)
 
         def ended() -> bool:
             states = self.api.states(DAG_ID, self.run_id)

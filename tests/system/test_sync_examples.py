@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sync.inventory import Record
+from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
 from dev import images
 from dev.cluster import Cluster
@@ -99,7 +99,7 @@ def directory_name(sandbox: Sandbox, directory_id: str) -> str:
     return str(name)
 
 
-def arrived(path: Path, expected: dict[str, bytes], status: str) -> list[Record]:
+def arrived(path: Path, expected: dict[str, bytes], status: str) -> list[ResultRecord]:
     """The records of a results file: one for each address, whose new address gives the same bytes."""
     records = list(read_results(f"file://{path}"))
     assert sorted(record.url for record in records) == sorted(expected)

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait import Outcome, intervals, wait
-from airflow_provider_123pan.download.wait_strategy import WorkerHints
+from airflow_provider_123pan.download.wait import Outcome, poke_intervals, wait_for_outcome
+from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import Sleep, drive
 from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
-from airflow_provider_123pan.service.protocol import Ask
+from airflow_provider_123pan.service.protocol import MakeCall
 
 START = datetime.now(timezone.utc).replace(microsecond=0)
 
@@ -60,7 +60,7 @@ class Service:
         if isinstance(step, Sleep):
             self.now += step.seconds
             return None
-        assert isinstance(step, Ask)
+        assert isinstance(step, MakeCall)
         self.asked.append(step.call.name)
         if step.call.name == "get_offline_download":
             status = self._status(self.elapsed)
@@ -81,11 +81,11 @@ class Service:
         return Listing(tuple(images), (), None)
 
     def wait(self, what: Submission | None = None, timeout: float = 3600, **more: Any) -> Outcome | None:
-        flow = wait(
+        flow = wait_for_outcome(
             what or submission(),
             START.timestamp() + timeout,
-            intervals(10, False, None),
-            WorkerHints(),
+            poke_intervals(10, False, None),
+            WorkerWait(),
             clock=self.clock,
             **more,
         )

@@ -11,13 +11,13 @@ import pytest
 from airflow_provider_123pan.callbacks import address
 from airflow_provider_123pan.callbacks.address import (
     callback_address,
-    check,
-    check_read_token,
-    mint,
-    mint_read_token,
+    claimed_connection_id,
+    make_callback_url,
+    make_read_token,
     new_callback_id,
-    peek,
     secret_keys,
+    verify_callback_token,
+    verify_read_token,
 )
 from airflow_provider_123pan.exceptions import Pan123InputError
 
@@ -38,12 +38,12 @@ def token_of(made: str) -> str:
 @pytest.mark.parametrize("conn_id", ODD_IDS)
 def test_an_address_names_its_connection_and_its_submission(conn_id: str) -> None:
     callback_id = new_callback_id()
-    made = mint(BASE, conn_id, callback_id, KEYS)
+    made = make_callback_url(BASE, conn_id, callback_id, KEYS)
     token = token_of(made)
     assert len(made) < 512
     assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
-    assert peek(token) == conn_id
-    assert check(token, KEYS, DAY) == callback_id
+    assert claimed_connection_id(token) == conn_id
+    assert verify_callback_token(token, KEYS, DAY) == callback_id
 
 
 def test_a_callback_id_is_32_random_hex_digits() -> None:
@@ -53,71 +53,73 @@ def test_a_callback_id_is_32_random_hex_digits() -> None:
 
 
 def test_a_slash_at_the_end_of_the_base_url_is_no_part_of_the_path() -> None:
-    assert "com/pan123/" in mint(f"{BASE}/", "a", new_callback_id(), KEYS)
+    assert "com/pan123/" in make_callback_url(f"{BASE}/", "a", new_callback_id(), KEYS)
 
 
 def test_the_helper_for_tests_makes_a_valid_address() -> None:
     callback_id = new_callback_id()
     made = callback_address(BASE, "a", callback_id, client_secret=SECRET)
-    assert check(token_of(made), KEYS, DAY) == callback_id
+    assert verify_callback_token(token_of(made), KEYS, DAY) == callback_id
     other = callback_address(
         BASE, "a", callback_id, client_secret=SECRET, callback_secret="another secret, long"
     )
-    assert check(token_of(other), KEYS, DAY) is None
+    assert verify_callback_token(token_of(other), KEYS, DAY) is None
 
 
 # --- forgery ------------------------------------------------------------------------------------------
 
 
 def test_every_single_changed_or_missing_character_is_noticed() -> None:
-    token = token_of(mint(BASE, "pan123_default", new_callback_id(), KEYS))
+    token = token_of(make_callback_url(BASE, "pan123_default", new_callback_id(), KEYS))
     for position, character in enumerate(token):
         for other in string.ascii_letters + string.digits + "-_./":
             if other != character:
                 changed = token[:position] + other + token[position + 1 :]
-                assert check(changed, KEYS, DAY) is None, changed
-        assert check(token[:position] + token[position + 1 :], KEYS, DAY) is None
-        assert check(token[:position], KEYS, DAY) is None
+                assert verify_callback_token(changed, KEYS, DAY) is None, changed
+        assert verify_callback_token(token[:position] + token[position + 1 :], KEYS, DAY) is None
+        assert verify_callback_token(token[:position], KEYS, DAY) is None
     for longer in (token + "A", token + "=", token + "\n", "A" + token, token + ".A", token + token):
-        assert check(longer, KEYS, DAY) is None
+        assert verify_callback_token(longer, KEYS, DAY) is None
 
 
 def test_a_signature_has_one_spelling_only() -> None:
     for _ in range(50):
-        token = token_of(mint(BASE, "a", new_callback_id(), KEYS))
+        token = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
         spellings = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
-        assert [each for each in spellings if check(each, KEYS, DAY)] == [token]
+        assert [each for each in spellings if verify_callback_token(each, KEYS, DAY)] == [token]
 
 
 def test_another_connection_or_submission_cannot_be_put_in() -> None:
-    one, two = (token_of(mint(BASE, "one", new_callback_id(), KEYS)).split(".") for _ in range(2))
-    other = token_of(mint(BASE, "other", new_callback_id(), KEYS)).split(".")
-    assert check(".".join([other[0], *one[1:]]), KEYS, DAY) is None
-    assert check(".".join([one[0], two[1], *one[2:]]), KEYS, DAY) is None
-    assert check(".".join([*one[:2], two[2] + "A", one[3]]), KEYS, DAY) is None
+    one, two = (
+        token_of(make_callback_url(BASE, "one", new_callback_id(), KEYS)).split(".") for _ in range(2)
+    )
+    other = token_of(make_callback_url(BASE, "other", new_callback_id(), KEYS)).split(".")
+    assert verify_callback_token(".".join([other[0], *one[1:]]), KEYS, DAY) is None
+    assert verify_callback_token(".".join([one[0], two[1], *one[2:]]), KEYS, DAY) is None
+    assert verify_callback_token(".".join([*one[:2], two[2] + "A", one[3]]), KEYS, DAY) is None
 
 
 def test_another_key_is_refused() -> None:
-    token = token_of(mint(BASE, "a", new_callback_id(), KEYS))
-    assert check(token, secret_keys("another secret of some length", None), DAY) is None
-    assert check(token, (SECRET.encode(),), DAY) is None
+    token = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
+    assert verify_callback_token(token, secret_keys("another secret of some length", None), DAY) is None
+    assert verify_callback_token(token, (SECRET.encode(),), DAY) is None
 
 
 def test_an_older_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "_CALLBACK_SALT", b"airflow-provider-123pan callback v0")
-    token = token_of(mint(BASE, "a", new_callback_id(), KEYS))
-    assert check(token, KEYS, DAY)
+    token = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
+    assert verify_callback_token(token, KEYS, DAY)
     monkeypatch.undo()
-    assert check(token, KEYS, DAY) is None
+    assert verify_callback_token(token, KEYS, DAY) is None
 
 
 @pytest.mark.parametrize(
     "token", ["", ".", "...", "a.b.c.d", "A" * 600, "%00", "图床", "=.=.=", "A" * 10_000_000]
 )
 def test_nonsense_is_nobodys(token: str) -> None:
-    assert peek(token) is None
-    assert check(token, KEYS, DAY) is None
-    assert not check_read_token(token, KEYS)
+    assert claimed_connection_id(token) is None
+    assert verify_callback_token(token, KEYS, DAY) is None
+    assert not verify_read_token(token, KEYS)
 
 
 def test_random_tokens_of_the_right_shape_are_refused() -> None:
@@ -125,9 +127,9 @@ def test_random_tokens_of_the_right_shape_are_refused() -> None:
     for _ in range(2000):
         name = "".join(random.choices(letters, k=random.randint(2, 80)))
         token = f"{name}.{new_callback_id()}.awTC_w.{''.join(random.choices(letters, k=42))}A"
-        claimed = peek(token)
+        claimed = claimed_connection_id(token)
         assert claimed is None or (claimed.isprintable() and len(claimed) <= 250)
-        assert check(token, KEYS, DAY) is None
+        assert verify_callback_token(token, KEYS, DAY) is None
 
 
 # --- time ---------------------------------------------------------------------------------------------
@@ -136,7 +138,7 @@ def test_random_tokens_of_the_right_shape_are_refused() -> None:
 def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_800_000_000.0
     monkeypatch.setattr(address.time, "time", lambda: now)
-    token, read = token_of(mint(BASE, "a", new_callback_id(), KEYS)), mint_read_token("a", KEYS)
+    token, read = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS)), make_read_token("a", KEYS)
     for later, callback, reading in (
         (0, True, True),
         (600, True, True),
@@ -147,8 +149,8 @@ def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
         (-301, False, False),
     ):
         monkeypatch.setattr(address.time, "time", lambda later=later: now + later)
-        assert bool(check(token, KEYS, DAY)) is callback
-        assert check_read_token(read, KEYS) is reading
+        assert bool(verify_callback_token(token, KEYS, DAY)) is callback
+        assert verify_read_token(read, KEYS) is reading
 
 
 # --- rotation -----------------------------------------------------------------------------------------
@@ -157,14 +159,14 @@ def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_secrets_can_be_rotated() -> None:
     old, new = "the old secret, long enough", "the new secret, long enough"
     before, during, after = (secret_keys(SECRET, secrets) for secrets in (old, [new, old], new))
-    token = token_of(mint(BASE, "a", new_callback_id(), before))
-    assert check(token, during, DAY)
-    assert check(token, after, DAY) is None
-    newer = token_of(mint(BASE, "a", new_callback_id(), during))
-    assert check(newer, after, DAY)
-    assert check(newer, before, DAY) is None
-    assert check_read_token(mint_read_token("a", before), during)
-    assert check_read_token(mint_read_token("a", during), after)
+    token = token_of(make_callback_url(BASE, "a", new_callback_id(), before))
+    assert verify_callback_token(token, during, DAY)
+    assert verify_callback_token(token, after, DAY) is None
+    newer = token_of(make_callback_url(BASE, "a", new_callback_id(), during))
+    assert verify_callback_token(newer, after, DAY)
+    assert verify_callback_token(newer, before, DAY) is None
+    assert verify_read_token(make_read_token("a", before), during)
+    assert verify_read_token(make_read_token("a", during), after)
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], [""]])
@@ -200,33 +202,33 @@ def test_a_secret_that_is_no_text_names_the_field(wrong: object) -> None:
 
 
 def test_neither_kind_works_as_the_other() -> None:
-    callback = token_of(mint(BASE, "a", new_callback_id(), KEYS))
-    read = mint_read_token("a", KEYS)
-    assert peek(read) == "a"
-    assert check_read_token(read, KEYS)
-    assert check(read, KEYS, DAY) is None
-    assert not check_read_token(callback, KEYS)
+    callback = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
+    read = make_read_token("a", KEYS)
+    assert claimed_connection_id(read) == "a"
+    assert verify_read_token(read, KEYS)
+    assert verify_callback_token(read, KEYS, DAY) is None
+    assert not verify_read_token(callback, KEYS)
     name, callback_id, moment, signature = callback.split(".")
-    assert not check_read_token(f"{name}.{moment}.{signature}", KEYS)
-    assert check(f"{name}.{callback_id}.{read.split('.', 1)[1]}", KEYS, DAY) is None
+    assert not verify_read_token(f"{name}.{moment}.{signature}", KEYS)
+    assert verify_callback_token(f"{name}.{callback_id}.{read.split('.', 1)[1]}", KEYS, DAY) is None
 
 
 # --- length -------------------------------------------------------------------------------------------
 
 
 def test_an_address_too_long_names_the_field() -> None:
-    made = mint(BASE, "x" * 250, new_callback_id(), KEYS)
+    made = make_callback_url(BASE, "x" * 250, new_callback_id(), KEYS)
     assert len(made) <= 511
     room = 511 - len(made)
-    assert len(mint(BASE + "y" * room, "x" * 250, new_callback_id(), KEYS)) == 511
+    assert len(make_callback_url(BASE + "y" * room, "x" * 250, new_callback_id(), KEYS)) == 511
     with pytest.raises(Pan123InputError, match="callback_base_url"):
-        mint(BASE + "y" * (room + 1), "x" * 250, new_callback_id(), KEYS)
+        make_callback_url(BASE + "y" * (room + 1), "x" * 250, new_callback_id(), KEYS)
 
 
 @pytest.mark.parametrize("conn_id", ["", " a", "a ", "x" * 251, "a\nb", "\0", "\ud800"])
 def test_what_is_no_connection_id_gets_no_address(conn_id: str) -> None:
     with pytest.raises(Pan123InputError, match="connection id"):
-        mint(BASE, conn_id, new_callback_id(), KEYS)
+        make_callback_url(BASE, conn_id, new_callback_id(), KEYS)
 
 
 def test_the_address_is_made_without_airflow_and_database() -> None:

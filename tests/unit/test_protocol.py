@@ -180,7 +180,7 @@ def test_secrets_are_in_no_repr() -> None:
     assert "jwt" not in repr(Send(PROGRESS, "jwt")) + repr(NeedToken("jwt"))
 
 
-class World:
+class Exchange:
     """Performs an exchange's steps in virtual time."""
 
     def __init__(self, *answers: Answer | Exception) -> None:
@@ -208,12 +208,12 @@ class World:
                 return reply
         raise AssertionError(step)
 
-    def exchange(self, call: Any = PROGRESS, patience: float = 600.0) -> Any:
+    def exchange(self, call: Any = PROGRESS, retry_for: float = 600.0) -> Any:
         def clock() -> float:
             return self.now
 
         self.throttle = Throttle(clock=clock)
-        return drive(exchange(call, self.throttle, patience, clock), self.perform)
+        return drive(exchange(call, self.throttle, retry_for, clock), self.perform)
 
 
 GOOD = answer(envelope({"process": 100, "status": 2}))
@@ -223,23 +223,23 @@ CROWDED = answer(envelope(code=1, message="同时下载的任务超出最大限�
 
 
 def test_a_refused_token_is_renewed_once() -> None:
-    world = World(REFUSED, GOOD)
-    assert world.exchange().status is TaskStatus.SUCCEEDED
-    assert (world.tokens, world.sent) == ([None, "token-1"], ["token-1", "token-2"])
+    exchange_run = Exchange(REFUSED, GOOD)
+    assert exchange_run.exchange().status is TaskStatus.SUCCEEDED
+    assert (exchange_run.tokens, exchange_run.sent) == ([None, "token-1"], ["token-1", "token-2"])
 
 
 def test_a_token_refused_twice_is_an_error() -> None:
-    world = World(REFUSED)
+    exchange_run = Exchange(REFUSED)
     with pytest.raises(exceptions.Pan123TokenError):
-        world.exchange()
-    assert len(world.sent) == 2
+        exchange_run.exchange()
+    assert len(exchange_run.sent) == 2
 
 
 @pytest.mark.parametrize("refusal", [BUSY, CROWDED])
 def test_a_call_refused_for_load_is_queued_again(refusal: Answer) -> None:
-    world = World(*[refusal] * 12, GOOD)
-    assert world.exchange(patience=6000).status is TaskStatus.SUCCEEDED
-    assert len(world.sent) == 13
+    exchange_run = Exchange(*[refusal] * 12, GOOD)
+    assert exchange_run.exchange(retry_for=6000).status is TaskStatus.SUCCEEDED
+    assert len(exchange_run.sent) == 13
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_a_call_refused_for_load_is_queued_again(refusal: Answer) -> None:
     [(BUSY, exceptions.Pan123RateLimitError), (CROWDED, exceptions.Pan123TooManyTasksError)],
 )
 def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) -> None:
-    world = World(refusal)
+    exchange_run = Exchange(refusal)
     with pytest.raises(kind):
-        world.exchange(patience=600)
-    assert 500 < world.now <= 610  # the last try may still have to wait for its slot
+        exchange_run.exchange(retry_for=600)
+    assert 500 < exchange_run.now <= 610  # the last try may still have to wait for its slot
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) ->
     [answer(envelope(code=1, message="bad")), answer(b"", 502), exceptions.Pan123UnavailableError("x")],
 )
 def test_other_errors_are_raised_at_once(failure: Any) -> None:
-    world = World(failure)
+    exchange_run = Exchange(failure)
     with pytest.raises(exceptions.Pan123Error):
-        world.exchange()
-    assert len(world.sent) == 1
+        exchange_run.exchange()
+    assert len(exchange_run.sent) == 1

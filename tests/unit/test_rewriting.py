@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_123pan.rewriting import new_addresses, rewrite
-from airflow_provider_123pan.sync.inventory import Record
+from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.results import Results
 
 A, B, Q = "http://x.com/a.jpg", "https://x.com/b.png", "http://x.com/i?id=1&w=2"
@@ -170,9 +170,9 @@ def test_work_grows_with_the_text(unit: str) -> None:
 def test_new_addresses(tmp_path: Path, name: str) -> None:
     path = str(tmp_path / name)
 
-    def record(number: int, status: str, download_url: str | None, user_url: str | None) -> Record:
+    def record(number: int, status: str, download_url: str | None, user_url: str | None) -> ResultRecord:
         place = (f"http://x.com/{number}.jpg", f"{number}.jpg", status, None, None)
-        return Record(*place, download_url, user_url, None, None, None)
+        return ResultRecord(*place, download_url, user_url, None, None, None)
 
     Results(path, "test").write(
         [
@@ -189,6 +189,6 @@ def test_new_addresses(tmp_path: Path, name: str) -> None:
 
 
 def test_new_addresses_of_a_file_written_by_others(tmp_path: Path) -> None:
-    values = dict.fromkeys(Record._fields) | {"url": A, "status": "present", "download_url": NEW_A}
+    values = dict.fromkeys(ResultRecord._fields) | {"url": A, "status": "present", "download_url": NEW_A}
     (tmp_path / "results.jsonl").write_text(json.dumps(values) + "\n", encoding="utf-8")
     assert rewrite(A, new_addresses(f"file://{tmp_path}/results.jsonl")) == NEW_A

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from airflow_provider_123pan.account.rate import EXCHANGES, SHARE_OF_TIME, SharedRate
+from airflow_provider_123pan.account.rate import EXCHANGE_SECONDS, SHARE_OF_TIME, SharedRate
 from airflow_provider_123pan.service.throttle import Throttle
 
 ACCOUNT = "0123456789abcdef" * 4
 NAME = "pan123_rate__0123456789abcdef"
 
 
-class World:
+class Backend:
     """Variables that take their time, and count what is written."""
 
     def __init__(self, text: str | None = None, *, takes: float = 0.0) -> None:
@@ -39,7 +39,7 @@ class World:
         return Throttle(start=start, ceiling=start, clock=self.clock, uniform=lambda low, high: low)
 
     @property
-    def told(self) -> float:
+    def deliveries(self) -> float:
         return float(json.loads(self.text or "{}")["rate"])
 
     def calls(self, throttle: Throttle, per_second: float, seconds: float = 4) -> None:
@@ -59,7 +59,7 @@ def keep(rate: SharedRate, throttle: Throttle) -> bool:
     ("text", "found"), [("12.5", 12.5), ("1e3", 1000.0), ('{"rate": 7, "process": "another"}', 7.0)]
 )
 def test_what_was_kept_is_the_next_start(text: str, found: float) -> None:
-    rate = World(text).rate()
+    rate = Backend(text).rate()
     assert rate.load() == found
     assert rate.found
 
@@ -68,104 +68,108 @@ def test_what_was_kept_is_the_next_start(text: str, found: float) -> None:
     "text", [None, "", "fast", "NaN", "Infinity", "-1", "0", "[]", "{}", '{"rate": "x"}']
 )
 def test_what_is_no_rate_counts_as_none(text: str | None) -> None:
-    rate = World(text).rate()
+    rate = Backend(text).rate()
     assert rate.load() is None
     assert not rate.found
 
 
 def test_a_limit_that_was_found_is_told() -> None:
-    world = World()
-    rate, throttle = world.rate(), world.throttle(20)
+    backend = Backend()
+    rate, throttle = backend.rate(), backend.throttle(20)
     rate.load()
     assert not keep(rate, throttle)
     throttle.refused()
     assert keep(rate, throttle)
-    assert world.told == pytest.approx(throttle.rate, rel=0.01)
+    assert backend.deliveries == pytest.approx(throttle.rate, rel=0.01)
 
 
 def test_what_went_well_without_a_refusal_is_told_once_per_doubling() -> None:
-    world = World()
-    rate, throttle = world.rate(), world.throttle(400)  # far above what is asked for: not hungry
+    backend = Backend()
+    rate, throttle = backend.rate(), backend.throttle(400)  # far above what is asked for: not hungry
     rate.load()
-    world.calls(throttle, 3)
+    backend.calls(throttle, 3)
     assert not keep(rate, throttle)  # no more than every process begins with
     for _ in range(5):
-        world.calls(throttle, 30)
+        backend.calls(throttle, 30)
         keep(rate, throttle)
-    assert (world.writes, world.told) == (1, pytest.approx(30, rel=0.1))
-    world.calls(throttle, 80)
+    assert (backend.writes, backend.deliveries) == (1, pytest.approx(30, rel=0.1))
+    backend.calls(throttle, 80)
     keep(rate, throttle)
-    assert (world.writes, world.told) == (2, pytest.approx(80, rel=0.1))
+    assert (backend.writes, backend.deliveries) == (2, pytest.approx(80, rel=0.1))
     assert not throttle.learned
 
 
 def test_who_is_alone_tells_seldom_and_who_is_not_often() -> None:
-    world = World()
-    rate, throttle = world.rate(), world.throttle(20)
+    backend = Backend()
+    rate, throttle = backend.rate(), backend.throttle(20)
     rate.load()
-    for crowded, pause in ((False, 2 * EXCHANGES[0]), (False, EXCHANGES[1]), (True, EXCHANGES[0])):
-        if crowded:
-            world.text = '{"rate": 5, "process": "another"}'
-        world.calls(throttle, 20)
+    for too_many, pause in (
+        (False, 2 * EXCHANGE_SECONDS[0]),
+        (False, EXCHANGE_SECONDS[1]),
+        (True, EXCHANGE_SECONDS[0]),
+    ):
+        if too_many:
+            backend.text = '{"rate": 5, "process": "another"}'
+        backend.calls(throttle, 20)
         assert keep(rate, throttle)
-        world.calls(throttle, 20, pause - 0.5)
+        backend.calls(throttle, 20, pause - 0.5)
         assert not keep(rate, throttle)
-        world.now += 0.6
-        world.calls(throttle, 20, 4)
+        backend.now += 0.6
+        backend.calls(throttle, 20, 4)
 
 
 def test_slow_variables_take_little_of_the_time() -> None:
-    world = World(takes=1.0)
-    rate, throttle = world.rate(), world.throttle(20)
+    backend = Backend(takes=1.0)
+    rate, throttle = backend.rate(), backend.throttle(20)
     rate.load()
-    world.calls(throttle, 20)
+    backend.calls(throttle, 20)
     assert keep(rate, throttle)
-    world.calls(throttle, 20, 2 / SHARE_OF_TIME - 1)
+    backend.calls(throttle, 20, 2 / SHARE_OF_TIME - 1)
     assert not keep(rate, throttle)
-    world.calls(throttle, 20, 2)
+    backend.calls(throttle, 20, 2)
     assert keep(rate, throttle)
 
 
 def test_variables_that_fail_are_left_in_peace() -> None:
-    class Failing(World):
+    class Failing(Backend):
         def set(self, name: str, value: str, description: str) -> None:
             raise OSError("read only")
 
-    world = Failing()
-    rate, throttle = world.rate(), world.throttle(20)
+    backend = Failing()
+    rate, throttle = backend.rate(), backend.throttle(20)
     rate.load()
-    world.calls(throttle, 20)
+    backend.calls(throttle, 20)
     with pytest.raises(OSError, match="read only"):
         keep(rate, throttle)
     assert not keep(rate, throttle)
 
 
 def test_a_slower_process_follows_each_word_of_a_faster_one_once() -> None:
-    world = World()
-    rate, throttle = world.rate(), Throttle(start=8, clock=world.clock)
+    backend = Backend()
+    rate, throttle = backend.rate(), Throttle(start=8, clock=backend.clock)
     rate.load()
     throttle.refused()
-    world.text = '{"rate": 40, "process": "another"}'
-    world.calls(throttle, throttle.rate)
+    backend.text = '{"rate": 40, "process": "another"}'
+    backend.calls(throttle, throttle.rate)
     slow = throttle.rate
     assert keep(rate, throttle)
     assert throttle.rate == pytest.approx(slow + (40 - slow) / 4)
-    assert world.told == pytest.approx(throttle.rate, rel=0.01)
-    world.text = '{"rate": 2, "process": "another"}'
+    assert backend.deliveries == pytest.approx(throttle.rate, rel=0.01)
+    backend.text = '{"rate": 2, "process": "another"}'
     faster = throttle.rate
-    world.calls(throttle, faster)
+    backend.calls(throttle, faster)
     keep(rate, throttle)
     assert throttle.rate >= faster  # it is the other one that follows
 
 
 def test_nobody_follows_himself() -> None:
-    world = World()
-    rate, throttle = world.rate(), world.throttle(20)
+    backend = Backend()
+    rate, throttle = backend.rate(), backend.throttle(20)
     rate.load()
-    world.calls(throttle, 20)
+    backend.calls(throttle, 20)
     keep(rate, throttle)
     throttle.refused()
     lowered = throttle.rate
-    world.now += 100
+    backend.now += 100
     keep(rate, throttle)
     assert throttle.rate == lowered

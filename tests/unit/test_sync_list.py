@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.source.urls import conceal, identity, shown
-from airflow_provider_123pan.sync.entries import Wanted, unnumbered
-from airflow_provider_123pan.sync.inventory import Ledger, State, difference
+from airflow_provider_123pan.source.urls import canonical_url, redact_text, redact_url
+from airflow_provider_123pan.sync.entries import ManifestEntry, unnumbered
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
 MD5 = hashlib.md5(b"x").hexdigest()
@@ -22,8 +22,8 @@ MD5_64 = base64.b64encode(bytes.fromhex(MD5)).decode()
 
 
 @pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    made = Ledger()
+def inventory() -> Iterator[Inventory]:
+    made = Inventory()
     yield made
     made.close()
 
@@ -44,7 +44,7 @@ def stored(file_name: str, **fields: Any) -> Image:
 
 
 def name_of(url: str) -> str:
-    return Wanted.of({"url": url}).file_name
+    return ManifestEntry.of({"url": url}).file_name
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ def test_names_are_unique_and_the_same_tomorrow() -> None:
     ],
 )
 def test_what_signs_an_address_does_not_name_it(query: str) -> None:
-    assert identity(f"https://a.com/p.png?{query}") == "https://a.com/p.png"
-    assert identity(f"https://a.com/p.png?a=%20b&{query}") == "https://a.com/p.png?a=%20b"
+    assert canonical_url(f"https://a.com/p.png?{query}") == "https://a.com/p.png"
+    assert canonical_url(f"https://a.com/p.png?a=%20b&{query}") == "https://a.com/p.png?a=%20b"
 
 
 def test_the_list_of_what_signs_can_be_changed() -> None:
-    assert identity("https://a.com/p.png?token=1&mine=2", ["mine"]) == "https://a.com/p.png?token=1"
+    assert canonical_url("https://a.com/p.png?token=1&mine=2", ["mine"]) == "https://a.com/p.png?token=1"
 
 
 def test_logs_show_no_secret() -> None:
-    assert shown("https://me:pw@a.com/p.png?sig=s&v=1") == "https://a.com/p.png?v=1"
+    assert redact_url("https://me:pw@a.com/p.png?sig=s&v=1") == "https://a.com/p.png?v=1"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_services_numbers(stem: str, plain: str) -> None:
 
 @pytest.mark.parametrize("md5", [MD5, MD5.upper(), MD5_64])
 def test_md5_in_hex_and_base_64(md5: str) -> None:
-    assert Wanted.of({"url": "https://a.com/p.png", "md5": md5, "size": " 12 "}).md5 == MD5
+    assert ManifestEntry.of({"url": "https://a.com/p.png", "md5": md5, "size": " 12 "}).md5 == MD5
 
 
 FILES = {
@@ -122,18 +122,18 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_manifests(name: str, tmp_path: Path, ledger: Ledger) -> None:
+def test_manifests(name: str, tmp_path: Path, inventory: Inventory) -> None:
     (tmp_path / name).write_text(FILES[name], encoding="utf-8")
-    ledger.load(read_manifest(str(tmp_path / name)))
-    assert [ledger.wanted(number).url for number in range(len(ledger))] == [
+    inventory.load(read_manifest(str(tmp_path / name)))
+    assert [inventory.entry(number).url for number in range(len(inventory))] == [
         "https://a.com/1.png",
         "https://a.com/2.png",
     ]
     if name != "a.txt":
-        assert ledger.wanted(1).size == 12
-    assert ledger.wanted(1).md5 == (MD5 if name in ("a.csv", "a.tsv") else None)
+        assert inventory.entry(1).size == 12
+    assert inventory.entry(1).md5 == (MD5 if name in ("a.csv", "a.tsv") else None)
     if name == "a.csv":
-        assert ledger.wanted(1).file_name == "x,y.png"
+        assert inventory.entry(1).file_name == "x,y.png"
 
 
 WRONG = {
@@ -181,11 +181,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_all_that_is_wrong_is_told_at_once(name: str, tmp_path: Path, ledger: Ledger) -> None:
+def test_all_that_is_wrong_is_told_at_once(name: str, tmp_path: Path, inventory: Inventory) -> None:
     text, expected = WRONG[name]
     (tmp_path / name).write_text(text)
     with pytest.raises(Pan123InputError) as error:
-        ledger.load(read_manifest(str(tmp_path / name)))
+        inventory.load(read_manifest(str(tmp_path / name)))
     for words in expected:
         assert words in error.value.message
     assert error.value.message.count("\n") >= len(expected)
@@ -218,21 +218,21 @@ def test_images_that_are_no_list(images: Any) -> None:
         list(read_images(images))
 
 
-def test_places_in_a_list(ledger: Ledger) -> None:
+def test_places_in_a_list(inventory: Inventory) -> None:
     with pytest.raises(Pan123InputError, match=r"images\[1\]: got a int.*\n.*images\[2\]: url"):
-        ledger.load(read_images(["https://a.com/1.png", 3, {"file_name": "a.png"}]))
+        inventory.load(read_images(["https://a.com/1.png", 3, {"file_name": "a.png"}]))
 
 
-def test_a_thousand_errors_do_not_fill_the_screen(ledger: Ledger) -> None:
+def test_a_thousand_errors_do_not_fill_the_screen(inventory: Inventory) -> None:
     with pytest.raises(Pan123InputError, match="1000 entries are wrong") as error:
-        ledger.load(read_images([{"url": f"ftp://a.com/{number}.png"} for number in range(1000)]))
+        inventory.load(read_images([{"url": f"ftp://a.com/{number}.png"} for number in range(1000)]))
     assert "images[49]" in error.value.message
     assert "images[50]" not in error.value.message
     assert "and 950 more" in error.value.message
 
 
-def test_the_directorys_images_are_known_by_name_and_md5(ledger: Ledger) -> None:
-    ledger.load(
+def test_the_directorys_images_are_known_by_name_and_md5(inventory: Inventory) -> None:
+    inventory.load(
         read_images(
             [
                 {"url": "https://a.com/1.png", "file_name": "a.png"},
@@ -241,34 +241,34 @@ def test_the_directorys_images_are_known_by_name_and_md5(ledger: Ledger) -> None
             ]
         )
     )
-    assert ledger.matches(stored("a.jpg")) == [0]
-    assert ledger.matches(stored("a(1).png")) == [1]
-    assert ledger.matches(stored("a(2).png")) == [0]
-    assert ledger.matches(stored("c.png")) == []
-    assert ledger.matches(stored("b.png", etag=MD5, size=1)) == [2]
-    assert ledger.matches(stored("other.png", etag=MD5, size=1)) == [2]
-    assert ledger.matches(stored("b.png", etag="0" * 32)) == []
-    assert ledger.matches(stored("b.png", etag=MD5, size=2)) == []
-    assert "the list says" in str(difference(ledger.wanted(2), stored("b.png", etag=MD5, size=2)))
+    assert inventory.matches(stored("a.jpg")) == [0]
+    assert inventory.matches(stored("a(1).png")) == [1]
+    assert inventory.matches(stored("a(2).png")) == [0]
+    assert inventory.matches(stored("c.png")) == []
+    assert inventory.matches(stored("b.png", etag=MD5, size=1)) == [2]
+    assert inventory.matches(stored("other.png", etag=MD5, size=1)) == [2]
+    assert inventory.matches(stored("b.png", etag="0" * 32)) == []
+    assert inventory.matches(stored("b.png", etag=MD5, size=2)) == []
+    assert "the list says" in str(difference(inventory.entry(2), stored("b.png", etag=MD5, size=2)))
 
 
-def test_what_travels_to_another_worker(ledger: Ledger) -> None:
+def test_what_travels_to_another_worker(inventory: Inventory) -> None:
     images = [f"https://a.com/{number}.png" for number in range(1000)]
-    ledger.load(read_images(images))
+    inventory.load(read_images(images))
     for number in range(500):
-        ledger.note(number, State.PRESENT)
-    dumped = ledger.dump()
+        inventory.record(number, ImageState.PRESENT)
+    dumped = inventory.dump()
     assert sum(map(len, dumped.values())) < 200
-    other = Ledger()
+    other = Inventory()
     other.load(read_images([f"{url}?token=new" for url in images]))
     assert other.restore(dumped)
-    assert (other.count(State.PRESENT), other.first(State.MISSING)) == (500, 500)
+    assert (other.count(ImageState.PRESENT), other.first(ImageState.MISSING)) == (500, 500)
     assert list(other.records()) == []
     other.close()
-    changed = Ledger()
+    changed = Inventory()
     changed.load(read_images(images[1:]))
     assert not changed.restore(dumped)
-    assert changed.count(State.PRESENT) == 0
+    assert changed.count(ImageState.PRESENT) == 0
     changed.close()
 
 
@@ -277,13 +277,13 @@ def test_what_travels_to_another_worker(ledger: Ledger) -> None:
     ["x-oss-process=image/resize,w_100", "x-tos-process=a", "x-image-process=b", "st=1&sp=2&sv=3", "t=1"],
 )
 def test_what_chooses_an_image_is_kept(query: str) -> None:
-    assert identity(f"https://a.com/p.png?{query}") == f"https://a.com/p.png?{query}"
+    assert canonical_url(f"https://a.com/p.png?{query}") == f"https://a.com/p.png?{query}"
 
 
 def test_a_quoted_address_is_concealed() -> None:
     url = "https://me:pw@a.com/p.png?X-Amz-Signature=5ec"
-    told = conceal(f"cannot fetch {url}; user me:pw, query X-Amz-Signature=5ec", url)
-    assert told == "cannot fetch https://a.com/p.png; user ***, query ***"
+    deliveries = redact_text(f"cannot fetch {url}; user me:pw, query X-Amz-Signature=5ec", url)
+    assert deliveries == "cannot fetch https://a.com/p.png; user ***, query ***"
 
 
 @pytest.mark.parametrize(
@@ -295,26 +295,26 @@ def test_a_quoted_address_is_concealed() -> None:
         {"url": "https://a.com/1.png", "file_name": "\ud800.png"},
     ],
 )
-def test_what_no_database_takes(entry: dict[str, Any], ledger: Ledger) -> None:
+def test_what_no_database_takes(entry: dict[str, Any], inventory: Inventory) -> None:
     with pytest.raises(Pan123InputError, match=r"images\[0\]: "):
-        ledger.load(read_images([entry]))
+        inventory.load(read_images([entry]))
 
 
-def test_deep_json_has_its_line_number(tmp_path: Path, ledger: Ledger) -> None:
+def test_deep_json_has_its_line_number(tmp_path: Path, inventory: Inventory) -> None:
     (tmp_path / "a.jsonl").write_text("[" * 100_000 + "\n")
     with pytest.raises(Pan123InputError, match="line 1: not JSON"):
-        ledger.load(read_manifest(str(tmp_path / "a.jsonl")))
+        inventory.load(read_manifest(str(tmp_path / "a.jsonl")))
 
 
-def test_what_a_repetition_adds(ledger: Ledger) -> None:
+def test_what_a_repetition_adds(inventory: Inventory) -> None:
     url = "https://a.com/1.png"
-    ledger.load(read_images([url, {"url": url, "md5": MD5}, {"url": url, "size": 3}]))
-    assert (len(ledger), ledger.wanted(0).md5, ledger.wanted(0).size) == (1, MD5, 3)
-    assert ledger.matches(stored("x.png", etag=MD5)) == [0]
+    inventory.load(read_images([url, {"url": url, "md5": MD5}, {"url": url, "size": 3}]))
+    assert (len(inventory), inventory.entry(0).md5, inventory.entry(0).size) == (1, MD5, 3)
+    assert inventory.matches(stored("x.png", etag=MD5)) == [0]
 
 
-def test_large_numbers_of_the_service(ledger: Ledger) -> None:
-    ledger.load(read_images(["https://a.com/1.png"]))
-    ledger.note(0, State.MIGRATED, stored("1.png", size=2**70), taskID=2**64 - 1)
-    (record,) = ledger.records()
+def test_large_numbers_of_the_service(inventory: Inventory) -> None:
+    inventory.load(read_images(["https://a.com/1.png"]))
+    inventory.record(0, ImageState.MIGRATED, stored("1.png", size=2**70), taskID=2**64 - 1)
+    (record,) = inventory.records()
     assert (record.taskID, record.size) == (2**64 - 1, None)

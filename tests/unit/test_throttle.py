@@ -27,7 +27,7 @@ class MemoryVariables(dict[str, str]):
         self[name] = value
 
 
-class World:
+class Simulation:
     """Virtual time, and a service that grants ``limit`` requests a second."""
 
     def __init__(self, limit: float, kind: str, seed: int) -> None:
@@ -66,11 +66,13 @@ class World:
 class Process:
     """Makes calls, ``in_flight`` at a time, one of them waiting for its slot: the others queue, as in the shells."""
 
-    def __init__(self, world: World, in_flight: int, calls: float = math.inf, **options: Any) -> None:
-        self.world, self.calls = world, calls
-        self.throttle = Throttle(clock=lambda: world.now, uniform=world.random.uniform, **options)
+    def __init__(
+        self, simulation: Simulation, in_flight: int, calls: float = math.inf, **options: Any
+    ) -> None:
+        self.simulation, self.calls = simulation, calls
+        self.throttle = Throttle(clock=lambda: simulation.now, uniform=simulation.random.uniform, **options)
         self.rate = SharedRate(
-            "a" * 64, world.variables, clock=lambda: world.now, uniform=world.random.uniform
+            "a" * 64, simulation.variables, clock=lambda: simulation.now, uniform=simulation.random.uniform
         )
         self.queue: deque[int] = deque()  # of calls, each by how often it was refused
         self.waiting = False
@@ -96,14 +98,16 @@ class Process:
     def wait(self) -> None:
         self.waiting = bool(self.queue)
         if self.waiting:
-            self.world.after(self.throttle.reserve(), partial(self.send, self.queue.popleft()))
+            self.simulation.after(self.throttle.reserve(), partial(self.send, self.queue.popleft()))
 
     def send(self, refusals: int) -> None:
-        self.world.after(self.world.latency(), partial(self.arrive, refusals))
+        self.simulation.after(self.simulation.latency(), partial(self.arrive, refusals))
         self.wait()
 
     def arrive(self, refusals: int) -> None:
-        self.world.after(self.world.latency(), partial(self.answer, self.world.grants(), refusals))
+        self.simulation.after(
+            self.simulation.latency(), partial(self.answer, self.simulation.grants(), refusals)
+        )
 
     def answer(self, granted: bool, refusals: int) -> None:
         if granted:
@@ -113,7 +117,7 @@ class Process:
         else:
             self.refused += 1
             self.throttle.refused()
-            self.world.after(self.throttle.backoff(refusals), partial(self.enqueue, refusals + 1))
+            self.simulation.after(self.throttle.backoff(refusals), partial(self.enqueue, refusals + 1))
 
 
 def simulate(
@@ -130,12 +134,12 @@ def simulate(
 
     :param late: seconds by which all but the first process may begin later.
     """
-    world = World(limit, kind, seed)
+    simulation = Simulation(limit, kind, seed)
     crowd: list[Process] = []
     for number in range(processes):
-        begin = world.random.uniform(0, late) if number else 0.0
-        world.after(begin, lambda: crowd.append(Process(world, in_flight, **options)))
-    world.run(until=60)
+        begin = simulation.random.uniform(0, late) if number else 0.0
+        simulation.after(begin, lambda: crowd.append(Process(simulation, in_flight, **options)))
+    simulation.run(until=60)
     good, refused = sum(p.good for p in crowd), sum(p.refused for p in crowd)
     return crowd, good / (60 * limit), refused / (good + refused)
 
@@ -181,7 +185,7 @@ def test_a_stored_rate_that_is_wrong_is_soon_corrected(
 @pytest.mark.parametrize("in_flight", [8, 32])
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_short_processes_all_get_through(kind: str, in_flight: int) -> None:
-    world = World(2, kind, seed=1)
+    simulation = Simulation(2, kind, seed=1)
     stored: list[float] = []
     lasted: list[float] = []
     started = itertools.count(1)
@@ -189,21 +193,21 @@ def test_many_short_processes_all_get_through(kind: str, in_flight: int) -> None
     def start() -> None:
         if next(started) > 300:
             return
-        process, begin = Process(world, 1, calls=3, start=stored[-1] if stored else None), world.now
+        process, begin = Process(simulation, 1, calls=3, start=stored[-1] if stored else None), simulation.now
 
         def done() -> None:
-            lasted.append(world.now - begin)
+            lasted.append(simulation.now - begin)
             stored.append(process.throttle.rate)
             start()
 
         process.done = done
 
     for _ in range(in_flight):
-        world.after(world.random.random(), start)
-    world.run(until=3600)
+        simulation.after(simulation.random.random(), start)
+    simulation.run(until=3600)
     assert len(lasted) == 300
     assert max(lasted) < 350  # for three calls, each of which retries for 600
-    assert world.now < 600  # 900 calls at 2 a second: at least 450
+    assert simulation.now < 600  # 900 calls at 2 a second: at least 450
 
 
 @pytest.mark.parametrize("in_flight", [1, 16])
@@ -260,27 +264,27 @@ def test_requests_are_paced_evenly_and_idle_time_is_not_saved_up() -> None:
 
 def test_the_slower_of_two_processes_follows_the_faster_one() -> None:
     throttle = Throttle(start=10, ceiling=20, clock=lambda: 0.0)
-    throttle.meet(8)
+    throttle.converge(8)
     assert throttle.rate == 10
-    throttle.meet(30)
+    throttle.converge(30)
     assert throttle.rate == 15
-    throttle.meet(100)
+    throttle.converge(100)
     assert throttle.rate == 20
     throttle.refused()
     low = throttle.rate
-    throttle.meet(low + 4)
+    throttle.converge(low + 4)
     assert throttle.rate == pytest.approx(low + 1)
 
 
 def test_who_makes_few_calls_is_not_held_up_by_the_rate() -> None:
     now = 0.0
     throttle = Throttle(start=10, ceiling=10, clock=lambda: now)
-    assert not throttle.hungry
-    for pause, hungry in ((1.0, False), (0.1, True), (1.0, False)):
+    assert not throttle.rate_bound
+    for pause, rate_bound in ((1.0, False), (0.1, True), (1.0, False)):
         for _ in range(40):
             now += pause
             throttle.accepted()
-        assert throttle.hungry is hungry
+        assert throttle.rate_bound is rate_bound
 
 
 def test_one_overshoot_counts_once() -> None:

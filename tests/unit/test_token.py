@@ -6,27 +6,28 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_123pan.account.token import FixedToken, Pan123LoginLimitError
+from airflow_provider_123pan.account.token import FixedToken
 from airflow_provider_123pan.exceptions import (
     Pan123CredentialsError,
     Pan123Error,
+    Pan123LoginLimitError,
     Pan123RateLimitError,
     Pan123TokenError,
     Pan123UnavailableError,
 )
 from airflow_provider_123pan.service.flow import drive
-from tests.unit.token_world import Latency, Process, World, envelope, one_token, quick, slow
+from tests.unit.token_simulation import Latency, Process, TokenSimulation, envelope, one_token, quick, slow
 
 MANY = 32
 THREE_PROGRAMS = "more than three programs use this client ID"
 TOO_FREQUENT = envelope(429, "请求太频繁")
 
-Make = Callable[..., World]
+Make = Callable[..., TokenSimulation]
 
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Make:
-    return lambda seed=0, *latencies: World(seed, *latencies).patch(monkeypatch)
+    return lambda seed=0, *latencies: TokenSimulation(seed, *latencies).patch(monkeypatch)
 
 
 # -- at most one login ---------------------------------------------------------------------------------------
@@ -38,73 +39,73 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
 def test_one_login_for_all_and_one_more_when_the_token_is_killed(
     make: Make, seed: int, latency: Latency, login: Latency
 ) -> None:
-    world = make(seed, latency, login)
-    processes = world.workers(MANY, seconds=400)
-    assert world.run(300).service.logins == 1
-    world.service.kill()
-    assert world.run().service.logins == 2
-    assert one_token(processes) in world.service.alive
-    assert not world.mark["held"]
+    simulation = make(seed, latency, login)
+    processes = simulation.workers(MANY, seconds=400)
+    assert simulation.run(300).service.logins == 1
+    simulation.service.kill()
+    assert simulation.run().service.logins == 2
+    assert one_token(processes) in simulation.service.alive
+    assert not simulation.lock["held"]
 
 
 def test_in_a_very_slow_network_they_do_not_chase_each_other(make: Make) -> None:
     for seed in range(10):
-        world = make(seed, lambda dice: dice.uniform(4, 6))  # there, and as long back
-        processes = world.workers(MANY)
-        assert world.run(300).service.logins == 1
+        simulation = make(seed, lambda dice: dice.uniform(4, 6))  # there, and as long back
+        processes = simulation.workers(MANY)
+        assert simulation.run(300).service.logins == 1
         one_token(processes)
 
 
-def claimant(world: World) -> Process:
+def claimant(simulation: TokenSimulation) -> Process:
     """The one that logged in, in a history without accidents."""
-    (found,) = [process for process in world.processes if "Send" in process.steps]
+    (found,) = [process for process in simulation.processes if "Send" in process.steps]
     return found
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_crash_at_any_step_costs_one_more_login_at_most(make: Make, seed: int) -> None:
-    world = make(seed)
-    world.workers(8)
-    steps = claimant(world.run()).steps
-    number = world.processes.index(claimant(world))
+    simulation = make(seed)
+    simulation.workers(8)
+    steps = claimant(simulation.run()).steps
+    number = simulation.processes.index(claimant(simulation))
     sent = steps.index("Send")
     stored = sent + 2  # the step between masks the token
     for half_step in range(2 * len(steps)):
-        world = make(seed)
-        processes = world.workers(8)
+        simulation = make(seed)
+        processes = simulation.workers(8)
         crashed = processes.pop(number)
         crashed.dies_at = half_step / 2
-        world.run()
+        simulation.run()
         assert not crashed.ended
         one_token(processes)
         token_lost = sent < crashed.dies_at <= stored
-        assert world.service.logins == 1 + token_lost, f"crash at {crashed.dies_at} of {steps}"
+        assert simulation.service.logins == 1 + token_lost, f"crash at {crashed.dies_at} of {steps}"
 
 
 @pytest.mark.parametrize("seconds", [2, 8, 25, 100])
 def test_a_pause_at_any_step_costs_one_more_login_at_most(make: Make, seconds: float) -> None:
-    world = make()
-    world.workers(8)
-    number = world.processes.index(claimant(world.run()))
-    for step in range(len(claimant(world).steps)):
-        world = make()
-        processes = world.workers(8)
+    simulation = make()
+    simulation.workers(8)
+    number = simulation.processes.index(claimant(simulation.run()))
+    for step in range(len(claimant(simulation).steps)):
+        simulation = make()
+        processes = simulation.workers(8)
         processes[number].pause = (step, seconds)
-        world.run()
+        simulation.run()
         assert {process.error for process in processes} == {None}
-        assert {process.result for process in processes} <= set(world.service.alive)
+        assert {process.result for process in processes} <= set(simulation.service.alive)
         # Two only if it was taken for dead after it had seen that it may log in.
-        assert world.service.logins <= (1 if seconds < 60 else 2)
+        assert simulation.service.logins <= (1 if seconds < 60 else 2)
 
 
 def test_a_crash_before_the_login_is_not_counted_as_one(make: Make) -> None:
-    world = make()
+    simulation = make()
     for _ in range(5):
-        (crashed,) = world.workers(1)
+        (crashed,) = simulation.workers(1)
         crashed.dies_at = 3  # while its mark settles
-        world.run(100)
-    processes = world.workers(2)
-    assert world.run().service.logins == 1
+        simulation.run(100)
+    processes = simulation.workers(2)
+    assert simulation.run().service.logins == 1
     one_token(processes)
 
 
@@ -112,49 +113,49 @@ def test_a_crash_before_the_login_is_not_counted_as_one(make: Make) -> None:
 
 
 def test_a_foreign_program_gives_the_named_error_and_no_storm(make: Make) -> None:
-    world = make()
-    processes = world.workers(MANY, seconds=500)
+    simulation = make()
+    processes = simulation.workers(MANY, seconds=500)
     foreign = 0
 
     def knock_off() -> None:
         nonlocal foreign
         foreign += 3
         for _ in range(3):
-            world.service.issue()
-        if world.now < 500:
-            world.at(5, knock_off)
+            simulation.service.issue()
+        if simulation.now < 500:
+            simulation.at(5, knock_off)
 
-    world.at(5, knock_off)
-    world.run(500)
+    simulation.at(5, knock_off)
+    simulation.run(500)
     for process in processes:
         assert isinstance(process.error, Pan123LoginLimitError)
         assert THREE_PROGRAMS in str(process.error)
         assert process.error.retryable
-    assert world.run(600).service.logins - foreign == 3
-    later = world.workers(2)
-    world.run()
+    assert simulation.run(600).service.logins - foreign == 3
+    later = simulation.workers(2)
+    simulation.run()
     one_token(later)  # the old logins no longer count
 
 
 def test_the_process_that_logs_in_counts_its_logins_once(make: Make) -> None:
-    world = make()
-    (process,) = world.workers(1, seconds=400)
+    simulation = make()
+    (process,) = simulation.workers(1, seconds=400)
     for after in (50, 100, 150):
-        world.at(after, world.service.kill)
-    assert world.run().service.logins == 3
+        simulation.at(after, simulation.service.kill)
+    assert simulation.run().service.logins == 3
     assert isinstance(process.error, Pan123LoginLimitError)
 
 
 def test_wrong_credentials_fail_each_and_count_nothing(make: Make) -> None:
-    world = make()
-    world.service.refusal = envelope(1, "clientSecret is wrong")
-    processes = world.workers(8)
-    world.run()
+    simulation = make()
+    simulation.service.refusal = envelope(1, "clientSecret is wrong")
+    processes = simulation.workers(8)
+    simulation.run()
     assert all(isinstance(process.error, Pan123CredentialsError) for process in processes)
-    assert world.mark | {"holder": ""} == {"holder": "", "held": False, "logins": [], "answered": True}
-    world.service.refusal = None
-    processes = world.workers(2)
-    world.run(10)
+    assert simulation.lock | {"holder": ""} == {"holder": "", "held": False, "logins": [], "answered": True}
+    simulation.service.refusal = None
+    processes = simulation.workers(2)
+    simulation.run(10)
     one_token(processes)
 
 
@@ -162,41 +163,41 @@ def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     for seed in range(5):
-        world = make(seed, slow)
-        world.service.refusal = envelope(1, "clientSecret is wrong")
-        world.workers(MANY)
-        world.run()
-        assert all(isinstance(process.error, Pan123CredentialsError) for process in world.processes)
+        simulation = make(seed, slow)
+        simulation.service.refusal = envelope(1, "clientSecret is wrong")
+        simulation.workers(MANY)
+        simulation.run()
+        assert all(isinstance(process.error, Pan123CredentialsError) for process in simulation.processes)
     assert caplog.text == ""
 
 
 def test_a_login_refused_for_its_rate_is_tried_again(make: Make) -> None:
-    world = make()
-    world.service.answers = [TOO_FREQUENT] * 3
-    processes = world.workers(8)
-    assert world.run().service.logins == 1
+    simulation = make()
+    simulation.service.answers = [TOO_FREQUENT] * 3
+    processes = simulation.workers(8)
+    assert simulation.run().service.logins == 1
     one_token(processes)
 
 
 def test_a_login_refused_for_its_rate_again_and_again_is_told(make: Make) -> None:
-    world = make()
-    world.service.refusal = TOO_FREQUENT
-    (process,) = world.workers(1)
-    world.run()
+    simulation = make()
+    simulation.service.refusal = TOO_FREQUENT
+    (process,) = simulation.workers(1)
+    simulation.run()
     assert isinstance(process.error, Pan123RateLimitError)
     assert process.steps.count("Send") == 5
-    assert not world.mark["held"]
-    assert world.mark["logins"] == []
+    assert not simulation.lock["held"]
+    assert simulation.lock["logins"] == []
 
 
 @pytest.mark.parametrize(("ambiguous", "attempts"), [(False, 8), (True, 3)])
 def test_a_silent_login_host_is_not_taken_for_other_programs(
     make: Make, ambiguous: bool, attempts: int
 ) -> None:
-    world = make()
-    world.service.refusal = Pan123UnavailableError("no answer", ambiguous=ambiguous, call="login")
-    processes = world.workers(8)
-    world.run()
+    simulation = make()
+    simulation.service.refusal = Pan123UnavailableError("no answer", ambiguous=ambiguous, call="login")
+    processes = simulation.workers(8)
+    simulation.run()
     assert sum("Send" in process.steps for process in processes) == attempts  # what may have arrived counts
     for process in processes:
         assert isinstance(process.error, Pan123Error)

@@ -14,14 +14,14 @@ import pytest
 
 from airflow_provider_123pan.service.flow import Blocking, Sleep, adrive
 from airflow_provider_123pan.service.protocol import Send
-from tests.unit.token_world import ACCOUNT, MARK_NAME, TOKEN_NAME, World, one_token
+from tests.unit.token_simulation import ACCOUNT, LOCK_NAME, TOKEN_NAME, TokenSimulation, one_token
 
-Make = Callable[..., World]
+Make = Callable[..., TokenSimulation]
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(0).patch(monkeypatch)
+def simulation(monkeypatch: pytest.MonkeyPatch) -> TokenSimulation:
+    return TokenSimulation(0).patch(monkeypatch)
 
 
 def record(**changes: Any) -> str:
@@ -32,10 +32,10 @@ def record(**changes: Any) -> str:
 # -- what lies there -----------------------------------------------------------------------------------------
 
 
-def test_a_stored_token_is_used_without_a_login(world: World) -> None:
-    world.variables[TOKEN_NAME] = record()
-    processes = world.workers(2)
-    assert world.run().service.logins == 0
+def test_a_stored_token_is_used_without_a_login(simulation: TokenSimulation) -> None:
+    simulation.variables[TOKEN_NAME] = record()
+    processes = simulation.workers(2)
+    assert simulation.run().service.logins == 0
     assert one_token(processes) == "stored"
 
 
@@ -55,10 +55,12 @@ def test_a_stored_token_is_used_without_a_login(world: World) -> None:
     ],
     ids=range(16),
 )
-def test_what_is_no_good_token_of_ours_counts_as_absent(world: World, text: str, refused: str | None) -> None:
-    world.variables[TOKEN_NAME] = text
-    process = world.start(world.source().obtain(refused))
-    world.run()
+def test_what_is_no_good_token_of_ours_counts_as_absent(
+    simulation: TokenSimulation, text: str, refused: str | None
+) -> None:
+    simulation.variables[TOKEN_NAME] = text
+    process = simulation.start(simulation.source().obtain(refused))
+    simulation.run()
     assert one_token([process]) == "secret-1"
 
 
@@ -67,20 +69,20 @@ def test_what_is_no_good_token_of_ours_counts_as_absent(world: World, text: str,
     [None, timedelta(seconds=30), timedelta(seconds=-1), timedelta(days=-400)],
     ids=["not told", "short", "over", "of the documents"],
 )
-def test_a_token_of_odd_life_costs_one_login_too(world: World, life: timedelta | None) -> None:
-    world.service.life = life
-    first = world.workers(4)
-    world.run()
-    later = world.workers(4)
-    assert world.run().service.logins == 1
+def test_a_token_of_odd_life_costs_one_login_too(simulation: TokenSimulation, life: timedelta | None) -> None:
+    simulation.service.life = life
+    first = simulation.workers(4)
+    simulation.run()
+    later = simulation.workers(4)
+    assert simulation.run().service.logins == 1
     assert one_token(first) == one_token(later)
 
 
-def test_a_token_ends_a_little_early_and_by_the_services_clock(world: World) -> None:
-    world.service.life, world.service.ahead = timedelta(minutes=10), timedelta(days=-1)
-    world.workers(1)
-    world.run()
-    until = datetime.fromisoformat(json.loads(world.variables[TOKEN_NAME])["expiredAt"])
+def test_a_token_ends_a_little_early_and_by_the_services_clock(simulation: TokenSimulation) -> None:
+    simulation.service.life, simulation.service.ahead = timedelta(minutes=10), timedelta(days=-1)
+    simulation.workers(1)
+    simulation.run()
+    until = datetime.fromisoformat(json.loads(simulation.variables[TOKEN_NAME])["expiredAt"])
     left = until - datetime.now(timezone.utc)
     assert timedelta(minutes=8, seconds=50) < left < timedelta(minutes=9, seconds=10)
 
@@ -96,16 +98,18 @@ def test_a_token_ends_a_little_early_and_by_the_services_clock(world: World) -> 
     ],
     ids=range(13),
 )
-def test_no_mark_holds_anybody_for_ever(world: World, text: str) -> None:
-    world.variables[MARK_NAME] = text
-    processes = world.workers(4)
-    assert world.run(75).service.logins == 1
+def test_no_mark_holds_anybody_for_ever(simulation: TokenSimulation, text: str) -> None:
+    simulation.variables[LOCK_NAME] = text
+    processes = simulation.workers(4)
+    assert simulation.run(75).service.logins == 1
     one_token(processes)
 
 
-def test_another_client_id_or_host_has_another_token(world: World) -> None:
-    processes = [world.start(world.source(letter * 64).obtain(None)) for letter in "ab" for _ in range(4)]
-    assert world.run().service.logins == 2
+def test_another_client_id_or_host_has_another_token(simulation: TokenSimulation) -> None:
+    processes = [
+        simulation.start(simulation.source(letter * 64).obtain(None)) for letter in "ab" for _ in range(4)
+    ]
+    assert simulation.run().service.logins == 2
     assert one_token(processes[:4]) != one_token(processes[4:])
 
 
@@ -115,67 +119,69 @@ def test_another_client_id_or_host_has_another_token(world: World) -> None:
 class Shadowed:
     """A secrets backend answers for one of the Variables."""
 
-    def __init__(self, world: World, name: str, text: str | None) -> None:
-        self._world, self._name, self._text = world, name, text
+    def __init__(self, simulation: TokenSimulation, name: str, text: str | None) -> None:
+        self._backend, self._name, self._text = simulation, name, text
 
     def get(self, name: str) -> str | None:
-        return self._text if name == self._name else self._world.get(name)
+        return self._text if name == self._name else self._backend.get(name)
 
     def set(self, name: str, value: str, description: str) -> None:
-        self._world.set(name, value, description)
+        self._backend.set(name, value, description)
 
 
 @pytest.mark.parametrize("text", [None, "", "something else", record(account="b" * 64)], ids=range(4))
-@pytest.mark.parametrize("name", [TOKEN_NAME, MARK_NAME], ids=["token", "mark"])
+@pytest.mark.parametrize("name", [TOKEN_NAME, LOCK_NAME], ids=["token", "mark"])
 def test_a_shadowed_variable_is_told_once_and_the_own_token_works(
-    world: World, caplog: pytest.LogCaptureFixture, name: str, text: str | None
+    simulation: TokenSimulation, caplog: pytest.LogCaptureFixture, name: str, text: str | None
 ) -> None:
-    source = world.source(variables=Shadowed(world, name, text))
-    process = world.start(world.work(source, seconds=60))
-    assert world.run().service.logins == 1
+    source = simulation.source(variables=Shadowed(simulation, name, text))
+    process = simulation.start(simulation.work(source, seconds=60))
+    assert simulation.run().service.logins == 1
     assert one_token([process]) == source.cached(None) == "secret-1"
-    (told,) = caplog.messages
-    assert name in told
+    (deliveries,) = caplog.messages
+    assert name in deliveries
 
 
-def test_a_token_that_cannot_be_stored_frees_the_mark_and_counts(world: World) -> None:
+def test_a_token_that_cannot_be_stored_frees_the_mark_and_counts(simulation: TokenSimulation) -> None:
     class Full(Shadowed):
         def set(self, name: str, value: str, description: str) -> None:
             if name == TOKEN_NAME:
                 raise OSError("disk full")
             super().set(name, value, description)
 
-    process = world.start(world.source(variables=Full(world, "", None)).obtain(None))
-    world.run()
+    process = simulation.start(simulation.source(variables=Full(simulation, "", None)).obtain(None))
+    simulation.run()
     assert isinstance(process.error, OSError)
-    assert not world.mark["held"]
-    assert len(world.mark["logins"]) == 1
+    assert not simulation.lock["held"]
+    assert len(simulation.lock["logins"]) == 1
 
 
 # -- what is hidden ------------------------------------------------------------------------------------------
 
 
-def test_every_token_is_masked_and_none_is_shown(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_token_is_masked_and_none_is_shown(
+    simulation: TokenSimulation, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    source = world.source(variables=Shadowed(world, TOKEN_NAME, None))  # makes it talk
-    process = world.start(world.work(source, seconds=400))
+    source = simulation.source(variables=Shadowed(simulation, TOKEN_NAME, None))  # makes it talk
+    process = simulation.start(simulation.work(source, seconds=400))
     seen = [repr(source), str(vars(source))]
     for after in (50, 100, 150):
-        world.at(after, world.service.kill)
-    world.run()
+        simulation.at(after, simulation.service.kill)
+    simulation.run()
     assert process.error is not None
-    assert world.masked == {"secret-1", "secret-2", "secret-3"}
+    assert simulation.masked == {"secret-1", "secret-2", "secret-3"}
     seen += [caplog.text, repr(source), str(vars(source)), repr(process.error), str(process.error)]
     assert not [text for text in seen if "secret-" in text or "password" in text]
 
 
-def test_a_stored_token_is_masked_before_it_is_used(world: World) -> None:
-    world.variables[TOKEN_NAME] = record()
-    flow = world.source().obtain(None)
+def test_a_stored_token_is_masked_before_it_is_used(simulation: TokenSimulation) -> None:
+    simulation.variables[TOKEN_NAME] = record()
+    flow = simulation.source().obtain(None)
     assert next(flow).function() is not None
-    mask = flow.send(world.variables[TOKEN_NAME])
+    mask = flow.send(simulation.variables[TOKEN_NAME])
     mask.function()
-    assert world.masked == {"stored"}
+    assert simulation.masked == {"stored"}
     with pytest.raises(StopIteration):
         flow.send(None)
 
@@ -185,7 +191,7 @@ def test_a_stored_token_is_masked_before_it_is_used(world: World) -> None:
 
 @pytest.mark.filterwarnings("error")  # also what a generator says that refuses to be closed
 async def test_a_cancelled_wait_leaves_the_way_free_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def login(world: World, hang_at: int) -> str:
+    async def login(simulation: TokenSimulation, hang_at: int) -> str:
         steps = 0
 
         async def perform(step: Any) -> Any:
@@ -197,30 +203,30 @@ async def test_a_cancelled_wait_leaves_the_way_free_for_another(monkeypatch: pyt
             await asyncio.sleep(0)
             match step:
                 case Sleep():
-                    world.now += step.seconds
+                    simulation.now += step.seconds
                 case Blocking():
                     return step.function()
                 case Send():
-                    return world.service.log_in()
+                    return simulation.service.log_in()
 
-        token = await adrive(world.source().obtain(None), perform)
+        token = await adrive(simulation.source().obtain(None), perform)
         finished.append(steps)
         return token
 
     finished: list[int] = []
     hang_at = 0
     while not finished or hang_at <= finished[0]:
-        world, hung = World(0).patch(monkeypatch), asyncio.Event()
-        cancelled = asyncio.create_task(login(world, hang_at))
+        simulation, hung = TokenSimulation(0).patch(monkeypatch), asyncio.Event()
+        cancelled = asyncio.create_task(login(simulation, hang_at))
         if hang_at:
             await hung.wait()
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await cancelled
             gc.collect()
-            assert await login(world, 0) in world.service.alive
+            assert await login(simulation, 0) in simulation.service.alive
         else:
             await cancelled
-        assert world.service.logins <= 2
+        assert simulation.service.logins <= 2
         hang_at += 1
     assert hang_at > 8

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.receiver import writer as module
-from airflow_provider_123pan.receiver.inbox import Inbox, Stored
+from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 from airflow_provider_123pan.receiver.writer import UnavailableError, Writer
 
 DELIVERY = Delivery("0" * 32, DeliveryStatus.SUCCEEDED)
@@ -31,11 +31,11 @@ class Held:
     async def begun(self) -> None:
         assert await asyncio.to_thread(self._begun.wait, 20)
 
-    def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[Stored]:
+    def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[StoreResult]:
         self.batches.append(len(batch))
         self._begun.set()
         assert self.go_on.wait(20)
-        return [Stored.NEW] * len(batch)
+        return [StoreResult.NEW] * len(batch)
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _keep_busy() -> None:
     time.sleep(module._IDLE_TURN * 2)
 
 
-async def _stores(writer: Writer, number: int) -> list[asyncio.Task[Stored]]:
+async def _stores(writer: Writer, number: int) -> list[asyncio.Task[StoreResult]]:
     """So many deliveries, each in the queue."""
     tasks = [asyncio.create_task(writer.store("pan123_default", DELIVERY)) for _ in range(number)]
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def test_what_arrives_during_a_transaction_shares_the_next_one() -> None:
         stores += await _stores(writer, 9)
         assert not any(store.done() for store in stores)
         inbox.go_on.set()
-        assert await asyncio.gather(*stores) == [Stored.NEW] * 10
+        assert await asyncio.gather(*stores) == [StoreResult.NEW] * 10
     assert inbox.batches == [1, 9]
 
 
@@ -87,16 +87,16 @@ async def test_closing_turns_away_what_waits_and_begins_nothing_more() -> None:
 async def test_what_arrives_while_the_loop_is_busy_shares_one_transaction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_LULL", 60.0)
+    monkeypatch.setattr(module, "_MAX_LULL_SECONDS", 60.0)
 
     with writing() as (inbox, writer):
         inbox.go_on.set()
-        stores: list[asyncio.Task[Stored]] = []
+        stores: list[asyncio.Task[StoreResult]] = []
         for _ in range(20):
             _keep_busy()
             stores += await _stores(writer, 1)
             await asyncio.sleep(0)  # a turn without work is no lull yet
-        assert await asyncio.gather(*stores) == [Stored.NEW] * 20
+        assert await asyncio.gather(*stores) == [StoreResult.NEW] * 20
     assert inbox.batches == [20]
 
 
@@ -104,7 +104,7 @@ async def test_what_arrives_while_the_loop_is_busy_shares_one_transaction(
 async def test_a_loop_that_is_never_idle_does_not_keep_a_transaction_from_its_start(
     monkeypatch: pytest.MonkeyPatch, most_lull: float, batch: int
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_LULL", most_lull)
+    monkeypatch.setattr(module, "_MAX_LULL_SECONDS", most_lull)
     monkeypatch.setattr(module, "_BATCH", batch)
 
     with writing() as (inbox, writer):
@@ -128,6 +128,6 @@ async def test_an_error_after_the_commit_stops_no_later_transaction() -> None:
         await inbox.begun()
         stores += await _stores(writer, 2)
         inbox.go_on.set()
-        assert await asyncio.wait_for(asyncio.gather(*stores), 20) == [Stored.NEW] * 3
+        assert await asyncio.wait_for(asyncio.gather(*stores), 20) == [StoreResult.NEW] * 3
     assert [type(error) for error in failures] == [OSError] * 2
     assert inbox.batches == [1, 2]

@@ -103,12 +103,12 @@ def in_triggerer(endpoint: Endpoint) -> None:
     asyncio.run(ask())
 
 
-Ask = Callable[[Endpoint], None]
+MakeCall = Callable[[Endpoint], None]
 BOTH = pytest.mark.parametrize("ask", [in_worker, in_triggerer])
 
 
 @BOTH
-def test_a_proxy_stands_between(ask: Ask, server: ThreadingHTTPServer) -> None:
+def test_a_proxy_stands_between(ask: MakeCall, server: ThreadingHTTPServer) -> None:
     ask(Endpoint("http://service.invalid", proxy=f"http://127.0.0.1:{server.server_port}"))
     assert asked == [f"http://service.invalid{QUESTION.path}?taskID=7"]
 
@@ -116,7 +116,7 @@ def test_a_proxy_stands_between(ask: Ask, server: ThreadingHTTPServer) -> None:
 @BOTH
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_certificates_are_checked_unless_told_otherwise(
-    ask: Ask, server: ThreadingHTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ask: MakeCall, server: ThreadingHTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)

@@ -35,7 +35,7 @@ def submission(
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # No question about progress in the tests' time: what ends a deferred wait is the delivery.
-    monkeypatch.setattr(offline_download, "SAFETY_NET", (1000.0, 1000.0))
+    monkeypatch.setattr(offline_download, "FALLBACK_POLL_SECONDS", (1000.0, 1000.0))
     sandbox.configure(callback="never", delay=0, hold="example")
     found: dict[str, Any] = Pan123OfflineDownloadOperator(task_id="submit", url=URL).execute(context)  # type: ignore[arg-type]
     return found

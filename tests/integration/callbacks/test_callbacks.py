@@ -26,7 +26,7 @@ def base_url(receiver: str, connect: Callable[..., None], monkeypatch: pytest.Mo
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # No question about progress in the tests' time: what ends a deferred wait is the delivery.
-    monkeypatch.setattr(offline_download, "SAFETY_NET", (1000.0, 1000.0))
+    monkeypatch.setattr(offline_download, "FALLBACK_POLL_SECONDS", (1000.0, 1000.0))
     return receiver
 
 
@@ -112,7 +112,7 @@ def test_a_running_task_is_not_ended_by_a_delivery(sandbox: Sandbox, context: di
 def test_without_a_callback_progress_is_asked(
     sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offline_download, "SAFETY_NET", (0.5, 1.0))
+    monkeypatch.setattr(offline_download, "FALLBACK_POLL_SECONDS", (0.5, 1.0))
     sandbox.configure(callback="never")
     assert run(sensor("deferrable", submit(context)), context)["fileID"]
 
@@ -185,7 +185,7 @@ def test_a_waiting_operator_is_woken(sandbox: Sandbox, context: dict[str, Any]) 
 def test_no_event_before_the_scheduler_knows_of_the_deferral(
     sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offline_download, "EARLIEST", 2.0)
+    monkeypatch.setattr(offline_download, "MIN_SECONDS_TO_EVENT", 2.0)
     with pytest.raises(TaskDeferred) as deferred:
         sensor("deferrable", submit(context)).execute(context)  # type: ignore[arg-type]
     started = time.monotonic()

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.download import lookup as finding
 from airflow_provider_123pan.download import wait as outcomes
-from airflow_provider_123pan.download.wait import Pan123DownloadFailedError
-from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.exceptions import Pan123DownloadFailedError, Pan123Error
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.waiting import wait_for
@@ -155,8 +155,8 @@ def test_a_taskid_unknown_early(mode: str, sandbox: Sandbox, context: dict[str, 
 def test_a_taskid_unknown_late(
     mode: str, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "KNOWN_AFTER", 0.0)
-    monkeypatch.setattr(outcomes, "ASKED_AGAIN_AFTER", 0.1)
+    monkeypatch.setattr(outcomes, "UNKNOWN_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(outcomes, "UNKNOWN_RECHECK_SECONDS", 0.1)
     submission = submit(context) | {"taskID": 1, "file_name": "other.jpg"}
     with pytest.raises(AirflowFailException, match="does not know taskID 1"):
         run(sensor(mode, submission), context)
@@ -183,7 +183,7 @@ def test_an_image_that_is_there_already(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(finding, "_READINGS", [(timedelta(seconds=-1), False)])  # as if time had passed
-    monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
+    monkeypatch.setattr(outcomes, "SETTLING_SECONDS", 1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
     context["task_state_store"].values.clear()
@@ -231,7 +231,7 @@ def test_waiting_operator_times_out_and_goes_on(mode: str, sandbox: Sandbox, con
         poke_interval=0.1,
         timeout=0.4,
     )
-    with pytest.raises(outcomes.Pan123WaitTimeoutError):
+    with pytest.raises(exceptions.Pan123WaitTimeoutError):
         run(operator, context)
     operator.timeout = 20
     assert run(operator, context)["fileID"]
@@ -265,7 +265,7 @@ def test_a_name_that_is_taken(
 ) -> None:
     """The service renames the new one; the older one of the name, and those alike, are not taken for it."""
     monkeypatch.setattr(finding, "_READINGS", [(timedelta(), False)])
-    monkeypatch.setattr(outcomes, "SETTLED_AFTER", 1.0)
+    monkeypatch.setattr(outcomes, "SETTLING_SECONDS", 1.0)
     sandbox.configure(delay=0)
     for url in ("https://example.com/1/a.jpg", "https://example.com/a.png"):
         run(sensor(mode, submit(context, url=url)), context)

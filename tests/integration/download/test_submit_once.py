@@ -30,9 +30,9 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.account.token.HELD", 0.2)
-    monkeypatch.setattr(submit_once, "SEARCH", 1.0)
-    monkeypatch.setattr(submit_once, "SEARCH_EVERY", 0.1)
+    monkeypatch.setattr("airflow_provider_123pan.account.token.LOCK_STALE_SECONDS", 0.2)
+    monkeypatch.setattr(submit_once, "SEARCH_SECONDS", 1.0)
+    monkeypatch.setattr(submit_once, "SEARCH_INTERVAL_SECONDS", 0.1)
 
 
 @pytest.fixture

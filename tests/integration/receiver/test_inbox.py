@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.receiver import inbox as module
-from airflow_provider_123pan.receiver.database import own_engine
-from airflow_provider_123pan.receiver.inbox import DELIVERIES, Inbox, Received, Stored
+from airflow_provider_123pan.receiver.database import create_inbox_engine
+from airflow_provider_123pan.receiver.inbox import DELIVERIES, Inbox, Received, StoreResult
 from tests.integration.inbox_world import (
     SPAWN,
     Inboxes,
@@ -38,7 +38,7 @@ __all__ = ["inbox", "inboxes", "postgresql", "uri"]
 def test_what_is_stored_is_read_as_it_was(inbox: Inbox) -> None:
     first = Delivery(new_callback_id(), DeliveryStatus.SUCCEEDED, "", "yk6baz", "https://example.com/图.jpg")
     second = delivery("图片下载失败 🙈")
-    assert inbox.store([("a", first), ("a", second)]) == [Stored.NEW, Stored.NEW]
+    assert inbox.store([("a", first), ("a", second)]) == [StoreResult.NEW, StoreResult.NEW]
     assert everything(inbox) == [(1, first), (2, second)]
     assert inbox.after("a", 1, 10) == [(2, second)]
     assert inbox.after("a", 0, 1) == [(1, first)]
@@ -53,8 +53,11 @@ def test_nothing_stored_is_nothing(inbox: Inbox) -> None:
 
 def test_equal_deliveries_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
     one = delivery("once")
-    assert inbox.store([("a", one), ("a", one)]) == [Stored.NEW, Stored.REPEATED]
-    assert inboxes.new().store([("a", one), ("a", delivery("other"))]) == [Stored.REPEATED, Stored.NEW]
+    assert inbox.store([("a", one), ("a", one)]) == [StoreResult.NEW, StoreResult.REPEATED]
+    assert inboxes.new().store([("a", one), ("a", delivery("other"))]) == [
+        StoreResult.REPEATED,
+        StoreResult.NEW,
+    ]
     assert [seq for seq, _ in everything(inbox)] == [1, 2]
     assert inbox.state().last == 2
 
@@ -63,7 +66,7 @@ def test_equal_deliveries_at_once_are_kept_once(inbox: Inbox, inboxes: Inboxes) 
     """As by two API servers."""
     together = threading.Barrier(2)
 
-    def store(where: Inbox, what: Delivery) -> Stored:
+    def store(where: Inbox, what: Delivery) -> StoreResult:
         together.wait(20)
         return where.store([("a", what)])[0]
 
@@ -77,20 +80,20 @@ def test_equal_deliveries_at_once_are_kept_once(inbox: Inbox, inboxes: Inboxes) 
 def test_four_different_ones_are_kept_per_submission(inbox: Inbox) -> None:
     callback_id = new_callback_id()
     for number in range(4):
-        assert inbox.store([("a", delivery(str(number), callback_id))]) == [Stored.NEW]
+        assert inbox.store([("a", delivery(str(number), callback_id))]) == [StoreResult.NEW]
     assert inbox.store([("a", delivery("4", callback_id)), ("a", delivery("0", callback_id))]) == [
-        Stored.REFUSED,
-        Stored.REPEATED,
+        StoreResult.REFUSED,
+        StoreResult.REPEATED,
     ]
     batch = [("a", delivery(str(number), "0" * 32)) for number in range(6)]
-    assert inbox.store(batch) == [Stored.NEW] * 4 + [Stored.REFUSED] * 2
+    assert inbox.store(batch) == [StoreResult.NEW] * 4 + [StoreResult.REFUSED] * 2
     assert [each.delivery.reason for each in inbox.lookup("a", [callback_id])] == ["0", "1", "2", "3"]
 
 
 def test_connections_are_told_apart_by_their_bytes(inbox: Inbox) -> None:
     names = ["a", "A", "\u00e1", "a\u0301", "图床", "a/b#c:d\\e", "%", "_"]
     one = delivery()
-    assert inbox.store([(name, one) for name in names]) == [Stored.NEW] * len(names)
+    assert inbox.store([(name, one) for name in names]) == [StoreResult.NEW] * len(names)
     for number, name in enumerate(names, 1):
         assert everything(inbox, name) == [(number, one)]
         assert inbox.lookup(name, [one.callback_id]) == [(number, one)]
@@ -111,7 +114,7 @@ def test_any_text_can_be_kept(inbox: Inbox) -> None:
     parsed = Delivery.parse(new_callback_id(), body.encode())
     assert (parsed.reason, parsed.url, parsed.fileID) == ("ab 图", None, None)
     longest = delivery("\U0001f648" * 500, url="\U0001f648" * 4096)
-    assert inbox.store([("a", parsed), ("a", longest)]) == [Stored.NEW, Stored.NEW]
+    assert inbox.store([("a", parsed), ("a", longest)]) == [StoreResult.NEW, StoreResult.NEW]
     assert [each.delivery for each in everything(inbox)] == [parsed, longest]
 
 
@@ -121,7 +124,7 @@ def test_what_failed_leaves_no_trace(inbox: Inbox) -> None:
         inbox.store(broken)
     assert everything(inbox) == []
     assert inbox.state().last == 0
-    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+    assert inbox.store([("a", delivery())]) == [StoreResult.NEW]
     assert inbox.state().last == 1
 
 
@@ -130,7 +133,7 @@ def test_storing_reads_no_whole_table(inbox: Inbox, uri: str) -> None:
     for _ in range(12):  # below some thousand, reading all is cheap
         inbox.store([("a", delivery(str(number))) for number in range(1000)])
     seeking = module._KNOWN.params(callback_ids=[new_callback_id() for _ in range(32)], conn_ids=["a"])
-    engine = own_engine(uri)
+    engine = create_inbox_engine(uri)
     query = seeking.compile(engine, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
     with engine.connect() as connection:
@@ -150,7 +153,7 @@ def _write(uri: str, writer: int, count: int) -> list[str]:
         written = []
         for number in range(count):
             batch = [("a", delivery(f"{writer}-{number}-{each}")) for each in range(1 + number % 3)]
-            assert inbox.store(batch) == [Stored.NEW] * len(batch)
+            assert inbox.store(batch) == [StoreResult.NEW] * len(batch)
             written += [each.callback_id for _, each in batch]
         return written
 

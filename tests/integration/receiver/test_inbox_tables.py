@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from airflow_provider_123pan.receiver.inbox import Inbox, Stored
+from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 from tests.integration.inbox_world import (
     SPAWN,
     Inboxes,
@@ -68,7 +68,7 @@ def test_a_counter_made_anew_goes_on_above_what_is_there(inbox: Inbox, inboxes: 
     inboxes.drop("pan123_inbox_counter_v1")
     inbox.create()
     assert inbox.state().epoch != before.epoch
-    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+    assert inbox.store([("a", delivery())]) == [StoreResult.NEW]
     assert [each.seq for each in everything(inbox)] == [1, 2, 3]
 
 
@@ -79,7 +79,7 @@ def test_an_empty_counter_is_no_inbox(inbox: Inbox, inboxes: Inboxes) -> None:
         with pytest.raises(LookupError):
             call()
     inbox.create()
-    assert inbox.store([("a", delivery())]) == [Stored.NEW]
+    assert inbox.store([("a", delivery())]) == [StoreResult.NEW]
 
 
 def test_another_schema_can_hold_the_tables(postgresql: str) -> None:
@@ -111,5 +111,5 @@ def test_who_may_not_create_tables_can_use_them(postgresql: str) -> None:
                 for name in ("pan123_inbox_v1", "pan123_inbox_counter_v1"):
                     connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO humble"))
             inbox.create()
-            assert inbox.store([("a", delivery())]) == [Stored.NEW]
+            assert inbox.store([("a", delivery())]) == [StoreResult.NEW]
         inboxes.drop()

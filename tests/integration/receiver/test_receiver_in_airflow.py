@@ -14,9 +14,9 @@ import httpx
 import structlog
 from fastapi import FastAPI
 
-from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id
+from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, new_callback_id
 from airflow_provider_123pan.receiver.app import create_app
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 from tests.integration.receiver_world import DAY, KEYS, SAMPLE, SECRET, Keys, Running, until, uri
 
 __all__ = ["uri"]
@@ -25,7 +25,7 @@ __all__ = ["uri"]
 def test_the_access_log_around_it_does_not_learn_the_address(uri: str) -> None:
     from airflow.api_fastapi.common.http_access_log import HttpAccessLogMiddleware
 
-    engine = own_engine(uri)
+    engine = create_inbox_engine(uri)
     inner = create_app(lambda: engine, Keys(), 30 * DAY)
     outer = FastAPI(lifespan=inner.router.lifespan_context)
     outer.mount("/pan123", inner)
@@ -101,10 +101,13 @@ def test_it_stands_alone_without_a_metadata_database(tmp_path: Path) -> None:
 
             until(healthy, 60)
             callback_id = new_callback_id()
-            good = mint(base, "pan123_default", callback_id, KEYS)
+            good = make_callback_url(base, "pan123_default", callback_id, KEYS)
             assert client.post(good, json=SAMPLE).status_code == 200
-            assert client.post(mint(base, "another", callback_id, KEYS), json=SAMPLE).status_code == 404
-            token = mint_read_token("pan123_default", KEYS)
+            assert (
+                client.post(make_callback_url(base, "another", callback_id, KEYS), json=SAMPLE).status_code
+                == 404
+            )
+            token = make_read_token("pan123_default", KEYS)
             found = client.post(
                 "/pan123/inbox/lookup",
                 json={"callback_ids": [callback_id]},

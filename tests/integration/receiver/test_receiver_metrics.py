@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
-from airflow_provider_123pan.callbacks.contract import DISTINCT
+from airflow_provider_123pan.callbacks.contract import MAX_DELIVERIES
 from airflow_provider_123pan.receiver import metrics
 from tests.integration.receiver_world import SAMPLE, Running, receiver, rows, until, uri
 
@@ -38,13 +38,13 @@ def stats(monkeypatch: pytest.MonkeyPatch) -> Stats:
 
 def test_deliveries_stored_repeated_and_refused(receiver: Running, stats: Stats) -> None:
     callback_id = new_callback_id()
-    for number in range(DISTINCT + 1):
+    for number in range(MAX_DELIVERIES + 1):
         receiver.deliver(callback_id, SAMPLE | {"fileID": number + 1})
     receiver.deliver(callback_id, SAMPLE | {"fileID": 1})
     receiver.client.post(receiver.address() + "A", json=SAMPLE)
     receiver.client.get("/pan123/nothing")  # nobody's callback
     assert stats.counters == {
-        "pan123.deliveries.stored": DISTINCT,
+        "pan123.deliveries.stored": MAX_DELIVERIES,
         "pan123.deliveries.repeated": 1,
         "pan123.deliveries.refused": 2,
     }

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from airflow_provider_123pan.callbacks import address
-from airflow_provider_123pan.callbacks.address import mint, mint_read_token, new_callback_id
+from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, new_callback_id
 from tests.integration.receiver_world import (
     CONN_ID,
     DAY,
@@ -33,7 +33,7 @@ def _forged(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     good = receiver.address()
     head, _, token = good.rpartition("/")
     name, callback_id, moment, signature = token.split(".")
-    other = mint(receiver.base, CONN_ID, callback_id, receiver.keys.known["other"])
+    other = make_callback_url(receiver.base, CONN_ID, callback_id, receiver.keys.known["other"])
     yield "another connection's key", other, body
     yield "another connection's name", f"{head}/{'.'.join(['b3RoZXI', callback_id, moment, signature])}", body
     yield "another submission", f"{head}/{'.'.join([name, new_callback_id(), moment, signature])}", body
@@ -42,7 +42,7 @@ def _forged(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     yield "slash", good + "/", body
     yield "unknown connection", receiver.address(conn_id="nobody"), body
     yield "no signature", f"{head}/{name}.{callback_id}", body
-    yield "a read token", f"{head}/{mint_read_token(CONN_ID, KEYS)}", body
+    yield "a read token", f"{head}/{make_read_token(CONN_ID, KEYS)}", body
     yield "empty", f"{head}/", body
     yield "nonsense", f"{head}/../../etc/passwd", body
     yield "encoded slash", f"{head}/%2e%2e%2f{token}", body
@@ -129,18 +129,18 @@ def test_other_methods_and_paths_get_the_same_answer(receiver: Running, method: 
 def test_only_a_read_token_reads(
     receiver: Running, authorization: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = mint_read_token(CONN_ID, KEYS)
+    token = make_read_token(CONN_ID, KEYS)
     with monkeypatch.context() as patch:
         now = time.time()
         patch.setattr(address.time, "time", lambda: now - 660)
-        expired = mint_read_token(CONN_ID, KEYS)
+        expired = make_read_token(CONN_ID, KEYS)
     header = (authorization or "").format(
         token=token,
         callback=receiver.address().rpartition("/")[2],
-        other=mint_read_token(CONN_ID, receiver.keys.known["other"]),
+        other=make_read_token(CONN_ID, receiver.keys.known["other"]),
         cut=token[:-1],
         expired=expired,
-        unknown=mint_read_token("nobody", KEYS),
+        unknown=make_read_token("nobody", KEYS),
     )
     for path, question in (("poll", {"after": None}), ("lookup", {"callback_ids": []})):
         answer = receiver.client.post(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.receiver import reader, writer
-from airflow_provider_123pan.receiver.database import own_engine
+from airflow_provider_123pan.receiver.database import create_inbox_engine
 from airflow_provider_123pan.receiver.inbox import Inbox
 from tests.integration.receiver_world import Running, receiver, rows, running, until, uri
 
@@ -35,7 +35,7 @@ def test_a_full_queue_says_come_back_later(receiver: Running, monkeypatch: pytes
         return store(self, batch)
 
     monkeypatch.setattr(Inbox, "store", slow)
-    monkeypatch.setattr(writer, "MOST_WAITING", 3)
+    monkeypatch.setattr(writer, "MAX_WAITING", 3)
     with ThreadPoolExecutor(4) as threads:
         first = [threads.submit(receiver.deliver)]
         time.sleep(0.3)  # it is being stored
@@ -50,7 +50,7 @@ def test_a_full_queue_says_come_back_later(receiver: Running, monkeypatch: pytes
 def test_a_store_that_hangs_says_come_back_later(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Inbox.store
     monkeypatch.setattr(Inbox, "store", lambda self, batch: (time.sleep(1), store(self, batch))[1])
-    monkeypatch.setattr(writer, "PATIENCE", 0.2)
+    monkeypatch.setattr(writer, "TRANSACTION_SECONDS", 0.2)
     callback_id = new_callback_id()
     _unavailable(receiver.deliver(callback_id))
     until(lambda: rows(receiver) == 1)
@@ -60,7 +60,7 @@ def test_a_store_that_hangs_says_come_back_later(receiver: Running, monkeypatch:
 
 
 def test_too_many_polls_are_turned_away(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST_OPEN", 2)
+    monkeypatch.setattr(reader, "MAX_OPEN_POLLS", 2)
     epoch, last = receiver.start()
     with ThreadPoolExecutor(2) as threads:
         opened = [threads.submit(receiver.poll, epoch, last, 2) for _ in range(2)]
@@ -85,9 +85,9 @@ def test_tables_that_vanish_are_made_again(receiver: Running) -> None:
 
 
 def test_an_inbox_that_cannot_be_opened_stops_nothing(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.receiver.lifecycle._START_PATIENCE", 0.2)
-    monkeypatch.setattr("airflow_provider_123pan.receiver.lifecycle._MEND_EVERY", 0.2)
-    there, engine = threading.Event(), own_engine(uri)
+    monkeypatch.setattr("airflow_provider_123pan.receiver.lifecycle._START_SECONDS", 0.2)
+    monkeypatch.setattr("airflow_provider_123pan.receiver.lifecycle._REOPEN_SECONDS", 0.2)
+    there, engine = threading.Event(), create_inbox_engine(uri)
 
     def connect() -> Engine:
         if not there.is_set():

@@ -25,12 +25,12 @@ def test_wrong_knobs_are_named_and_change_nothing(sandbox: Sandbox) -> None:
         "port": 80,
         "callback": "loud",
     }
-    for knob, value in wrong.items():
+    for option, value in wrong.items():
         answer = requests.put(
-            f"{sandbox.base_url}/sandbox/settings", json={knob: value, "rate": 5}, timeout=10
+            f"{sandbox.base_url}/sandbox/settings", json={option: value, "rate": 5}, timeout=10
         )
         assert answer.status_code == 422
-        assert knob in answer.json()["detail"][0]["loc"]
+        assert option in answer.json()["detail"][0]["loc"]
     with pytest.raises(ValueError, match="bogus"):
         sandbox.configure(bogus=1)
     with pytest.raises(ValueError, match="bogus"):

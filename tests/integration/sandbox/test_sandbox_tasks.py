@@ -82,9 +82,9 @@ def test_all_formats_and_their_thumbnails(client: Client, neighbour: Neighbour, 
 )
 @pytest.mark.parametrize("spelling", ["failReason", "fileReason"])
 def test_failures_and_their_reasons(
-    client: Client, neighbour: Neighbour, name: str, knobs: dict[str, Any], reason: str, spelling: str
+    client: Client, neighbour: Neighbour, name: str, changes: dict[str, Any], reason: str, spelling: str
 ) -> None:
-    client.sandbox.configure(**knobs, reason_spelling=spelling)
+    client.sandbox.configure(**changes, reason_spelling=spelling)
     task_id = client.submit(f"{neighbour.url}/{name}", callBackUrl=neighbour.url)
     assert client.wait(task_id) == 1
     assert client.progress(task_id) == {"process": 0, "status": 1}

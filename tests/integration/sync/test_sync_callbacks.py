@@ -22,8 +22,10 @@ def _callbacks(receiver: str, connect: Callable[..., None], monkeypatch: pytest.
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # Silence is asked about too late for these tests: what ends them is the delivery.
-    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT", (1000.0, 1000.0))
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.SAFETY_NET", (1000.0, 1000.0))
+    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT_SECONDS", (1000.0, 1000.0))
+    monkeypatch.setattr(
+        "airflow_provider_123pan.triggers.sync_images.FALLBACK_POLL_SECONDS", (1000.0, 1000.0)
+    )
 
 
 @BOTH

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from airflow_provider_123pan.download.events import event_of
-from airflow_provider_123pan.download.wait import Pan123DownloadFailedError, Pan123WaitTimeoutError
-from airflow_provider_123pan.exceptions import Pan123CredentialsError, Pan123UnavailableError
+from airflow_provider_123pan.download.events import to_event
+from airflow_provider_123pan.exceptions import (
+    Pan123CredentialsError,
+    Pan123DownloadFailedError,
+    Pan123UnavailableError,
+    Pan123WaitTimeoutError,
+)
 from airflow_provider_123pan.operators.sync_images import DIRECTORIES, Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.client import Pan123Client
@@ -133,9 +137,9 @@ def refusing(monkeypatch: pytest.MonkeyPatch, path: str, ending: str, status: in
 def test_one_image_that_the_gateway_refuses_ends_no_batch(
     context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.PUT_BACK", 2)
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.LOST", 1)
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH", 1.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.MAX_PUT_BACKS", 2)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.MAX_LOST", 1)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH_SECONDS", 1.0)
     refusing(monkeypatch, "/offline/download", "/3.png", status)
     results = str(tmp_path / "results.jsonl")
     found = sync(context, images=addresses(8), results=results, max_failures=1)
@@ -147,8 +151,8 @@ def test_one_image_that_the_gateway_refuses_ends_no_batch(
 def test_a_service_that_stays_away_leaves_complete_results(
     context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.PATIENCE", 1.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.PUT_BACK", 1000)
+    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.RETRY_FOR_SECONDS", 1.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.MAX_PUT_BACKS", 1000)
     refusing(monkeypatch, "/offline/download", "", 503)
     results = str(tmp_path / "results.jsonl")
     with pytest.raises(Pan123UnavailableError, match="HTTP 503"):
@@ -192,7 +196,7 @@ def test_an_error_of_the_trigger_leaves_complete_results(
     )
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context)  # type: ignore[arg-type]
-    event = event_of(Pan123CredentialsError("the secret was changed", call="login", code=1))
+    event = to_event(Pan123CredentialsError("the secret was changed", call="login", code=1))
     with pytest.raises(AirflowFailException, match="login: the secret was changed"):
         task.execute_complete(context, event, **(deferred.value.kwargs or {}))  # type: ignore[arg-type]
     found = Counter(record.status for record in read_results(results))

@@ -143,7 +143,7 @@ def test_the_same_bytes_are_one_file_with_two_records(
     kept: str,
     known: bool,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.AGAIN_AFTER", 1.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.RESUBMIT_AFTER_SECONDS", 1.0)
     (url,) = addresses(1)
     more = {"md5": bytes_of(url, sandbox, context)[1]} if known else {}
     sandbox.configure(same_etag=kept, delay="0.1,0.4")

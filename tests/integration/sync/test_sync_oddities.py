@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sync.entries import Wanted
+from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.results import read_results
 from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
 
@@ -39,15 +39,15 @@ def test_all_arrive_whatever_the_service_does(
     context: dict[str, Any],
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
-    knobs: dict[str, Any],
+    changes: dict[str, Any],
     deferrable: bool,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH", 3.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH_SECONDS", 3.0)
     monkeypatch.setattr("airflow_provider_123pan.sync.submitter.TOO_MANY_TASKS_PAUSES", (0.2, 0.5, 1.0))
-    monkeypatch.setattr("airflow_provider_123pan.sync.directory.AWAY", (0.1,) * 20)
-    sandbox.configure(**knobs)
+    monkeypatch.setattr("airflow_provider_123pan.sync.directory.RETRY_PAUSES_SECONDS", (0.1,) * 20)
+    sandbox.configure(**changes)
     assert counts(sync(context, images=addresses(40), deferrable=deferrable)) == (0, 40, 0)
-    lost = knobs.get("answers", [{}])[0].get("action") == "drop" or "gateway" in knobs
+    lost = changes.get("answers", [{}])[0].get("action") == "drop" or "gateway" in changes
     most = 2 if lost else 1  # a gateway's 502 may come after the work
     assert max(submitted(sandbox).values()) <= most
 
@@ -68,8 +68,8 @@ def test_somebody_elses_file_is_not_taken(
     context: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It is the only new one while an image does not show, and yet has nothing to do with it."""
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.AGAIN_AFTER", 0.6)
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.VISIBLE_WITHIN", 6.0)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.RESUBMIT_AFTER_SECONDS", 0.6)
+    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.VISIBLE_WITHIN_SECONDS", 6.0)
     sandbox.configure(same_etag="keep", same_etag_dates="keep", delay=0)
     (url,) = addresses(1)
     result = sync(context, images=[{"url": url, "file_name": "theirs.png"}])
@@ -112,7 +112,7 @@ def test_one_odd_answer_does_not_end_the_batch(
 
 
 def name_of(url: str) -> str:
-    return Wanted.of({"url": url}).file_name
+    return ManifestEntry.of({"url": url}).file_name
 
 
 def test_the_directory_may_be_unlistable_for_its_odd_rows_only(

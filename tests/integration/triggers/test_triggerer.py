@@ -23,8 +23,8 @@ from airflow.sdk.exceptions import (
 )
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_123pan.account import shared_client as shared
-from airflow_provider_123pan.download.events import BACKSTOP
+from airflow_provider_123pan.account import shared_client
+from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
@@ -53,7 +53,7 @@ def test_the_trigger_is_told_all_that_the_sensor_was_told(sandbox: Sandbox, cont
     sandbox.configure(stuck="a.jpg")
     submission = submit(context)
     began = time.time()
-    told = sensor(
+    deliveries = sensor(
         "deferrable",
         submission,
         poke_interval=7,
@@ -62,7 +62,7 @@ def test_the_trigger_is_told_all_that_the_sensor_was_told(sandbox: Sandbox, cont
         max_wait=timedelta(seconds=40),
         silent_fail=True,
     )
-    _, arguments = deferral(told, context).serialize()
+    _, arguments = deferral(deliveries, context).serialize()
     assert began + 90 <= arguments.pop("deadline") <= time.time() + 90
     assert arguments == {
         "submission": submission,
@@ -86,7 +86,7 @@ def test_airflow_ends_a_deferral_only_long_after_the_trigger(
     for task in (operator, sensor("deferrable", submit(context), timeout=90)):
         with pytest.raises(TaskDeferred) as deferred:
             task.execute(context)  # type: ignore[arg-type]
-        assert deferred.value.timeout == timedelta(seconds=90 + BACKSTOP)
+        assert deferred.value.timeout == timedelta(seconds=90 + DEFERRAL_GRACE_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ async def test_nothing_blocks_the_loop(
 ) -> None:
     connect(extra={"callback_base_url": receiver if callback else ""})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.EARLIEST", 0.0)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.LOOKS", (0.3, 0.5))
-    monkeypatch.setattr("airflow_provider_123pan.sync.run.WORTH_WAITING", 0.1)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.MIN_SECONDS_TO_EVENT", 0.0)
+    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.CHECK_SECONDS", (0.3, 0.5))
+    monkeypatch.setattr("airflow_provider_123pan.sync.run.IDLE_SECONDS_BEFORE_DEFERRAL", 0.1)
     sandbox.configure(hold="example")
     if batch:
         task: Any = Pan123SyncImagesOperator(
@@ -174,9 +174,9 @@ async def test_nothing_blocks_the_loop(
 async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
     variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for found, expected in ((None, shared.TRIGGERERS_FIRST_RATE), ("3", 3.0)):
+    for found, expected in ((None, shared_client.TRIGGERERS_FIRST_RATE), ("3", 3.0)):
         monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
         monkeypatch.setattr(variables, "get", lambda name, found=found: found)
-        with_others = await shared.join("pan123_default")
-        assert with_others.client.throttle.rate == expected
-        await shared.leave(with_others)
+        shared = await shared_client.acquire("pan123_default")
+        assert shared.client.throttle.rate == expected
+        await shared_client.release(shared)

@@ -30,7 +30,7 @@ ACCOUNT = "a" * 64
 TOKENS_ALIVE = 3
 
 TOKEN_NAME = f"pan123_access_token__{ACCOUNT[:16]}"
-MARK_NAME = f"pan123_login__{ACCOUNT[:16]}"
+LOCK_NAME = f"pan123_login__{ACCOUNT[:16]}"
 
 Latency = Callable[[random.Random], float]
 
@@ -99,7 +99,7 @@ def one_token(processes: list[Process]) -> str:
     return str(token)
 
 
-class World:
+class TokenSimulation:
     """:param latency: of each way, there and back, to the Variables and to the service."""
 
     def __init__(self, seed: int, latency: Latency = quick, login: Latency = quick) -> None:
@@ -113,15 +113,15 @@ class World:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
-    def patch(self, monkeypatch: pytest.MonkeyPatch) -> World:
+    def patch(self, monkeypatch: pytest.MonkeyPatch) -> TokenSimulation:
         """Let the token module live in this world's time, with its dice."""
         monkeypatch.setattr(token_module, "time", SimpleNamespace(time=lambda: EPOCH + self.now))
         monkeypatch.setattr(token_module, "random", self.dice)
         return self
 
     @property
-    def mark(self) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self.variables[MARK_NAME])
+    def lock(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self.variables[LOCK_NAME])
         return record
 
     # Airflow's Variables; the last write wins.
@@ -160,7 +160,7 @@ class World:
     def at(self, delay: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (self.now + delay, next(self._order), action))
 
-    def run(self, seconds: float = 3600.0) -> World:
+    def run(self, seconds: float = 3600.0) -> TokenSimulation:
         """Let this time pass, or less where nothing is left to happen."""
         until = self.now + seconds
         while self._agenda and self._agenda[0][0] <= until:

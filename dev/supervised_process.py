@@ -31,7 +31,7 @@ GRACE = 8.0
 PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h: orphans below us become our children
 
 
-class Leash:
+class SupervisedProcess:
     """A running command and its keeper. Its output goes to the file `log`."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Leash:
                 start_new_session=True,
             )
 
-    def __enter__(self) -> Leash:
+    def __enter__(self) -> SupervisedProcess:
         return self
 
     def __exit__(

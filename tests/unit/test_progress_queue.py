@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.service.progress_queue import SHARE, Questions
+from airflow_provider_123pan.service.progress_queue import SHARE, ProgressQueue
 from airflow_provider_123pan.service.throttle import Throttle
 
 
@@ -37,8 +37,8 @@ def served(*futures: asyncio.Future[bool]) -> list[bool]:
 async def test_who_was_not_asked_about_for_the_longest_time_comes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    timers, questions = Timers(monkeypatch), Questions(Throttle(start=10), found=10.0)
-    first, late, early, same = (questions.join(asked_at) for asked_at in (9.0, 8.0, 7.0, 8.0))
+    timers, questions = Timers(monkeypatch), ProgressQueue(Throttle(start=10), found=10.0)
+    first, late, early, same = (questions.enqueue(polled_at) for polled_at in (9.0, 8.0, 7.0, 8.0))
     assert served(first, late, early, same) == [True, False, False, False]  # nobody else was there
     timers.pass_by()
     assert served(late, early, same) == [False, True, False]
@@ -49,23 +49,23 @@ async def test_who_was_not_asked_about_for_the_longest_time_comes_first(
 
 
 async def test_who_needs_no_turn_any_more_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    timers, questions = Timers(monkeypatch), Questions(Throttle(start=10), found=10.0)
-    questions.join(0.0)
-    gone, cancelled, left = (questions.join(asked_at) for asked_at in (1.0, 2.0, 3.0))
+    timers, questions = Timers(monkeypatch), ProgressQueue(Throttle(start=10), found=10.0)
+    questions.enqueue(0.0)
+    gone, cancelled, left = (questions.enqueue(polled_at) for polled_at in (1.0, 2.0, 3.0))
     gone.set_result(False)
     cancelled.cancel()
     timers.pass_by()
     assert served(left) == [True]
     timers.pass_by()
     assert len(timers.delays) == 2  # nobody waits: no timer goes on
-    assert served(questions.join(4.0)) == [True]
+    assert served(questions.enqueue(4.0)) == [True]
 
 
 async def test_a_fifth_of_the_rate_once_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     timers, throttle = Timers(monkeypatch), Throttle(start=10)
-    questions = Questions(throttle, found=None)
-    for asked_at in range(3):
-        questions.join(asked_at)
+    questions = ProgressQueue(throttle, found=None)
+    for polled_at in range(3):
+        questions.enqueue(polled_at)
     assert timers.delays == [pytest.approx(1 / 10)]  # nothing is known: at the pace of all calls
     throttle.refused()
     timers.pass_by()
@@ -85,9 +85,9 @@ async def test_a_fifth_of_the_rate_that_an_earlier_process_found(monkeypatch: py
         assert throttle.rate > before
 
     burst()  # for triggers that have gone
-    questions = Questions(throttle, found=10.0)
-    for asked_at in range(3):
-        questions.join(asked_at)
+    questions = ProgressQueue(throttle, found=10.0)
+    for polled_at in range(3):
+        questions.enqueue(polled_at)
     burst()
     timers.pass_by()
     assert timers.delays == [pytest.approx(1 / (SHARE * 10))] * 2
@@ -101,5 +101,5 @@ async def test_what_was_found_is_no_lower_and_no_higher_than_a_throttle_starts(
     monkeypatch: pytest.MonkeyPatch, found: float, ceiling: float | None, rate: float
 ) -> None:
     timers = Timers(monkeypatch)
-    Questions(Throttle(start=found, ceiling=ceiling), found=found).join(0.0)
+    ProgressQueue(Throttle(start=found, ceiling=ceiling), found=found).enqueue(0.0)
     assert timers.delays == [pytest.approx(1 / (SHARE * rate))]

@@ -9,11 +9,11 @@ import pytest
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.download import wait as subject
-from airflow_provider_123pan.download.lookup import choose, find
-from airflow_provider_123pan.download.wait_strategy import WorkerHints
+from airflow_provider_123pan.download.lookup import choose_image, find_image
+from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import Flow, drive
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import Ask
+from airflow_provider_123pan.service.protocol import MakeCall
 from tests.unit.outcome_world import Service, image, submission
 
 
@@ -32,7 +32,7 @@ def test_a_file_visible_late() -> None:
 
 def test_a_file_that_never_shows_up_is_a_retryable_error() -> None:
     service = Service(lambda _: 2, lambda _: [])
-    with pytest.raises(subject.Pan123InvisibleError, match=r"a\.jpg") as caught:
+    with pytest.raises(exceptions.Pan123InvisibleError, match=r"a\.jpg") as caught:
         service.wait()
     assert caught.value.retryable
     assert 200 < service.elapsed <= 300
@@ -50,7 +50,7 @@ def test_a_listing_that_fails_is_no_end() -> None:
     perform = service.perform
 
     def flaky(step: Any) -> Any:
-        if isinstance(step, Ask) and step.call.name == "list_images" and (error := next(failures, None)):
+        if isinstance(step, MakeCall) and step.call.name == "list_images" and (error := next(failures, None)):
             raise error
         return perform(step)
 
@@ -67,7 +67,7 @@ def test_review_rejection_is_a_failure() -> None:
 def test_a_listing_without_addresses_is_completed_by_the_detail() -> None:
     class Detailed(Service):
         def perform(self, step: Any) -> Any:
-            if isinstance(step, Ask) and step.call.name == "get_image":
+            if isinstance(step, MakeCall) and step.call.name == "get_image":
                 return image()
             return super().perform(step)
 
@@ -85,7 +85,7 @@ def test_a_given_directory_is_not_looked_up() -> None:
 def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> None:
     service = Service(lambda _: 2, lambda _: [image(age=86_400)])
     assert service.wait() is not None
-    assert service.elapsed >= subject.SETTLED_AFTER
+    assert service.elapsed >= subject.SETTLING_SECONDS
 
 
 UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC's
@@ -124,17 +124,19 @@ UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC'
     ],
 )
 def test_which_image_is_meant(images: list[Image], settled: bool, expected: str | None) -> None:
-    found = choose(images, submission(), renamed=settled, settled=settled, older=settled)
+    found = choose_image(images, submission(), renamed=settled, settled=settled, older=settled)
     assert (found.fileID if found else None) == expected
 
 
 def test_names_are_no_patterns() -> None:
     images = [image("axb.jpg"), image("axb(1).jpg")]
-    assert choose(images, submission(file_name="a.b.jpg"), renamed=True, settled=True, older=True) is None
+    assert (
+        choose_image(images, submission(file_name="a.b.jpg"), renamed=True, settled=True, older=True) is None
+    )
 
 
 @pytest.mark.parametrize(
-    ("told", "settled", "expected"),
+    ("deliveries", "settled", "expected"),
     [
         (image(), False, True),
         (image(changed_at=None), False, True),
@@ -148,16 +150,16 @@ def test_names_are_no_patterns() -> None:
     ],
 )
 def test_a_file_that_was_called_back_is_taken_only_if_it_is_the_right_one(
-    told: Image, settled: bool, expected: bool
+    deliveries: Image, settled: bool, expected: bool
 ) -> None:
-    class Told(WorkerHints):
+    class DeliveryReader(WorkerWait):
         def deliveries(self) -> Flow[tuple[Delivery, ...]]:
             yield from ()
             return (Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1"),)
 
     def perform(step: Any) -> Any:
-        assert isinstance(step, Ask)
-        return told if step.call.name == "get_image" else Listing((), (), None)
+        assert isinstance(step, MakeCall)
+        return deliveries if step.call.name == "get_image" else Listing((), (), None)
 
-    found = drive(find(submission(directory_id=None), Told(), settled=settled), perform)
-    assert found == (told if expected else None)
+    found = drive(find_image(submission(directory_id=None), DeliveryReader(), settled=settled), perform)
+    assert found == (deliveries if expected else None)

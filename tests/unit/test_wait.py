@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan import exceptions
-from airflow_provider_123pan.download import wait as subject
-from airflow_provider_123pan.download.events import event_of, outcome_of
+from airflow_provider_123pan.download.events import from_event, to_event
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait import Outcome, intervals, look
-from airflow_provider_123pan.download.wait_strategy import WorkerHints
+from airflow_provider_123pan.download.wait import Outcome, check_once, poke_intervals
+from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import drive
 from tests.unit.outcome_world import Service, submission
 
@@ -108,7 +107,7 @@ def test_a_taskid_unknown_for_good_is_an_error_that_no_retry_mends() -> None:
     service = Service(
         lambda _: exceptions.Pan123ServiceError("no such task", code=1, trace_id="t"), lambda _: []
     )
-    with pytest.raises(subject.Pan123UnknownTaskError, match="no such task.*x-traceID t") as caught:
+    with pytest.raises(exceptions.Pan123UnknownTaskError, match="no such task.*x-traceID t") as caught:
         service.wait()
     assert not caught.value.retryable
     assert 85 <= service.elapsed <= 105
@@ -122,7 +121,7 @@ def test_a_taskid_unknown_for_good_whose_image_is_there() -> None:
 
 def test_a_bare_taskid_unknown() -> None:
     service = Service(lambda _: exceptions.Pan123ServiceError("no such task"))
-    with pytest.raises(subject.Pan123UnknownTaskError):
+    with pytest.raises(exceptions.Pan123UnknownTaskError):
         service.wait(Submission(taskID=7))
     assert service.elapsed == 30
 
@@ -132,25 +131,28 @@ def test_a_bare_taskid_gives_what_is_known() -> None:
 
 
 def test_intervals_grow_up_to_the_limit() -> None:
-    growing = intervals(5, True, 30)
+    growing = poke_intervals(5, True, 30)
     assert [next(growing) for _ in range(5)] == [5, 10, 20, 30, 30]
-    assert next(intervals(5, False, None)) == 5
+    assert next(poke_intervals(5, False, None)) == 5
 
 
 def test_one_look_is_one_question() -> None:
     service = Service(lambda _: 0)
-    assert drive(look(submission(), service.now + 100, WorkerHints(), service.clock), service.perform) is None
+    assert (
+        drive(check_once(submission(), service.now + 100, WorkerWait(), service.clock), service.perform)
+        is None
+    )
     assert service.asked == ["get_offline_download"]
 
 
 def test_events_carry_every_end() -> None:
     ended = Outcome(7, "u", "f")
-    assert outcome_of(event_of(ended)) == ended
-    with pytest.raises(subject.Pan123WaitTimeoutError):
-        outcome_of(event_of(None))
+    assert from_event(to_event(ended)) == ended
+    with pytest.raises(exceptions.Pan123WaitTimeoutError):
+        from_event(to_event(None))
     for retryable in (exceptions.Pan123ServiceError, exceptions.Pan123CredentialsError):
         with pytest.raises(exceptions.Pan123Error, match="get_image: m") as caught:
-            outcome_of(event_of(retryable("m", call="get_image")))
+            from_event(to_event(retryable("m", call="get_image")))
         assert caught.value.retryable is retryable.retryable
         assert (caught.value.call, caught.value.message) == ("get_image", "m")
 
@@ -161,4 +163,4 @@ def test_events_carry_every_end() -> None:
 )
 def test_an_event_that_is_not_ours_fails_loudly(event: Any) -> None:
     with pytest.raises(exceptions.Pan123AnswerError, match="not understood"):
-        outcome_of(event)
+        from_event(event)
