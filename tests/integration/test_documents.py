@@ -384,6 +384,16 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     assert {name for name in named if not ((PACKAGE / name).exists() or (ROOT / name).exists())} == set()
 
 
+def test_constants_that_the_architecture_names_are_in_the_files_of_their_row() -> None:
+    rows = [line for line in ARCHITECTURE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    named = [(row, name) for row in rows for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", row)]
+    assert named
+    for row, name in named:
+        files = re.findall(r"`([\w/]+\.py)`", row)
+        code = "".join((PACKAGE / file).read_text(encoding="utf-8") for file in files)
+        assert re.search(rf"(?m)^{name}\b", code), row
+
+
 def test_the_reference_lists_every_field_of_a_result(
     workspace: Path, sandbox: Sandbox, connect: Callable[..., None], context: dict[str, Any]
 ) -> None:
