@@ -317,10 +317,15 @@ def test_nginx_accepts_its_configuration(block: Block, tmp_path: Path) -> None:
         pytest.skip("nginx is not installed")
     # nginx resolves the names of its upstreams when it checks its configuration.
     text = re.sub(r"http://[a-z-]+:", "http://127.0.0.1:", block.text)
+    # Its default directories for temporary files may be missing, or belong to root.
+    directories = "".join(
+        f"{name}_temp_path {tmp_path}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(
         f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; events {{}}\n"
-        f"http {{ server {{ listen 127.0.0.1:8080;\n{text}\n}} }}\n"
+        f"http {{ access_log off;\n{directories} server {{ listen 127.0.0.1:8080;\n{text}\n}} }}\n"
     )
     done = subprocess.run(
         [nginx, "-t", "-p", str(tmp_path), "-c", str(configuration)],
