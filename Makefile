@@ -14,6 +14,7 @@ VENV := .venv$(if $(AIRFLOW),-airflow-$(AIRFLOW))$(if $(WHEEL),-wheel)
 BIN := $(if $(WHEEL),$(CURDIR)/)$(VENV)/bin
 SYNCED := $(VENV)/.synced
 MEASURED := $(VENV)/.measured
+DOCUMENTED := $(VENV)/.documented
 # What runs here is the Python that is there, and what was locked.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -22,7 +23,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
 .PHONY: help venv lock build wheel-tests format lint types test test-unit test-integration test-system faults \
-	fuzz chromium bench $(BENCHMARKS) demo screenshot clean
+	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -147,12 +148,28 @@ bench-sync: ## Speed and memory of a batch in one task (ARGS="--only speed", lim
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 
+# --- documentation ------------------------------------------------------------------------------------
+
+# Sphinx and its theme are not part of .venv by default.
+$(DOCUMENTED): $(SYNCED)
+ifeq ($(AIRFLOW),)
+	@$(UV) sync --quiet --locked --inexact --group docs
+else
+	@$(UV) pip install --quiet --python $(BIN)/python --exclude-newer $(AIRFLOW_AS_OF) \
+		"apache-airflow==$(AIRFLOW)" --group docs
+endif
+	@touch $@
+
+docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are errors)
+	$(BIN)/sphinx-build -W --keep-going -n --quiet --fresh-env --builder html $(ARGS) docs build/docs
+	@echo "Open build/docs/index.html"
+
 # --- to look at ---------------------------------------------------------------------------------------
 
 demo: $(READY) ## Airflow moves images to a local 123pan, before your eyes (ONCE=1: end when they arrived)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
 
-screenshot: venv chromium ## The picture of the connection form in the README
+screenshot: venv chromium ## The picture of the connection form in the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
 
 clean: ## Remove environments, caches and what was built
