@@ -72,7 +72,7 @@ def test_all_formats_and_their_thumbnails(client: Client, neighbour: Neighbour, 
 
 
 @pytest.mark.parametrize(
-    ("name", "knobs", "reason"),
+    ("name", "changes", "reason"),
     [
         ("gone.png", {}, "the source answered 404"),
         ("page.png", {}, "unsupported image format"),

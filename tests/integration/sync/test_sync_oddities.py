@@ -34,7 +34,7 @@ KNOBS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-@pytest.mark.parametrize("knobs", KNOBS.values(), ids=KNOBS)
+@pytest.mark.parametrize("changes", KNOBS.values(), ids=KNOBS)
 def test_all_arrive_whatever_the_service_does(
     context: dict[str, Any],
     sandbox: Sandbox,
