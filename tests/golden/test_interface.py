@@ -1,0 +1,133 @@
+"""Signatures, commands, and what Airflow reads about the provider."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from airflow_provider_123pan.callbacks.address import callback_address
+from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
+from airflow_provider_123pan.rewriting import new_addresses, rewrite
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
+from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
+
+HOOK_METHODS = (
+    "create_offline_download",
+    "get_conn",
+    "get_image",
+    "get_offline_download",
+    "list_directories",
+    "list_images",
+    "make_directory",
+    "test_connection",
+)
+PROMISED = [
+    Pan123OfflineDownloadOperator,
+    Pan123SyncImagesOperator,
+    Pan123OfflineDownloadSensor,
+    Pan123OfflineDownloadTrigger,
+    Pan123SyncImagesTrigger,
+    Pan123Hook,
+    *(getattr(Pan123Hook, name) for name in HOOK_METHODS),
+    Throttle,
+    Throttle.reserve,
+    Throttle.backoff,
+    Throttle.accepted,
+    Throttle.refused,
+    callback_address,
+    new_addresses,
+    rewrite,
+]
+
+
+def signature(function: Any) -> dict[str, Any]:
+    """Return the default of each parameter; positional parameters count their place."""
+    found: dict[str, Any] = {}
+    for place, parameter in enumerate(inspect.signature(function).parameters.values()):
+        if parameter.kind is parameter.VAR_KEYWORD or parameter.name == "self":
+            continue
+        default = parameter.default
+        if default is parameter.empty:
+            default = "<required>"
+        elif callable(default):
+            default = f"<{default.__name__}>"
+        by_place = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        found[parameter.name] = [default, place if by_place else "keyword"]
+    return found
+
+
+@pytest.mark.parametrize("function", PROMISED, ids=lambda function: function.__qualname__)
+def test_every_promised_parameter_is_still_there(golden: Any, function: Any) -> None:
+    """More parameters may come, but none of these may go or change its default."""
+    expected = golden.load("signatures")[function.__qualname__]
+    found = signature(function)
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_templated_fields_stay_templated(golden: Any) -> None:
+    fields = {kind.__name__: [*kind.template_fields] for kind in PROMISED[:3]}
+    assert fields == golden.load("template_fields")
+
+
+def test_the_hook_names_its_connection() -> None:
+    assert (Pan123Hook.conn_name_attr, Pan123Hook.default_conn_name, Pan123Hook.conn_type) == (
+        "pan123_conn_id",
+        "pan123_default",
+        "pan123",
+    )
+
+
+def test_a_throttle_paces_requests_by_its_clock() -> None:
+    throttle = Throttle(start=4.0, ceiling=8.0, clock=lambda: 100.0, uniform=lambda low, high: high)
+    assert throttle.rate == 4.0
+    assert [throttle.reserve(), throttle.reserve()] == [0.0, 0.25]
+    assert throttle.backoff(0) == 0.25
+    throttle.accepted()
+    throttle.refused()
+    assert throttle.rate < 4.0
+
+
+def test_a_sandbox_has_its_promised_methods() -> None:
+    for name in ("start", "stop", "state", "configure", "reset", "kill_tokens"):
+        assert callable(getattr(Sandbox, name))
+    sandbox = Sandbox()
+    assert (sandbox.client_id, sandbox.client_secret) == ("sandbox-client", "sandbox-secret-0123456789")
+
+
+def without_prose(value: Any) -> Any:
+    """Return provider info without what only people read."""
+    if isinstance(value, dict):
+        prose = ("description", "label", "relabeling", "placeholders", "example")
+        return {key: without_prose(item) for key, item in value.items() if key not in prose}
+    return [*map(without_prose, value)] if isinstance(value, list) else value
+
+
+def test_airflow_reads_golden_provider_info(golden: Any, provider_info: dict[str, Any]) -> None:
+    assert provider_info["versions"] == [version("airflow-provider-123pan")]
+    golden.check("provider_info", without_prose(provider_info) | {"versions": ["<version>"]})
+
+
+def test_the_plugin_mounts_the_receiver(plugin: Any) -> None:
+    assert plugin.name == "pan123"
+    (mount,) = plugin.fastapi_apps
+    assert mount["url_prefix"] == "/pan123"
+
+
+def test_the_command_line_has_golden_commands(golden: Any, provider_info: dict[str, Any]) -> None:
+    (path,) = provider_info["cli"]
+    module, _, name = path.rpartition(".")
+    (group,) = getattr(import_module(module), name)()
+    found = {
+        command.name: {flag: arg.kwargs.get("default") for arg in command.args for flag in arg.flags}
+        for command in group.subcommands
+    }
+    golden.check("commands", {group.name: found})

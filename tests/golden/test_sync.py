@@ -1,0 +1,138 @@
+"""What a sync keeps in its checkpoint, its journal, its results, its XComs and its metrics."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
+from airflow_provider_123pan.rewriting import new_addresses, rewrite
+from airflow_provider_123pan.sandbox import Sandbox
+
+IMAGES = [
+    {"url": "https://example.com/held-1.jpg", "file_name": "held-1.jpg"},
+    {"url": "https://example.com/there.jpg?X-Amz-Signature=1", "size": None},
+]
+
+
+class Deferral(NamedTuple):
+    """What is left when a sync has deferred, and what a worker needs to resume it."""
+
+    raised: TaskDeferred
+    context: dict[str, Any]
+    results: Path
+
+
+def sync(results: Path, **arguments: Any) -> Pan123SyncImagesOperator:
+    given: dict[str, Any] = {"pan123_conn_id": "callbacks", "images": IMAGES, "max_failures": 1, **arguments}
+    return Pan123SyncImagesOperator(task_id="task", results=str(results), timeout=86400, **given)
+
+
+@pytest.fixture(scope="module")
+def deferral(
+    connections: None,
+    stats: dict[str, Any],
+    new_context: Callable[[], dict[str, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Deferral:
+    """Defer a sync, for which it waits about ten seconds."""
+    context, results = new_context(), tmp_path_factory.mktemp("results") / "results.jsonl"
+    with pytest.raises(TaskDeferred) as raised:
+        sync(results, deferrable=True).execute(context)
+    return Deferral(raised.value, context, results)
+
+
+def test_a_deferred_sync_has_a_golden_checkpoint(golden: Any, deferral: Deferral) -> None:
+    assert deferral.raised.kwargs is not None
+    state = deferral.raised.kwargs["state"]
+    states = [*zlib.decompress(base64.b85decode(state["ledger"]["states"]))]
+    golden.check("sync_states", states)
+    golden.check("sync_checkpoint", state | {"ledger": state["ledger"] | {"states": "<base 85 of zlib>"}})
+    assert deferral.raised.method_name == "execute_complete"
+    assert deferral.raised.kwargs.keys() == {"state"}
+
+
+def test_a_deferred_sync_has_a_golden_trigger(golden: Any, deferral: Deferral) -> None:
+    golden.check("sync_trigger", deferral.raised.trigger.serialize())
+
+
+def test_a_sync_keeps_a_golden_record_of_what_is_in_flight(golden: Any, deferral: Deferral) -> None:
+    key, record = deferral.context["task_state_store"].written[-1]
+    target = record.pop("target")
+    assert len(target) == 64
+    assert int(target, 16)
+    golden.check("sync_record", [key, record])
+
+
+def test_worker_and_trigger_derive_the_same_callback_id(sandbox: Sandbox, deferral: Deferral) -> None:
+    _, arguments = deferral.raised.trigger.serialize()
+    ((key, (task_id, attempt, _)),) = arguments["active"].items()
+    (task,) = (task for task in sandbox.state()["tasks"] if task["taskID"] == task_id)
+    callback_id = sha256(f"{arguments['seed']} {key} {attempt}".encode()).hexdigest()[:32]
+    assert f".{callback_id}." in task["callBackUrl"]
+
+
+def test_a_sync_reports_progress_to_the_ui_and_to_metrics(
+    golden: Any, stats: dict[str, Any], deferral: Deferral
+) -> None:
+    progress = dict(deferral.context["ti"].pushed["progress"])
+    assert isinstance(progress.pop("images_per_second"), float)
+    progress.pop("seconds_left")  # None, or a number of seconds
+    golden.check("sync_progress", progress)
+    assert deferral.context["ti"].pushed.keys() == {"progress"}
+    names = ("pan123.sync.images.done", "pan123.sync.images.active", "pan123.sync.images.failed")
+    assert [stats[name][0] for name in names] == [1, 1, 0]
+
+
+def test_a_golden_checkpoint_is_resumed_to_the_end(
+    golden: Any, sandbox: Sandbox, deferral: Deferral, new_context: Callable[[], dict[str, Any]]
+) -> None:
+    assert deferral.raised.kwargs is not None
+    template = golden.load("sync_checkpoint")
+    states = zlib.compress(bytes(golden.load("sync_states")))
+    actual = deferral.raised.kwargs["state"]
+    state = golden.filled(template, actual)
+    state["ledger"]["states"] = base64.b85encode(states).decode()
+    before = sandbox.state()["counts"]["submissions"]
+    sandbox.configure(hold="held-by-nothing")
+    try:
+        event = {"status": "woken", "ended": [*state["flight"]["active"]]}
+        result = sync(deferral.results).execute_complete(new_context(), event, state=state)
+    finally:
+        sandbox.configure(hold="held")
+    assert sandbox.state()["counts"]["submissions"] == before
+    result["results"] = Path(result["results"]).name
+    golden.check("sync_xcom", result)
+    assert [*deferral.results.parent.iterdir()] == [deferral.results]
+
+
+def test_results_have_golden_records_that_rewriting_reads(
+    golden: Any, tmp_path: Path, context: dict[str, Any], connections: None
+) -> None:
+    images = ["https://example.com/one.jpg"]
+    table, lines = tmp_path / "results.csv", tmp_path / "results.jsonl"
+    for path in (lines, table):
+        sync(path, images=images).execute(context)
+    golden.check("results_jsonl", lines.read_text(encoding="utf-8").splitlines())
+    golden.check("results_csv", table.read_text(encoding="utf-8").splitlines())
+    assert new_addresses(str(lines)) == new_addresses(str(table))
+    ((old, new),) = new_addresses(str(lines)).items()
+    assert old == images[0]
+    assert rewrite(f"![]({old})", new_addresses(str(lines))) == f"![]({new})"
+
+
+def test_an_asset_event_names_the_directory(
+    golden: Any, tmp_path: Path, context: dict[str, Any], connections: None
+) -> None:
+    task = sync(tmp_path / "results.jsonl", images=[])
+    task.execute(context)
+    (alias,) = task.outlets
+    events = context["outlet_events"][alias].asset_alias_events
+    golden.check("sync_asset", [alias.name, [[e.dest_asset_key.uri, e.extra] for e in events]])
