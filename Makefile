@@ -90,9 +90,10 @@ format: venv ## Put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lint: venv ## ruff: rules and form
+lint: venv ## ruff: rules and form; import-linter: which module may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: venv ## mypy, strict
 	$(BIN)/mypy
@@ -173,5 +174,5 @@ screenshot: venv chromium ## The picture of the connection form in the documenta
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
 
 clean: ## Remove environments, caches and what was built
-	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from airflow_provider_123pan.account.account import account_of
 from airflow_provider_123pan.account.connection import ConnectionSettings, unknown_connection
-from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.service.async_client import AsyncPan123Client
 from airflow_provider_123pan.service.progress_queue import ProgressQueue
 
@@ -74,7 +74,7 @@ async def release(shared: SharedClient) -> None:
 
 async def _look_up(pan123_conn_id: str, known: _LoopClients) -> SharedClient:
     try:
-        connection = await Pan123Hook.aget_connection(pan123_conn_id)
+        connection = await BaseHook.aget_connection(pan123_conn_id)
     except AirflowNotFoundException:
         raise unknown_connection(pan123_conn_id) from None
     settings = ConnectionSettings.of(connection)
