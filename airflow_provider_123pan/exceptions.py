@@ -1,9 +1,34 @@
-"""What can go wrong with a call: every error names the call, the code, the message and the trace id.
+"""Every error that a user of the provider can meet.
 
-Two questions decide what happens next, and each kind answers both:
+The tree::
 
-* ``retryable``: may the same call succeed later without anybody changing anything?
-* ``transient``: does it say nothing about the thing that was asked for, so that a wait goes on?
+    Exception
+    ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
+    │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
+    │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
+    │   ├── Pan123RedirectError              the configured host redirects to another one
+    │   ├── Pan123ServiceError               the service answered with an error code
+    │   ├── Pan123AnswerError                the answer is not what the service documents
+    │   │   └── Pan123NoDataError            code 0, but no data
+    │   ├── Pan123TransientError             the answer says nothing about the thing requested
+    │   │   ├── Pan123TokenError             code 401: the access token was rejected
+    │   │   │   └── Pan123AccessTokenError   the token in the connection was rejected
+    │   │   ├── Pan123RateLimitError         code 429 and its other wordings
+    │   │   ├── Pan123TooManyTasksError      too many offline tasks run at once
+    │   │   ├── Pan123UnavailableError       no answer, or one from the gateway
+    │   │   └── Pan123LoginLimitError        the provider's own limit on logins is reached
+    │   ├── Pan123DownloadFailedError        123pan could not download or keep the image
+    │   ├── Pan123UnknownTaskError           123pan does not know the taskID
+    │   ├── Pan123InvisibleError             the offline task succeeded, but its image is not listed
+    │   ├── Pan123WaitTimeoutError           the wait reached its time limit
+    │   └── Pan123WaitError                  an error in the triggerer ended the wait
+    ├── InboxUnreachableError                the receiver of callbacks cannot be reached from here
+    └── LookupFailedError                    the receiver could not look up a connection
+
+Two attributes of a Pan123Error decide what happens next:
+
+* ``retryable``: the same call may succeed later although nobody changes anything.
+* ``transient``: the error says nothing about the thing requested, so a wait continues.
 """
 
 from __future__ import annotations
@@ -13,12 +38,12 @@ from typing import Any
 
 
 class Pan123Error(Exception):
-    """A call to 123pan failed.
+    """A call to 123pan, or a wait for its result, failed.
 
-    :param message: what was seen, in the service's words where it gave any, and what to do.
-    :param call: the call, by the name of the hook's method (``create_offline_download``).
-    :param code: the body's code, or the HTTP status where the body is not JSON.
-    :param trace_id: the service's ``x-traceID``; its support asks for it.
+    :param message: what happened, in the service's words if it gave any, and what to do.
+    :param call: the name of the hook's method that made the call, such as ``create_offline_download``.
+    :param code: the code in the body, or the HTTP status if the body is not JSON.
+    :param trace_id: the service's ``x-traceID``, which 123pan's support asks for.
     """
 
     retryable = True
@@ -51,62 +76,62 @@ class Pan123Error(Exception):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default rebuilds from args alone and would lose the keywords.
+        # The default implementation rebuilds the error from ``args`` alone and would lose the keywords.
         return copyreg.__newobj__, (type(self), self.message), self.__dict__  # type: ignore[attr-defined]
 
 
 class Pan123InputError(Pan123Error, ValueError):
-    """Bad input, found before anything was sent: the message names the field and the fix."""
+    """Bad input, found before anything was sent; the message names the field and the fix."""
 
     retryable = False
 
 
 class Pan123CredentialsError(Pan123Error):
-    """The login refused the client ID or the client secret."""
+    """The login rejected the client ID or the client secret."""
 
     retryable = False
 
 
 class Pan123RedirectError(Pan123Error):
-    """A redirect was answered; following it would hand the login's body to another host."""
+    """The service redirected the call; following it would send the client secret to another host."""
 
     retryable = False
 
 
 class Pan123ServiceError(Pan123Error):
-    """The service answered a code that is not 0; code 1 is its catch-all, so read the message."""
+    """The service answered with a code other than 0; code 1 is its catch-all, so read the message."""
 
 
 class Pan123AnswerError(Pan123Error):
-    """The answer is not what the service documents: not JSON, null data, an unknown status."""
+    """The answer is not what the service documents: no JSON, no data, or an unknown status."""
 
 
 class Pan123NoDataError(Pan123AnswerError):
-    """Code 0, but no data: for a question about an offline task this may mean that it is unknown."""
+    """The service answered with code 0 but without data, which may mean that a taskID is unknown."""
 
 
 class Pan123TransientError(Pan123Error):
-    """An error that says nothing about what was asked for: ask again."""
+    """An error that says nothing about the thing requested; the call can be repeated."""
 
     transient = True
 
 
 class Pan123TokenError(Pan123TransientError):
-    """Code 401: the access token is expired, was knocked off by another login, or is wrong."""
+    """Code 401: the access token has expired, was revoked by a later login, or is wrong."""
 
 
 class Pan123RateLimitError(Pan123TransientError):
-    """Too many requests (code 429 and its other wordings)."""
+    """The service rejected the call because of its rate limit (code 429 and its other wordings)."""
 
 
 class Pan123TooManyTasksError(Pan123TransientError):
-    """Too many offline tasks run at once for this account."""
+    """Too many offline tasks of this account run at once."""
 
 
 class Pan123UnavailableError(Pan123TransientError):
-    """No answer, or one of the gateway's (HTTP 5xx).
+    """There was no answer, or one from the gateway (HTTP 5xx).
 
-    :param ambiguous: the request may have reached the service and been carried out.
+    :param ambiguous: True if the request may have reached the service and taken effect.
     """
 
     def __init__(self, message: str, *, ambiguous: bool = False, **facts: Any) -> None:
@@ -115,47 +140,50 @@ class Pan123UnavailableError(Pan123TransientError):
 
 
 class Pan123DownloadFailedError(Pan123Error):
-    """The service could not fetch or keep the image; a new submission may."""
+    """123pan could not download or keep the image; a new submission may succeed."""
 
 
 class Pan123UnknownTaskError(Pan123Error):
-    """The service knows the taskID no longer, and no image of its name is there."""
+    """123pan does not know the taskID (any more), and no image of that name is stored."""
 
     retryable = False
 
 
 class Pan123InvisibleError(Pan123Error):
-    """The task succeeded, but its image does not show up."""
+    """The offline task succeeded, but its image is not listed in the directory."""
 
 
 class Pan123WaitTimeoutError(Pan123Error):
-    """The wait's own time-out."""
+    """The wait reached its time limit."""
 
 
 class Pan123WaitError(Pan123Error):
-    """An error that ended the wait in the triggerer, with its call, code and trace id."""
+    """An error in the triggerer ended the wait; it carries the call, the code and the trace ID."""
 
 
 class Pan123AccessTokenError(Pan123TokenError):
-    """The connection's own token is refused: a person has to replace it; a wait goes on until then."""
+    """The service rejected the connection's ``access_token``; replace it in the connection.
+
+    A wait continues until then.
+    """
 
     retryable = False
 
 
 class Pan123LoginLimitError(Pan123TransientError):
-    """All logins that the provider makes within ten minutes were made, and still no token is taken."""
+    """The provider made as many logins as it allows in ten minutes, and no token was accepted."""
 
 
 class InboxUnreachableError(Exception):
-    """No receiver answers at the inbox's address; progress still does."""
+    """No receiver answers at the URL of the inbox; waits fall back to polling progress."""
 
 
 class LookupFailedError(Exception):
-    """Where connections are kept could not be asked, so nothing is known."""
+    """A secrets backend or the database could not be reached, so it is unknown whether a connection exists."""
 
 
 def may_have_arrived(error: BaseException) -> bool:
-    """Whether a call that failed may have been carried out all the same; not if the login before it failed."""
+    """Return True if a failed call may have taken effect; False if the login before it failed."""
     if not isinstance(error, Pan123Error) or error.call == "login":
         return False
     return isinstance(error, Pan123AnswerError) or getattr(error, "ambiguous", False)

@@ -1,11 +1,11 @@
-"""Run a command so that everything it starts ends with the one who holds the leash, however that one ends.
+"""Run a command so that everything it starts ends together with the process that started it.
 
-`airflow standalone` leaves children behind when it is told to stop, and from Airflow 3.3 on each task has a
+`airflow standalone` leaves children behind on SIGTERM, and from Airflow 3.3 on each task has a
 process group of its own. What they share is the session. So a small keeper leads a new session, starts the
 command in it, adopts every orphan, and ends them all as soon as its standard input closes: when the holder
 lets go, and also when the holder is killed.
 
-    with Leash(["airflow", "standalone"], log=Path("airflow.log")) as leash:
+    with SupervisedProcess(["airflow", "standalone"], log=Path("airflow.log")) as airflow:
         ...
 """
 
@@ -113,7 +113,7 @@ def end_family() -> None:
 
 
 def keep(command: Sequence[str]) -> int:
-    """Be the keeper: run the command until it ends by itself or nobody holds the leash any more."""
+    """Run the command until it ends by itself or standard input is closed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -21,7 +21,7 @@ EXCHANGE_SECONDS = (
 SHARE_OF_TIME = 0.02  # that exchanges may take
 
 
-RATE_CHANGE = 1.25  # the factor from which on a changed rate is told at once
+RATE_CHANGE = 1.25  # a rate that changed by at least this factor is shared at once
 
 
 class SharedRate:

@@ -1,6 +1,6 @@
 """The inbox as workers and triggerers see it: the address of its routes, and what their answers must be.
 
-Workers look up single callbacks; the hub of a triggerer follows a whole connection. Both ask the receiver over
+Workers look up single callbacks; the follower in a triggerer follows a whole connection. Both query the receiver over
 HTTP, because neither workers nor triggerers can reach Airflow's database.
 """
 

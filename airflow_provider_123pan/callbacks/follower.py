@@ -189,7 +189,7 @@ _followers: dict[asyncio.AbstractEventLoop, dict[InboxEndpoint, InboxFollower]] 
 
 
 def follower_for(inbox: InboxEndpoint) -> InboxFollower:
-    """The running event loop's hub for a connection's inbox."""
+    """Return the running event loop's follower of a connection's inbox."""
     for loop in [loop for loop in _followers if loop.is_closed()]:
         del _followers[loop]
     return _followers.setdefault(asyncio.get_running_loop(), {}).setdefault(inbox, InboxFollower(inbox))

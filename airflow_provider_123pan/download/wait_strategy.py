@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class WaitStrategy(Protocol):
-    """How a wait passes its time, and what it can learn beside progress."""
+    """How a wait pauses between polls, and where it reads the callbacks received."""
 
     def acquire_poll(self, left: float) -> Flow[bool]:
         """Queue for a question about progress, for about so many seconds; whether it may be asked."""

@@ -72,7 +72,7 @@ class Pan123Hook(BaseHook):
     def call(self, call: protocol.Call[T], retry_for: float = protocol.RETRY_FOR_SECONDS) -> T:
         """Make a call of :mod:`airflow_provider_123pan.service.protocol`.
 
-        :param patience: seconds for which a call refused for its load is queued again.
+        :param retry_for: seconds for which a call that was rejected for its load is repeated.
         """
         return self.run(_asking(call, retry_for))
 

@@ -133,7 +133,10 @@ class Pan123SyncImagesOperator(BaseOperator):
         ended: Sequence[str] = (),
         aborted_by: Pan123Error | None = None,
     ) -> dict[str, Any]:
-        """:param broken_off: what ended the wait, so that only what is known is left to be told."""
+        """Run or resume the sync.
+
+        :param aborted_by: the error that ended the wait; then only the known results are written.
+        """
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry

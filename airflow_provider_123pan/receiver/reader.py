@@ -40,7 +40,7 @@ class _Poll:
 
 
 class Reader:
-    """Reads for one process. What goes wrong with the inbox is told to ``failed``, and raised as UnavailableError."""
+    """Reads the inbox for one process; reports its errors to ``failed`` and raises UnavailableError."""
 
     def __init__(self, inbox: Inbox, executor: Executor, failed: Callable[[Exception], None]) -> None:
         self._inbox = inbox

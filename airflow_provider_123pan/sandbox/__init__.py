@@ -4,7 +4,7 @@
         ...  # talk to sandbox.base_url as sandbox.client_id with sandbox.client_secret
 
 or `python -m airflow_provider_123pan.sandbox --port 8123`. It needs the extra `sandbox`, and knows nothing of
-Airflow. Its knobs are the fields of `settings.Settings`.
+Airflow. Its options are the fields of `options.Options`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Sandbox"]
 class Sandbox:
     """Runs the sandbox in a background thread of this process, on a free port of 127.0.0.1.
 
-    The keyword arguments are the knobs; an unknown or wrong one raises `ValueError`. `client_id` and
+    The keyword arguments are the options; an unknown or invalid one raises `ValueError`. `client_id` and
     `client_secret` are those of the first account. `port` and `base_url` are known once it runs.
     """
 
@@ -69,7 +69,7 @@ class Sandbox:
         return self._ask("GET", f"/sandbox/state?limit={limit}")
 
     def configure(self, **changes: Any) -> dict[str, Any]:
-        """Change some knobs while it runs; gives all of them. A wrong one raises `ValueError`."""
+        """Change some options while it runs and return all of them; an invalid one raises `ValueError`."""
         return self._ask("PUT", "/sandbox/settings", changes)
 
     def reset(self) -> None:

@@ -17,7 +17,7 @@ _STOP = (signal.SIGINT, signal.SIGTERM)
 
 
 def parser() -> argparse.ArgumentParser:
-    """One option per knob, with the knob's own description."""
+    """Return a parser with one argument per option of the sandbox."""
     made = argparse.ArgumentParser(
         "python -m airflow_provider_123pan.sandbox",
         usage="%(prog)s [options]",

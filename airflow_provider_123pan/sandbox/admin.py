@@ -55,8 +55,8 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
         try:
             backend.configure(changes)
         except ValidationError as error:
-            told = json.loads(error.json(include_url=False, include_context=False))
-            return JSONResponse({"detail": told}, 422)
+            problems = json.loads(error.json(include_url=False, include_context=False))
+            return JSONResponse({"detail": problems}, 422)
         return JSONResponse(backend.options.model_dump(mode="json"))
 
     @router.post("/sandbox/reset")

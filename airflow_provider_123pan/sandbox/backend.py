@@ -49,7 +49,7 @@ class Backend:
         self.submissions = 0
 
     def configure(self, changes: dict[str, Any]) -> None:
-        """Change some knobs; raises `pydantic.ValidationError` and changes nothing if one is wrong."""
+        """Change some options; raise `pydantic.ValidationError` and change nothing if one is invalid."""
         self.options.take(self.options.changed(changes))
         self.faults.changed(set(changes))
         self.tasks.changed()

@@ -1,4 +1,4 @@
-"""All knobs of the sandbox: one model for the CLI, for `Sandbox(...)` and for `PUT /sandbox/settings`."""
+"""All options of the sandbox: one model for the CLI, for `Sandbox(...)` and for `PUT /sandbox/settings`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ScriptedAnswer(BaseModel):
 
 
 class Options(BaseModel):
-    """The knobs. Each one is an option of the command line, with the same name."""
+    """The options; each is an argument of the command line with the same name."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
@@ -90,9 +90,7 @@ class Options(BaseModel):
     fail_reason: str = Field("the source answered 404", description="the reason that `fail` gives")
     review: Pattern = Field(None, description="regex on url: the image is rejected by review (status 101)")
     stuck: Pattern = Field(None, description="regex on url: the task has status 3 for ever")
-    hold: Pattern = Field(
-        None, description="regex on url: the task runs until this knob is changed so that it fits no longer"
-    )
+    hold: Pattern = Field(None, description="regex on url: the task runs until this option no longer matches")
     retrying: Pattern = Field(None, description="regex on url: progress says 3 at least once before the end")
     visible_after: float = Field(
         0, ge=0, description="seconds from progress 2 until the image is in list and detail"
@@ -133,7 +131,7 @@ class Options(BaseModel):
     )
 
     def changed(self, changes: dict[str, Any]) -> Options:
-        """These settings with `knobs` changed; raises `pydantic.ValidationError` naming what is wrong."""
+        """Return these options with `changes` applied; raise `pydantic.ValidationError` if one is invalid."""
         return Options.model_validate({**dict(self), **changes})
 
     def take(self, other: Options) -> None:

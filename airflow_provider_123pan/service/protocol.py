@@ -273,7 +273,7 @@ def exchange(
     """Send a call at the pace that the service allows, with a token that it takes.
 
     A refused token is renewed once. A call that is refused for its load (429, too many offline tasks) is queued
-    again until ``patience`` seconds are over; then its last error is raised. Every other error is raised at once.
+    again until ``retry_for`` seconds are over; then its last error is raised. Every other error is raised at once.
 
     :param crowd_patience: the same for too many offline tasks alone, where the caller knows better when to come back.
     """

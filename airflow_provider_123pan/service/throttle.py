@@ -86,7 +86,7 @@ class Throttle:
             return self._good_rate(self._clock()) >= self._rate / 2 and len(self._good) >= STEP_ANSWERS
 
     def converge(self, other: float) -> None:
-        """Another hungry process towards the same account goes at this rate: the slower of the two follows.
+        """Move a quarter of the way towards the rate of a faster process of the same account.
 
         The faster one is refused soon, and comes down by that; so the two become even within seconds. By refusals alone
         it takes minutes, for who begins late, and meets the limit at once, never gets far.

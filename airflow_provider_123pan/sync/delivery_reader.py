@@ -29,7 +29,7 @@ class DeliveryReader:
 
     @property
     def expected(self) -> bool:
-        """Whether anything is to be told."""
+        """True if the submissions of this sync have callbacks."""
         return self._inbox is not None
 
     def read(self) -> None:

@@ -88,9 +88,9 @@ def _is_text(value: str) -> bool:
 
 
 def _told_format(query: str) -> str:
-    told = {name.lower(): value for name, value in parse_qsl(query)}
+    parameters = {name.lower(): value for name, value in parse_qsl(query)}
     for name in FORMAT_PARAMETERS:
-        if (extension := told.get(name, "").lower().rpartition("/")[2]) in EXTENSIONS:
+        if (extension := parameters.get(name, "").lower().rpartition("/")[2]) in EXTENSIONS:
             return extension
     raise Pan123InputError("file_name: the address shows no image extension; give a name that has one")
 

@@ -25,7 +25,8 @@ class InFlightImage:
     :ivar calling: it is about to be submitted, or the answer to that is awaited.
     :ivar attempt: 0, or 1 for the second submission of one that failed.
     :ivar sent_at: by our clock; :ivar submitted_at: by the service's, as far as we know it.
-    :ivar told: what was delivered; :ivar problem: why it is not known whether it arrived.
+    :ivar deliveries: the callbacks received.
+    :ivar problem: why it is unknown whether the submission arrived.
     :ivar ask_at: when progress is asked next, and after what pause again.
     :ivar failed_at, succeeded_at, unknown_at: when progress first said so.
     """

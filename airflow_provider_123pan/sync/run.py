@@ -80,7 +80,7 @@ class Deferral:
 class SyncRun:
     """Runs once.
 
-    :param ledger: with the list loaded.
+    :param inventory: the list, loaded.
     :param state: from the :class:`Pause` before, if there was one.
     :param ended: keys of those in flight that the triggerer saw end.
     """
@@ -240,7 +240,7 @@ class SyncRun:
         self._note_failures()
         self._progress.report(len(self._in_flight.active))
         in_flight, submitting = self._in_flight, self._inventory.first(ImageState.MISSING) is not None
-        # Of the others the triggerer would learn nothing new.
+        # The triggerer could find out nothing new about the others.
         silent = [
             each
             for each in in_flight

@@ -105,7 +105,7 @@ class Submitter:
         self._look_takes = 0.0  # seconds
 
     def run(self, idle_limit: float) -> bool:
-        """Submit and look until all have ended; False: for ``patience`` seconds there was nothing to do but wait.
+        """Submit and monitor until every image has ended; return False after ``idle_limit`` seconds without work.
 
         :raises Pan123WaitTimeoutError: the deadline has come.
         """

@@ -105,7 +105,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
                     self._poking() if follower is None else self._safety_net(follower),
                     _TriggerWait(shared.queue, waiter),
                     silent=self.silent_fail,
-                    rest_first=True,  # the worker has just looked, and the hub looks for deliveries
+                    rest_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
                 )
             )
         finally:

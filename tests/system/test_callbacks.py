@@ -47,7 +47,7 @@ class Run:
         wait_for(deferred, what="the deferral of all waits", timeout=180)
 
     def release(self, *names: str, **changes: Any) -> None:
-        """End these images' tasks with these knobs, and wait for their waits' ends."""
+        """End the offline tasks of these images with these options, and wait until their waits have ended."""
         self._held -= set(names)
         self.sandbox.configure(hold=self._pattern(), **changes)
 

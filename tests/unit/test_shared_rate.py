@@ -85,7 +85,10 @@ def test_a_limit_that_was_found_is_told() -> None:
 
 def test_what_went_well_without_a_refusal_is_told_once_per_doubling() -> None:
     backend = Backend()
-    rate, throttle = backend.rate(), backend.throttle(400)  # far above what is asked for: not hungry
+    rate, throttle = (
+        backend.rate(),
+        backend.throttle(400),
+    )  # far above the calls made, so the rate does not bind
     rate.load()
     backend.calls(throttle, 3)
     assert not keep(rate, throttle)  # no more than every process begins with

@@ -67,7 +67,7 @@ def test_what_is_no_good_token_of_ours_counts_as_absent(
 @pytest.mark.parametrize(
     "life",
     [None, timedelta(seconds=30), timedelta(seconds=-1), timedelta(days=-400)],
-    ids=["not told", "short", "over", "of the documents"],
+    ids=["not given", "short", "over", "of the documents"],
 )
 def test_a_token_of_odd_life_costs_one_login_too(simulation: TokenSimulation, life: timedelta | None) -> None:
     simulation.service.life = life
@@ -113,7 +113,7 @@ def test_another_client_id_or_host_has_another_token(simulation: TokenSimulation
     assert one_token(processes[:4]) != one_token(processes[4:])
 
 
-# -- Variables that do not do as they are told ---------------------------------------------------------------
+# -- Variables that do not keep what was written ---------------------------------------------------------------
 
 
 class Shadowed:

@@ -27,7 +27,7 @@ __all__ = ["client", "neighbour", "running", "sandbox"]
 def test_how_often_a_callback_comes(client: Client, neighbour: Neighbour, mode: str, count: int) -> None:
     client.sandbox.configure(callback=mode, callback_delay=0.6, fetch=False)
     before = time.time()
-    task_id = client.submit("http://127.0.0.1/a.png", callBackUrl=f"{neighbour.url}/told")
+    task_id = client.submit("http://127.0.0.1/a.png", callBackUrl=f"{neighbour.url}/callback")
     if mode == "early":
         assert neighbour.received, "before the submission was answered"
     assert client.wait(task_id) == 2

@@ -30,7 +30,7 @@ __all__ = ["client", "neighbour", "running", "sandbox"]
 
 def test_from_submission_to_the_same_bytes(client: Client, neighbour: Neighbour) -> None:
     url = f"{neighbour.url}/moved/red.png"  # a redirect is followed
-    task_id = client.submit(url, fileName="my red.png", callBackUrl=f"{neighbour.url}/told")
+    task_id = client.submit(url, fileName="my red.png", callBackUrl=f"{neighbour.url}/callback")
     assert task_id >= 403316
     assert client.wait(task_id) == 2
     assert client.progress(task_id) == {"process": 100, "status": 2}
@@ -56,7 +56,7 @@ def test_from_submission_to_the_same_bytes(client: Client, neighbour: Neighbour)
     assert served.headers["Content-Type"] == "image/png"
 
     ((path, payload),) = until(lambda: neighbour.received)
-    assert path == "/told"
+    assert path == "/callback"
     assert payload == {"url": url, "status": 0, "failReason": "", "fileID": image["fileId"]}
 
 

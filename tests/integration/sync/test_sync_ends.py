@@ -1,4 +1,4 @@
-"""How a batch ends, and what is told of it."""
+"""How a sync ends, and what it reports."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ __all__ = ["short"]
 pytestmark = pytest.mark.usefixtures("connect")
 
 
-KNOBS: dict[str, dict[str, Any]] = {
+ODDITIES: dict[str, dict[str, Any]] = {
     "visible late": {"visible_after": 2.5},
     "retrying": {"retrying": "example"},
     "429 as bucket": {"rate": 40, "rate_kind": "bucket"},
@@ -34,7 +34,7 @@ KNOBS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-@pytest.mark.parametrize("changes", KNOBS.values(), ids=KNOBS)
+@pytest.mark.parametrize("changes", ODDITIES.values(), ids=ODDITIES)
 def test_all_arrive_whatever_the_service_does(
     context: dict[str, Any],
     sandbox: Sandbox,

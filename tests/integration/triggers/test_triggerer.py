@@ -1,4 +1,4 @@
-"""What a triggerer needs of a trigger: all that the sensor was told, and a loop that nothing blocks."""
+"""A trigger gets every option of its sensor, and never blocks the triggerer's event loop."""
 
 from __future__ import annotations
 
