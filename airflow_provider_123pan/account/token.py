@@ -138,7 +138,9 @@ class SharedToken:
             if found == mine:
                 return (yield from self._renew(mine, refused))
             if found == lock:
-                log.warning("Variable %s cannot be written; this process uses an own token", self._lock_name)
+                log.warning(
+                    "Variable %s cannot be written; this process will use a token of its own", self._lock_name
+                )
                 return (yield from self._log_in()).value
 
     def _lock(self, lock: LoginLock) -> LoginLock:
@@ -231,7 +233,7 @@ class SharedToken:
         if (yield Blocking(lambda: self._variables.get(self._token_name))) != record:
             log.warning(
                 "Variable %s reads back another value than was written (a secrets backend shadows it?); "
-                "this process uses an own token",
+                "this process will use a token of its own",
                 self._token_name,
             )
 

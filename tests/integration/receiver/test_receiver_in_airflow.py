@@ -99,7 +99,7 @@ def test_it_stands_alone_without_a_metadata_database(tmp_path: Path) -> None:
                 except httpx.HTTPError:
                     return False
 
-            until(healthy, 60)
+            until(healthy, 180)
             callback_id = new_callback_id()
             good = make_callback_url(base, "pan123_default", callback_id, KEYS)
             assert client.post(good, json=SAMPLE).status_code == 200
