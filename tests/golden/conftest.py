@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import urllib.request
@@ -32,7 +31,10 @@ def shaped(value: Any) -> Any:
     """Return ``value`` with a placeholder for everything that differs from run to run."""
     match value:
         case dict():
-            return {key: shaped(item) for key, item in value.items()}
+            return {
+                key: "<reason>" if key == "reason" and item and isinstance(item, str) else shaped(item)
+                for key, item in value.items()
+            }
         case list() | tuple():
             return [shaped(item) for item in value]
         case str() if re.fullmatch("[0-9a-f]{32}", value):
@@ -42,7 +44,6 @@ def shaped(value: Any) -> Any:
         case str():
             value = re.sub(r"http://127\.0\.0\.1:\d{2,}", "<sandbox>", value)
             value = re.sub(r"yk6baz03t0l000d7w3[0-9a-z]{30}", "<file ID>", value)
-            value = re.sub(r'"taskID": \d{6}\b', '"taskID": <taskID>', value)
             return re.sub(r"\b[0-9a-f]{32}\b", "<32 hex digits>", value)
         case float() if abs(value - time.time()) < 8 * 86400:
             return "<Unix seconds>"
@@ -75,8 +76,6 @@ class Golden:
     def check(self, name: str, value: Any) -> None:
         """Compare as text, since 1, 1.0 and true are equal in Python and different in JSON."""
         text = json.dumps(shaped(value), indent=2, sort_keys=True, ensure_ascii=False)
-        if os.environ.get("WRITE_GOLDEN"):
-            (EXPECTED / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         assert text.splitlines() == (EXPECTED / f"{name}.json").read_text(encoding="utf-8").splitlines()
 
 
@@ -123,7 +122,8 @@ def provider_info() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    options: dict[str, Any] = {"delay": 0, "fetch": False, "hold": "held", "fail": "broken"}
+    knobs = {"hold": "held", "fail": "broken", "review": "rejected"}
+    options: dict[str, Any] = {"delay": 0, "fetch": False, **knobs}
     with Sandbox(accounts=dict.fromkeys(ACCOUNTS, SECRET), first_task_id=FIRST_TASK_ID, **options) as running:
         yield running
 

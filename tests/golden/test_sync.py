@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import json
 import zlib
 from collections.abc import Callable
 from hashlib import sha256
@@ -19,6 +21,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 IMAGES = [
     {"url": "https://example.com/held-1.jpg", "file_name": "held-1.jpg"},
     {"url": "https://example.com/there.jpg?X-Amz-Signature=1", "size": None},
+    "https://example.com/rejected-1.jpg",
 ]
 
 
@@ -28,6 +31,7 @@ class Deferral(NamedTuple):
     raised: TaskDeferred
     context: dict[str, Any]
     results: Path
+    files: list[str]
 
 
 def sync(results: Path, **arguments: Any) -> Pan123SyncImagesOperator:
@@ -46,7 +50,7 @@ def deferral(
     context, results = new_context(), tmp_path_factory.mktemp("results") / "results.jsonl"
     with pytest.raises(TaskDeferred) as raised:
         sync(results, deferrable=True).execute(context)
-    return Deferral(raised.value, context, results)
+    return Deferral(raised.value, context, results, [path.name for path in results.parent.iterdir()])
 
 
 def test_a_deferred_sync_has_a_golden_checkpoint(golden: Any, deferral: Deferral) -> None:
@@ -63,12 +67,18 @@ def test_a_deferred_sync_has_a_golden_trigger(golden: Any, deferral: Deferral) -
     golden.check("sync_trigger", deferral.raised.trigger.serialize())
 
 
-def test_a_sync_keeps_a_golden_record_of_what_is_in_flight(golden: Any, deferral: Deferral) -> None:
+def test_a_sync_keeps_a_golden_record_of_what_is_in_flight(
+    golden: Any, deferral: Deferral, account: Callable[[str], str]
+) -> None:
     key, record = deferral.context["task_state_store"].written[-1]
-    target = record.pop("target")
-    assert len(target) == 64
-    assert int(target, 16)
+    target = f"{account('main')} 来自:离线下载"
+    assert record.pop("target") == sha256(target.encode()).hexdigest()
     golden.check("sync_record", [key, record])
+
+
+def test_parts_of_the_results_are_named_after_the_task(deferral: Deferral) -> None:
+    owner = sha256(b"dag run task -1").hexdigest()[:12]
+    assert deferral.files == [f"results.jsonl.{owner}.part0"]
 
 
 def test_worker_and_trigger_derive_the_same_callback_id(sandbox: Sandbox, deferral: Deferral) -> None:
@@ -88,7 +98,7 @@ def test_a_sync_reports_progress_to_the_ui_and_to_metrics(
     golden.check("sync_progress", progress)
     assert deferral.context["ti"].pushed.keys() == {"progress"}
     names = ("pan123.sync.images.done", "pan123.sync.images.active", "pan123.sync.images.failed")
-    assert [stats[name][0] for name in names] == [1, 1, 0]
+    assert [stats[name][0] for name in names] == [2, 1, 1]
 
 
 def test_a_golden_checkpoint_is_resumed_to_the_end(
@@ -116,12 +126,13 @@ def test_a_golden_checkpoint_is_resumed_to_the_end(
 def test_results_have_golden_records_that_rewriting_reads(
     golden: Any, tmp_path: Path, context: dict[str, Any], connections: None
 ) -> None:
-    images = ["https://example.com/one.jpg"]
+    images = ["https://example.com/one.jpg", "https://example.com/rejected-one.jpg"]
     table, lines = tmp_path / "results.csv", tmp_path / "results.jsonl"
     for path in (lines, table):
         sync(path, images=images).execute(context)
-    golden.check("results_jsonl", lines.read_text(encoding="utf-8").splitlines())
-    golden.check("results_csv", table.read_text(encoding="utf-8").splitlines())
+    golden.check("results_jsonl", [json.loads(line) for line in lines.read_text().splitlines()])
+    header, *rows = csv.reader(table.read_text().splitlines())
+    golden.check("results_csv", [header, *([*row[:-1], "<reason>" if row[-1] else ""] for row in rows)])
     assert new_addresses(str(lines)) == new_addresses(str(table))
     ((old, new),) = new_addresses(str(lines)).items()
     assert old == images[0]
