@@ -122,7 +122,7 @@ def get_provider_info() -> dict[str, object]:
                         "description": (
                             "Query parameters, comma separated, that sign an address and do not tell one image from "
                             "another; ``*`` stands for anything. Empty: those of S3, Google, Azure, Alibaba, Tencent, "
-                            "Huawei, Qiniu and CDNs (``SIGNATURE_PARAMETERS`` in ``sync/images.py``)."
+                            "Huawei, Qiniu and CDNs (``SIGNATURE_PARAMETERS`` in ``source/urls.py``)."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
