@@ -27,7 +27,7 @@ The tree::
 
 Two attributes of a Pan123Error decide what happens next:
 
-* ``retryable``: the same call may succeed later although nobody changes anything.
+* ``retryable``: the same call may succeed later without any change by the user.
 * ``transient``: the error says nothing about the thing requested, so a wait continues.
 """
 

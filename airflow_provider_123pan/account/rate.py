@@ -15,7 +15,7 @@ from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 EXCHANGE_SECONDS = (
     2.0,
     8.0,
-)  # seconds between two exchanges of a process: where others are, and where nobody is
+)  # seconds between two exchanges: with other active processes, and without
 
 
 SHARE_OF_TIME = 0.02  # that exchanges may take

@@ -49,7 +49,7 @@ class DeliveryWaiter:
                 timer.cancel()
                 self._future = None
         if granted is not None:
-            _end(granted)  # whoever does not need it any more leaves it to others
+            _end(granted)  # a request that is no longer needed must not take another wait's place
         notified, self._notified = self._notified, False
         return notified
 
