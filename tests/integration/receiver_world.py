@@ -150,8 +150,9 @@ def rows(receiver: Running) -> int:
         return connection.scalar(text("SELECT count(*) FROM pan123_inbox_v1")) or 0
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20, why: Callable[[], str] = str) -> None:
+    """Wait for condition; after so many seconds the test fails with the text of why()."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, why()
         time.sleep(0.05)

@@ -67,7 +67,7 @@ def test_it_stands_alone_without_a_metadata_database(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     content = {"conn_type": "pan123", "login": "id", "password": SECRET}
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/nowhere/airflow.db",
         "AIRFLOW__PAN123__INBOX_URI": f"sqlite:///{tmp_path}/inbox.db",
@@ -99,7 +99,7 @@ def test_it_stands_alone_without_a_metadata_database(tmp_path: Path) -> None:
                 except httpx.HTTPError:
                     return False
 
-            until(healthy, 180)
+            until(healthy, 60, log.read_text)
             callback_id = new_callback_id()
             good = make_callback_url(base, "pan123_default", callback_id, KEYS)
             assert client.post(good, json=SAMPLE).status_code == 200
