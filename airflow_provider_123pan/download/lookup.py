@@ -11,13 +11,17 @@ from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
 from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.listing import (
+    DEFAULT_DIRECTORY,
+    READ_RETRY_SECONDS,
+    find_default_directory,
+    visit_pages,
+)
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import MakeCall, get_image, list_directory
+from airflow_provider_123pan.service.protocol import MakeCall, get_image
 
-DEFAULT_DIRECTORY = "来自:离线下载"
 AT_LEAST_AS_NEW = timedelta(seconds=2)  # both moments are cut to seconds
 CLOCK_SKEW = timedelta(minutes=2)
-READ_RETRY_SECONDS = 30.0  # seconds for which one question is queued again: who looks, looks again later
 _SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format, of which the service may prefer one
 _NUMBER = re.compile(r"\(\d+\)$")
 
@@ -35,7 +39,7 @@ def find_image(submission: Submission, strategy: WaitStrategy, *, settled: bool)
             image := (yield from _named_by_delivery(delivery.fileID, submission, settled=settled))
         ):
             return image
-    directory_id = submission.directory_id or (yield from _default_directory())
+    directory_id = submission.directory_id or (yield from find_default_directory(READ_RETRY_SECONDS))
     if directory_id is None:
         return None
     if submission.moment:
@@ -135,25 +139,12 @@ def _search(
     """Look through a directory, or what is new there by the service's own filter; as far as needed, for the service
     is seen to list the newest first."""
     images: list[Image] = []
-    last_file_id, seen = None, set[str | None]()
-    while True:
-        page: Listing = yield MakeCall(list_directory(directory_id, since, last_file_id), READ_RETRY_SECONDS)
-        if submission.moment and (image := choose_image(page.images, submission)):
-            return image
-        images += page.images
-        seen.add(last_file_id)
-        if (last_file_id := page.last_file_id) is None or last_file_id in seen:
-            older = settled and since is None
-            return choose_image(images, submission, renamed=settled, settled=settled, older=older)
 
+    def visit(page: Listing) -> Image | None:
+        images.extend(page.images)
+        return choose_image(page.images, submission) if submission.moment else None
 
-def _default_directory() -> Flow[str | None]:
-    last_file_id = None
-    while True:
-        page: Listing = yield MakeCall(list_directory(last_file_id=last_file_id), READ_RETRY_SECONDS)
-        for directory in page.directories:
-            if directory.name == DEFAULT_DIRECTORY:
-                return directory.directory_id
-        if page.last_file_id in (None, last_file_id):
-            return None
-        last_file_id = page.last_file_id
+    if image := (yield from visit_pages(directory_id, visit, since, READ_RETRY_SECONDS)):
+        return image
+    older = settled and since is None
+    return choose_image(images, submission, renamed=settled, settled=settled, older=older)

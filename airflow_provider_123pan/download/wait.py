@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS, find_image, with_urls
+from airflow_provider_123pan.download.lookup import find_image, with_urls
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import (
@@ -26,6 +26,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123UnknownTaskError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
+from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
 

@@ -16,6 +16,7 @@ from airflow_provider_123pan.account.connection import CONN_TYPE, ConnectionSett
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.listing import PageCursor
 
 if TYPE_CHECKING:
     import requests
@@ -130,13 +131,11 @@ class Pan123Hook(BaseHook):
             yield from page.directories
 
     def _pages(self, directory_id: str, since: datetime | None = None) -> Iterator[Listing]:
-        last_file_id = None
-        while True:
-            page = self.call(protocol.list_directory(directory_id, since, last_file_id))
+        cursor = PageCursor()
+        while not cursor.ended:
+            page = self.call(protocol.list_directory(directory_id, since, cursor.last_file_id))
+            cursor.advance(page)
             yield page
-            if page.last_file_id in (None, last_file_id):
-                return
-            last_file_id = page.last_file_id
 
     def make_directory(self, name: str, parent_id: str = "") -> Directory:
         """Make a directory in another one (``""``: the root); its name must not be taken there."""

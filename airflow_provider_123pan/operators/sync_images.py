@@ -236,7 +236,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         )
 
     def _uri(self) -> str:
-        from airflow_provider_123pan.download.lookup import DEFAULT_DIRECTORY
+        from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
         from airflow_provider_123pan.sync.lineage import directory_uri
 
         return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.client import InboxEndpoint
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS, with_urls
+from airflow_provider_123pan.download.lookup import with_urls
 from airflow_provider_123pan.download.submit import SEARCH_SECONDS
 from airflow_provider_123pan.download.wait import (
     NO_REASON,
@@ -27,10 +27,10 @@ from airflow_provider_123pan.download.wait import (
     failure_reasons,
 )
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
+from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS, visit_images
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import PAGE, RETRY_FOR_SECONDS, get_image
 from airflow_provider_123pan.sync.delivery_reader import DeliveryReader
-from airflow_provider_123pan.sync.directory import list_images
 from airflow_provider_123pan.sync.in_flight import SKEW, InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
 from airflow_provider_123pan.sync.progress_poller import ProgressPoller
@@ -213,7 +213,7 @@ class Monitor:
         """List the directory; False if that did not work and is tried again."""
         try:
             if (directory_id := self._directory_id()) is not None:
-                self._hook.client.run(list_images(directory_id, on_image, since))
+                self._hook.client.run(visit_images(directory_id, on_image, since))
         except Pan123Error as error:
             self._failing_since = self._failing_since or self._clock()
             if not error.retryable or self._clock() - self._failing_since > RETRY_FOR_SECONDS:

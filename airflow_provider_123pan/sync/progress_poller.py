@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS
 from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS
 from airflow_provider_123pan.service.models import TaskStatus
 from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import get_offline_download

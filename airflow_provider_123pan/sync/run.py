@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
-from airflow_provider_123pan.download.lookup import DEFAULT_DIRECTORY
 from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY, find_default_directory, visit_images
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.directory import (
-    default_directory,
     ensure_directory,
-    list_images,
     retry_reads,
 )
 from airflow_provider_123pan.sync.entries import stem_of
@@ -198,7 +196,7 @@ class SyncRun:
             since = datetime.fromtimestamp(self._in_flight.began_at, timezone.utc) - SKEW
         directory_id = self._find_directory()
         if directory_id is not None:
-            self._hook.run(retry_reads(list_images(directory_id, self._compare, since)))
+            self._hook.run(retry_reads(visit_images(directory_id, self._compare, since)))
         for active in self._in_flight:
             self._inventory.states[active.number] = ImageState.ACTIVE
         log.info(
@@ -231,7 +229,7 @@ class SyncRun:
 
     def _find_directory(self) -> str | None:
         if self.directory_id is None:
-            self._default_id = self._hook.run(retry_reads(default_directory()))
+            self._default_id = self._hook.run(retry_reads(find_default_directory()))
         return self.directory_id
 
     def _pause(self, submitter: Submitter) -> Deferral:

@@ -11,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.client import CallbackSigner, InboxEndpoint
-from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
     Pan123ServiceError,
@@ -20,6 +19,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123WaitTimeoutError,
     may_have_arrived,
 )
+from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS
 from airflow_provider_123pan.service.models import OfflineTask
 from airflow_provider_123pan.service.protocol import (
     NO_DEVELOPER,

@@ -16,12 +16,11 @@ from airflow_provider_123pan.account import shared_client
 from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.follower import BatchWaiter, InboxFollower, follower_for
 from airflow_provider_123pan.download.events import to_event
-from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
+from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS, find_default_directory, visit_images
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
-from airflow_provider_123pan.sync.directory import default_directory, list_images
 from airflow_provider_123pan.sync.entries import digest, stem_of, unnumbered
 from airflow_provider_123pan.sync.in_flight import callback_id
 from airflow_provider_123pan.triggers.offline_download import FALLBACK_POLL_SECONDS, MIN_SECONDS_TO_EVENT
@@ -152,10 +151,10 @@ class _Check:
 
     async def _list(self) -> None:
         if self._directory_id is None:
-            self._directory_id = await self._client.run(default_directory())
+            self._directory_id = await self._client.run(find_default_directory())
         if self._directory_id is not None:
             since = datetime.fromisoformat(self._trigger.since)
-            self._new = await self._client.run(list_images(self._directory_id, self._on_image, since))
+            self._new = await self._client.run(visit_images(self._directory_id, self._on_image, since))
 
     def _on_image(self, image: Image) -> None:
         stem = stem_of(image.file_name)

@@ -1,0 +1,94 @@
+"""Listings: the pages of a directory, a directory by its name, and the one that offline downloads go to by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.models import Image, Listing
+from airflow_provider_123pan.service.protocol import RETRY_FOR_SECONDS, MakeCall, list_directory
+
+T = TypeVar("T")
+
+ROOT = ""
+DEFAULT_DIRECTORY = "来自:离线下载"
+# For a question that is asked again later anyway: seconds for which it is queued again under load.
+READ_RETRY_SECONDS = 30.0
+
+
+class PageCursor:
+    """Where a listing continues.
+
+    :ivar last_file_id: goes with the call for the next page; None for the first one.
+    :ivar ended: there is no next page. A cursor that the service repeats ends the listing as well.
+    """
+
+    def __init__(self) -> None:
+        self.last_file_id: str | None = None
+        self.ended = False
+        self._seen: set[str] = set()
+
+    def advance(self, page: Listing) -> None:
+        """Go on after this page."""
+        self.last_file_id = page.last_file_id
+        if page.last_file_id is None or page.last_file_id in self._seen:
+            self.ended = True
+        else:
+            self._seen.add(page.last_file_id)
+
+
+def visit_pages(
+    directory_id: str,
+    visit: Callable[[Listing], T | None],
+    since: datetime | None = None,
+    retry_for: float = RETRY_FOR_SECONDS,
+) -> Flow[T | None]:
+    """Read the pages of a directory until ``visit`` returns something.
+
+    :param since: only what is not older, by the service's own filter.
+    :param retry_for: seconds for which each page is asked for again under load.
+    :returns: what ``visit`` returned, or None after the last page.
+    """
+    cursor = PageCursor()
+    while not cursor.ended:
+        page: Listing = yield MakeCall(list_directory(directory_id, since, cursor.last_file_id), retry_for)
+        if (found := visit(page)) is not None:
+            return found
+        cursor.advance(page)
+    return None
+
+
+def visit_images(
+    directory_id: str, visit: Callable[[Image], object], since: datetime | None = None
+) -> Flow[int]:
+    """Pass each image of a directory to ``visit``; one that moves in the meantime perhaps twice.
+
+    :param since: only what is not older, by the service's own filter.
+    :returns: the number of images.
+    """
+    count = 0
+
+    def visit_page(page: Listing) -> None:
+        nonlocal count
+        count += len(page.images)
+        for image in page.images:
+            visit(image)
+
+    yield from visit_pages(directory_id, visit_page, since)
+    return count
+
+
+def find_directory(parent_id: str, name: str, retry_for: float = RETRY_FOR_SECONDS) -> Flow[str | None]:
+    """Find a directory by its name; of several, the one with the first id, so that all runs agree."""
+
+    def visit(page: Listing) -> str | None:
+        return min((found.directory_id for found in page.directories if found.name == name), default=None)
+
+    return (yield from visit_pages(parent_id, visit, retry_for=retry_for))
+
+
+def find_default_directory(retry_for: float = RETRY_FOR_SECONDS) -> Flow[str | None]:
+    """Find the directory that offline downloads go to by default; None before the first image."""
+    return (yield from find_directory(ROOT, DEFAULT_DIRECTORY, retry_for))
