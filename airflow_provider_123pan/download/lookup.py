@@ -8,20 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.listing import (
-    DEFAULT_DIRECTORY,
-    READ_RETRY_SECONDS,
-    find_default_directory,
-    visit_pages,
-)
+from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY, find_default_directory, visit_pages
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import MakeCall, get_image
+from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 
-AT_LEAST_AS_NEW = timedelta(seconds=2)  # both moments are cut to seconds
-CLOCK_SKEW = timedelta(minutes=2)
 _SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format, of which the service may prefer one
 _NUMBER = re.compile(r"\(\d+\)$")
 
@@ -36,17 +31,19 @@ def find_image(submission: Submission, strategy: WaitStrategy, *, settled: bool)
         return None
     for delivery in (yield from strategy.deliveries()):
         if delivery.fileID and (
-            image := (yield from _named_by_delivery(delivery.fileID, submission, settled=settled))
+            image := (
+                yield from _named_by_delivery(delivery.fileID, submission, strategy.timing, settled=settled)
+            )
         ):
             return image
     directory_id = submission.directory_id or (yield from find_default_directory(READ_RETRY_SECONDS))
     if directory_id is None:
         return None
     if submission.moment:
-        since = submission.moment - CLOCK_SKEW
-        if image := (yield from _search(directory_id, submission, since, settled=settled)):
+        since = submission.moment - strategy.timing.clock_skew
+        if image := (yield from _search(directory_id, submission, since, strategy.timing, settled=settled)):
             return image
-    return (yield from _search(directory_id, submission, None, settled=settled))
+    return (yield from _search(directory_id, submission, None, strategy.timing, settled=settled))
 
 
 def with_urls(image: Image) -> Flow[Image]:
@@ -60,7 +57,9 @@ def with_urls(image: Image) -> Flow[Image]:
     return replace(image, download_url=detail.download_url, user_url=detail.user_url)
 
 
-def _named_by_delivery(fileID: str, submission: Submission, *, settled: bool) -> Flow[Image | None]:
+def _named_by_delivery(
+    fileID: str, submission: Submission, timing: WaitTiming, *, settled: bool
+) -> Flow[Image | None]:
     """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
     try:
         image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
@@ -75,12 +74,13 @@ def _named_by_delivery(fileID: str, submission: Submission, *, settled: bool) ->
         return None
     if image.changed_at is None:
         submission = replace(submission, submitted_at=None)
-    return choose_image([image], submission, renamed=True, settled=settled)
+    return choose_image([image], submission, timing, renamed=True, settled=settled)
 
 
 def choose_image(
     images: Iterable[Image],
     submission: Submission,
+    timing: WaitTiming,
     *,
     renamed: bool = False,
     settled: bool = False,
@@ -102,16 +102,14 @@ def choose_image(
         and (parts := _parts(image.file_name))[1] == extension
         and stem in (parts[0], _NUMBER.sub("", parts[0]))
     ]
-    for skew, read_as_utc in _READINGS if settled else _READINGS[:1]:
+    # How a record's date may be meant, the most likely first: by how much its clock may be behind, and as whose time.
+    readings = ((timing.same_second, False), (timing.clock_skew, False), (timing.clock_skew, True))
+    for skew, read_as_utc in readings if settled else readings[:1]:
         for candidates in (same, alike if renamed else []):
             fresh = [image for image in candidates if _is_fresh(image, submission.moment, skew, read_as_utc)]
             if fresh:
                 return max(fresh, key=lambda image: image.changed_at.timestamp() if image.changed_at else 0.0)
     return same[0] if older and len(same) == 1 and not alike else None
-
-
-#: How a record's date may be meant, the most likely first: by how much its clock may be behind, and whether as UTC's.
-_READINGS = ((AT_LEAST_AS_NEW, False), (CLOCK_SKEW, False), (CLOCK_SKEW, True))
 
 
 def _parts(file_name: str) -> tuple[str, str]:
@@ -134,7 +132,7 @@ def _is_fresh(image: Image, moment: datetime | None, skew: timedelta, read_as_ut
 
 
 def _search(
-    directory_id: str, submission: Submission, since: datetime | None, *, settled: bool
+    directory_id: str, submission: Submission, since: datetime | None, timing: WaitTiming, *, settled: bool
 ) -> Flow[Image | None]:
     """Look through a directory, or what is new there by the service's own filter; as far as needed, for the service
     is seen to list the newest first."""
@@ -142,9 +140,9 @@ def _search(
 
     def visit(page: Listing) -> Image | None:
         images.extend(page.images)
-        return choose_image(page.images, submission) if submission.moment else None
+        return choose_image(page.images, submission, timing) if submission.moment else None
 
     if image := (yield from visit_pages(directory_id, visit, since, READ_RETRY_SECONDS)):
         return image
     older = settled and since is None
-    return choose_image(images, submission, renamed=settled, settled=settled, older=older)
+    return choose_image(images, submission, timing, renamed=settled, settled=settled, older=older)

@@ -23,6 +23,7 @@ from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
 from airflow_provider_123pan.download.lookup import find_image
 from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy, WorkerWait
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
@@ -32,7 +33,7 @@ from airflow_provider_123pan.exceptions import (
     may_have_arrived,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
-from airflow_provider_123pan.service.models import TaskStatus
+from airflow_provider_123pan.service.models import OfflineTask, TaskStatus
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORE_KEY = "pan123_submission"
-SEARCH_SECONDS = 60.0  # seconds for which a submission that may have arrived is looked for
-SEARCH_INTERVAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,11 @@ class SubmissionRecord:
 
 
 def submit_once(
-    hook: Pan123Hook, request: Request, context: Context, use_callback: bool | None = None
+    hook: Pan123Hook,
+    request: Request,
+    context: Context,
+    use_callback: bool | None,
+    timing: WaitTiming,
 ) -> Submission:
     """Submit the request, or go on with the submission of an earlier try of this task.
 
@@ -85,10 +88,10 @@ def submit_once(
     if (
         earlier is not None
         and (earlier.digest, earlier.max_tries) == (record.digest, record.max_tries)
-        and (submission := _resume(hook, earlier.submission)) is not None
+        and (submission := _resume(hook, earlier.submission, timing)) is not None
     ):
         return submission
-    return _submit(hook, record, store, signer)
+    return _submit(hook, record, store, signer, timing)
 
 
 def forget_submission(context: Context) -> None:
@@ -98,7 +101,7 @@ def forget_submission(context: Context) -> None:
 
 
 def _submit(
-    hook: Pan123Hook, record: SubmissionRecord, store: Any, signer: CallbackSigner | None
+    hook: Pan123Hook, record: SubmissionRecord, store: Any, signer: CallbackSigner | None, timing: WaitTiming
 ) -> Submission:
     submission = replace(
         record.submission,
@@ -113,7 +116,7 @@ def _submit(
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     try:
-        task = _create(hook, submission, signer)
+        task = _create(hook, submission, signer, timing)
     except Pan123Error as error:
         # Only what may have arrived is worth looking for when the task is tried again.
         if store is not None and not may_have_arrived(error):
@@ -128,7 +131,9 @@ def _submit(
     return submission
 
 
-def _create(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> Any:
+def _create(
+    hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None, timing: WaitTiming
+) -> OfflineTask | Submission:
     """The offline task; or the submission, where the first try's answer was lost but its image is there."""
     try:
         return _call(hook, submission, signer)
@@ -136,10 +141,10 @@ def _create(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | N
         if not may_have_arrived(error):
             raise
         log.warning("Looking for %s: %s", submission.url, error)
-    return _search(hook, submission) or _call(hook, submission, signer)
+    return _search(hook, submission, timing) or _call(hook, submission, signer)
 
 
-def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> Any:
+def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> OfflineTask:
     assert submission.url is not None
     callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
     if callback_url:
@@ -149,11 +154,11 @@ def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | Non
     )
 
 
-def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
+def _resume(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Submission | None:
     """An earlier try's submission, unless it failed or never arrived."""
     if submission.taskID is None:
         log.info("An earlier try may have submitted %s: looking for its image", submission.url)
-        return _search(hook, submission)
+        return _search(hook, submission, timing)
     try:
         if hook.get_offline_download(submission.taskID).status is TaskStatus.FAILED:
             log.info("taskID %s of an earlier try failed: submitting again", submission.taskID)
@@ -164,8 +169,8 @@ def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
     return submission
 
 
-def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
-    strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id)
+def _search(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Submission | None:
+    strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id, timing)
     return submission if hook.run(_has_arrived(submission, strategy)) else None
 
 
@@ -178,7 +183,7 @@ def _has_arrived(
     """
     if submission.file_name is None and submission.callback_id is None:
         return False
-    until = clock() + SEARCH_SECONDS
+    until = clock() + strategy.timing.search
     while clock() < until:
         if deliveries := (yield from strategy.deliveries()):
             return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
@@ -189,5 +194,5 @@ def _has_arrived(
             if not error.retryable:
                 raise
             log.warning("Looked for again: %s", error)
-        yield Sleep(SEARCH_INTERVAL_SECONDS)
+        yield Sleep(strategy.timing.search_interval)
     return False

@@ -26,24 +26,12 @@ from airflow_provider_123pan.exceptions import (
     Pan123UnknownTaskError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
-from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
+from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_GRACE_SECONDS = 60.0  # seconds within which an error for a taskID means "not yet"
-UNKNOWN_RECHECK_SECONDS = 30.0  # seconds between the two errors that make a taskID unknown
-VISIBLE_WITHIN_SECONDS = 300.0  # seconds that the file of a successful task may take to show up
-SETTLING_SECONDS = 7.0  # seconds after which a file that was renamed, or overwritten, is taken
-
-POLL_DELAYS_AFTER_DELIVERY = (
-    8.0,
-    4.0,
-    2.0,
-    1.0,
-)  # seconds, from the last: progress may lag behind the callback
-REASON_WAIT_SECONDS = 3.0  # seconds
 NO_REASON = "123pan could not download or keep the image"
 
 Clock = Callable[[], float]
@@ -139,7 +127,7 @@ def wait_for_outcome(
             return None
         looking = True
         if (yield from strategy.pause(min(soon.pop() if soon else next(pauses), left))):
-            soon = [*POLL_DELAYS_AFTER_DELIVERY]
+            soon = [*strategy.timing.after_delivery]
 
 
 def check_once(
@@ -181,7 +169,7 @@ def _reason(submission: Submission, left: float, strategy: WaitStrategy) -> Flow
     """Why a download failed, as only a callback tells; it may be a little slower than progress."""
     deliveries = failure_reasons((yield from strategy.deliveries()))
     if submission.callback_id and not deliveries:
-        yield from strategy.pause(max(0.0, min(REASON_WAIT_SECONDS, left)))
+        yield from strategy.pause(max(0.0, min(strategy.timing.reason_wait, left)))
         deliveries = failure_reasons((yield from strategy.deliveries()))
     return deliveries[-1] if deliveries else NO_REASON
 
@@ -203,12 +191,12 @@ def _status(
         return (yield question).status  # type: ignore[no-any-return]
     except (Pan123ServiceError, Pan123NoDataError) as error:
         submitted = submission.moment
-        if submitted and clock() - submitted.timestamp() < UNKNOWN_GRACE_SECONDS:
+        if submitted and clock() - submitted.timestamp() < strategy.timing.unknown_grace:
             return TaskStatus.RUNNING
-        if clock() + UNKNOWN_RECHECK_SECONDS > deadline:
+        if clock() + strategy.timing.unknown_recheck > deadline:
             log.warning("Asked again later: %s", error)
             return TaskStatus.RUNNING
-    yield Sleep(UNKNOWN_RECHECK_SECONDS)
+    yield Sleep(strategy.timing.unknown_recheck)
     try:
         return (yield question).status  # type: ignore[no-any-return]
     except (Pan123ServiceError, Pan123NoDataError) as error:
@@ -232,9 +220,9 @@ def _image(
         return Outcome(submission.taskID, submission.url)
     waited, pause = 0.0, 1.0
     while (
-        image := (yield from find_image(submission, strategy, settled=waited >= SETTLING_SECONDS))
+        image := (yield from find_image(submission, strategy, settled=waited >= strategy.timing.settling))
     ) is None:
-        if waited + pause > VISIBLE_WITHIN_SECONDS:
+        if waited + pause > strategy.timing.visible_within:
             raise Pan123InvisibleError(
                 f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
                 f"{submission.file_name!r} in its directory; an image of the same content may be there under another "

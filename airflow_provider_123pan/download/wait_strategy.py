@@ -8,6 +8,7 @@ from typing import Protocol
 
 from airflow_provider_123pan.callbacks.client import InboxEndpoint, look_up
 from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.exceptions import InboxUnreachableError
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 class WaitStrategy(Protocol):
     """How a wait pauses between polls, and where it reads the callbacks received."""
+
+    timing: WaitTiming
 
     def acquire_poll(self, left: float) -> Flow[bool]:
         """Queue for a question about progress, for about so many seconds; whether it may be asked."""
@@ -34,7 +37,8 @@ class WorkerWait:
     :param callback_id: None where the submission has no callback.
     """
 
-    def __init__(self, inbox: InboxEndpoint | None = None, callback_id: str | None = None) -> None:
+    def __init__(self, inbox: InboxEndpoint | None, callback_id: str | None, timing: WaitTiming) -> None:
+        self.timing = timing
         self._inbox = inbox
         self._callback_id = callback_id
 

@@ -17,6 +17,7 @@ from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import PageCursor
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 if TYPE_CHECKING:
     import requests
@@ -70,7 +71,7 @@ class Pan123Hook(BaseHook):
         """
         return self.client.authorized_session()
 
-    def call(self, call: protocol.Call[T], retry_for: float = protocol.RETRY_FOR_SECONDS) -> T:
+    def call(self, call: protocol.Call[T], retry_for: float = RETRY_FOR_SECONDS) -> T:
         """Make a call of :mod:`airflow_provider_123pan.service.protocol`.
 
         :param retry_for: seconds for which a call that was rejected for its load is repeated.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 
 from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +45,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
     """
 
     template_fields: Sequence[str] = ("url", "file_name", "directory_id", "pan123_conn_id")
+    timing: ClassVar[WaitTiming] = WaitTiming()
     ui_color = "#d9ecff"
 
     def __init__(
@@ -80,7 +82,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         with failing_without_retry():
             request = Request.of(self.url, self.file_name, self.directory_id)
             hook = Pan123Hook(self.pan123_conn_id)
-            submission = submit_once(hook, request, context, self.use_callback)
+            submission = submit_once(hook, request, context, self.use_callback, self.timing)
             hook.keep_rate()
             if not self.wait_for_completion:
                 return submission.xcom()
@@ -110,7 +112,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
         deadline = time.time() + self.timeout
-        strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id)
+        strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id, self.timing)
         if not self.deferrable:
             end = hook.run(
                 wait_for_outcome(

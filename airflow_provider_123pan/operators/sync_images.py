@@ -6,19 +6,21 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, BaseOperator, conf
 
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 from airflow_provider_123pan.operators.offline_download import seconds
+from airflow_provider_123pan.sync.timing import SyncTiming
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_provider_123pan.sync.inventory import Inventory
-    from airflow_provider_123pan.sync.run import SyncOptions, SyncRun
+    from airflow_provider_123pan.sync.options import SyncOptions
+    from airflow_provider_123pan.sync.run import SyncRun
 
 #: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
 DIRECTORIES = AssetAlias("pan123_directories")
@@ -65,6 +67,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         "max_failures",
         "pan123_conn_id",
     )
+    timing: ClassVar[SyncTiming] = SyncTiming()
     ui_color = "#d9ecff"
 
     def __init__(
@@ -140,20 +143,23 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.sync.checkpoint import Checkpoint
         from airflow_provider_123pan.sync.inventory import Inventory
         from airflow_provider_123pan.sync.lineage import MAX_HOSTS, announce
         from airflow_provider_123pan.sync.run import SyncRun
 
         with failing_without_retry():
             allowed = _allowance(self.max_failures)
-            options = self._options(state["deadline"] if state else time.time() + self.timeout)
+            checkpoint = Checkpoint.load(state) if state else None
+            options = self._options(checkpoint.deadline if checkpoint else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
             hook.settings  # noqa: B018 - checked before the list is read
             inventory = Inventory(_signature_parameters())
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
-                sync_run = SyncRun(hook, inventory, options, context, state, ended)
+                given = (hook, inventory, options, context, self.timing)
+                sync_run = SyncRun.resume(*given, checkpoint, ended) if checkpoint else SyncRun.begin(*given)
                 try:
                     pause = sync_run.run() if aborted_by is None else sync_run.abort(aborted_by)
                 except Pan123Error:
@@ -165,7 +171,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             finally:
                 inventory.close()
             if pause is not None:
-                self._defer(pause.state, pause.trigger, options)
+                self._defer(pause.checkpoint.dump(), pause.trigger, options)
             if found["failed"] > allowed(found["total"]):
                 self._push(context, found)
                 first = "; ".join(f"{each['url']}: {each['reason']}" for each in sync_run.failures[:3])
@@ -193,7 +199,7 @@ class Pan123SyncImagesOperator(BaseOperator):
     def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.sync.directory import parse_path
-        from airflow_provider_123pan.sync.run import SyncOptions
+        from airflow_provider_123pan.sync.options import SyncOptions
 
         if self.directory is not None and self.directory_id is not None:
             raise Pan123InputError("directory: give either directory or directory_id")

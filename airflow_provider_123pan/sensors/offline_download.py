@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import (
@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.exceptions import Pan123Error
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("submission", "pan123_conn_id")
+    timing: ClassVar[WaitTiming] = WaitTiming()
     ui_color = "#c8f0e0"
 
     def __init__(
@@ -158,7 +160,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         from airflow_provider_123pan.download.wait import check_once
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
-        strategy = WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id)
+        strategy = WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing)
         return self._hook.run(check_once(self._parsed, deadline, strategy))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:

@@ -8,14 +8,13 @@ from typing import TypeVar
 
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import RETRY_FOR_SECONDS, MakeCall, list_directory
+from airflow_provider_123pan.service.protocol import MakeCall, list_directory
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
 ROOT = ""
 DEFAULT_DIRECTORY = "来自:离线下载"
-# For a question that is asked again later anyway: seconds for which it is queued again under load.
-READ_RETRY_SECONDS = 30.0
 
 
 class PageCursor:

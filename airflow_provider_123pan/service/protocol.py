@@ -27,18 +27,17 @@ from airflow_provider_123pan.exceptions import (
 from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS, TOO_MANY_TASKS_PAUSES
 
 T = TypeVar("T")
 
 BASE_URL = "https://open-api.123pan.com"
 PAGE = 100  # entries per listing, the most that the service gives
 LOGIN_TIMEOUT = 15.0  # seconds; other processes wait for the one that logs in
-RETRY_FOR_SECONDS = 600.0  # seconds for which a call that the service refuses for its load is queued again
 
 RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
-TOO_MANY_TASKS_PAUSES = (5.0, 15.0, 30.0)  # what the service's users settled on
 INTERNAL_ERROR = "internal error"
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"  # refused to the account, not to the image
 #: After these the gateway may have passed the request on before it gave up.

@@ -20,17 +20,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RETRY_PAUSES_SECONDS = (
-    1.0,
-    2.0,
-    4.0,
-    8.0,
-    15.0,
-    30.0,
-    30.0,
-    30.0,
-)  # seconds between two tries while the service is away
-
 
 def parse_path(directory: str) -> tuple[str, ...]:
     """The names on the way to a directory; an error names the field."""
@@ -42,19 +31,22 @@ def parse_path(directory: str) -> tuple[str, ...]:
     return names
 
 
-def retry_reads(flow: Flow[T]) -> Flow[T]:
-    """A flow of which each question is asked again while the service is away: a long listing has many."""
+def retry_reads(flow: Flow[T], pauses: tuple[float, ...]) -> Flow[T]:
+    """Repeat each call of a flow while the service is unavailable: a long listing has many.
+
+    :param pauses: seconds between two attempts.
+    """
 
     def again(step: Any) -> Flow[Any]:
         if not isinstance(step, MakeCall):
             return (yield step)
-        for pause in RETRY_PAUSES_SECONDS:
+        for pause in pauses:
             try:
                 return (yield step)
             except Pan123Error as error:
                 if not error.transient:
                     raise
-                log.warning("Asked again: %s", error)
+                log.warning("Trying again: %s", error)
             yield Sleep(pause)
         return (yield step)
 

@@ -76,7 +76,7 @@ class Inventory:
         self._digest = hashlib.sha256()
         self._knows_md5 = False
         self._repeated = 0
-        self.states = bytearray()
+        self._states = bytearray()
 
     def close(self) -> None:
         self._database.close()
@@ -110,13 +110,13 @@ class Inventory:
         self._database.execute("CREATE INDEX by_md5 ON wanted (md5) WHERE md5 IS NOT NULL")
 
     def _add(self, place: str, entry: ManifestEntry) -> None:
-        number, key = len(self.states), digest(entry.stem)
+        number, key = len(self._states), digest(entry.stem)
         added = self._database.execute(
             "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?)",
             (number, key, place, entry.url, entry.file_name, entry.size, entry.md5),
         )
         if added.rowcount:
-            self.states.append(ImageState.MISSING)
+            self._states.append(ImageState.MISSING)
             self._digest.update(
                 f"{entry.file_name}\n{self._canonical_url(entry)}\n".encode("utf-8", "surrogatepass")
             )
@@ -142,19 +142,31 @@ class Inventory:
     # -- what shall be there --
 
     def __len__(self) -> int:
-        return len(self.states)
+        return len(self._states)
 
     def count(self, state: ImageState) -> int:
-        return self.states.count(state)
+        return self._states.count(state)
 
     def counts(self) -> dict[str, int]:
         """How many there are, and how many of them have ended how."""
         ended = (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)
         return {"total": len(self)} | {each.name.lower(): self.count(each) for each in ended}
 
+    def state(self, number: int) -> ImageState:
+        """Return how far an image is."""
+        return ImageState(self._states[number])
+
+    def activate(self, number: int) -> None:
+        """An image is in flight from now on."""
+        self._states[number] = ImageState.ACTIVE
+
+    def put_back(self, number: int, attempt: int) -> None:
+        """An image's submission did not arrive: it is due again, as before this attempt."""
+        self._states[number] = ImageState.AGAIN if attempt else ImageState.MISSING
+
     def first(self, state: ImageState, start: int = 0) -> int | None:
         """The first image from ``start`` on that is so far."""
-        found = self.states.find(state, start)
+        found = self._states.find(state, start)
         return None if found < 0 else found
 
     def entry(self, number: int) -> ManifestEntry:
@@ -219,7 +231,7 @@ class Inventory:
         reason: str | None = None,
     ) -> None:
         """Say how far an image is, and what has become of it."""
-        self.states[number] = state
+        self._states[number] = state
         if image is None:
             found: tuple[Any, ...] = (None,) * 6
         else:
@@ -242,7 +254,7 @@ class Inventory:
             "outcomes.size, reason FROM outcomes JOIN wanted USING (number) ORDER BY number"
         )
         for number, url, file_name, taskID, *rest in rows:
-            state = ImageState(self.states[number])
+            state = ImageState(self._states[number])
             if state in (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED):
                 yield ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
@@ -254,14 +266,14 @@ class Inventory:
         """What another worker needs beside the list itself."""
         return {
             "list": self._digest.hexdigest(),
-            "states": base64.b85encode(zlib.compress(bytes(self.states))).decode(),
+            "states": base64.b85encode(zlib.compress(bytes(self._states))).decode(),
         }
 
     def restore(self, dumped: dict[str, str]) -> bool:
         """Go on where another worker was; False if the list is another one now."""
         if dumped["list"] != self._digest.hexdigest():
             return False
-        self.states = bytearray(zlib.decompress(base64.b85decode(dumped["states"])))
+        self._states = bytearray(zlib.decompress(base64.b85decode(dumped["states"])))
         return True
 
     def _canonical_url(self, entry: ManifestEntry) -> str:

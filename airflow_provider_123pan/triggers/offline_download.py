@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,8 +17,8 @@ from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, InboxFollower, follower_for
 from airflow_provider_123pan.download.events import to_event
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import (
-    POLL_DELAYS_AFTER_DELIVERY,
     Outcome,
     poke_intervals,
     wait_for_outcome,
@@ -26,15 +26,6 @@ from airflow_provider_123pan.download.wait import (
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow
 from airflow_provider_123pan.service.progress_queue import ProgressQueue
-
-#: Seconds from the trigger's start to its event at least. The worker's supervisor tells of the deferral some seconds
-#: late, and a task that was resumed before that is taken for a failed one by the scheduler.
-MIN_SECONDS_TO_EVENT = 5.0
-LAST_POLL_SECONDS = 5.0  # seconds
-FALLBACK_POLL_SECONDS = (
-    30.0,
-    300.0,
-)  # seconds after which a wait with a callback asks progress: the first, the longest
 
 
 class Pan123OfflineDownloadTrigger(BaseTrigger):
@@ -47,6 +38,8 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         With a callback it counts only while the inbox is out of reach.
     :param silent_fail: log an error and go on.
     """
+
+    timing: ClassVar[WaitTiming] = WaitTiming()
 
     def __init__(
         self,
@@ -88,7 +81,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
             event = to_event(await self._end(Submission.parse(self.submission)))
         except Pan123Error as error:
             event = to_event(error)
-        await asyncio.sleep(max(0.0, MIN_SECONDS_TO_EVENT - (time.monotonic() - started)))
+        await asyncio.sleep(max(0.0, self.timing.min_to_event - (time.monotonic() - started)))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _end(self, submission: Submission) -> Outcome | None:
@@ -103,7 +96,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
                     submission,
                     self.deadline,
                     self._poking() if follower is None else self._safety_net(follower),
-                    _TriggerWait(shared.queue, waiter),
+                    _TriggerWait(shared.queue, waiter, self.timing),
                     silent=self.silent_fail,
                     rest_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
                 )
@@ -119,7 +112,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
     def _safety_net(self, follower: InboxFollower) -> Iterator[float]:
         """Seldom, while the inbox is in reach; else as without callbacks."""
         poking: Iterator[float] | None = None  # made when it is needed: thousands wait, and most never do
-        pause, longest = FALLBACK_POLL_SECONDS
+        pause, longest = self.timing.fallback_poll
         while True:
             if not follower.reachable:
                 poking = poking or self._poking()
@@ -132,9 +125,10 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 class _TriggerWait:
     """A trigger's: it queues with all others for questions, and a delivery ends its rest."""
 
-    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter")
+    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter", "timing")
 
-    def __init__(self, queue: ProgressQueue, waiter: DeliveryWaiter) -> None:
+    def __init__(self, queue: ProgressQueue, waiter: DeliveryWaiter, timing: WaitTiming) -> None:
+        self.timing = timing
         self._waiter = waiter
         self._queue = queue
         self._polled_at = asyncio.get_running_loop().time()
@@ -147,7 +141,7 @@ class _TriggerWait:
         acquire_poll = self._queue.enqueue(self._polled_at)
         # At the deadline thousands may want their last question at once: those that get none time out.
         if (
-            not (yield from self.pause(max(left, LAST_POLL_SECONDS), acquire_poll))
+            not (yield from self.pause(max(left, self.timing.last_poll), acquire_poll))
             and not acquire_poll.result()
         ):
             return False
@@ -161,5 +155,5 @@ class _TriggerWait:
     def pause(self, seconds: float, acquire_poll: asyncio.Future[bool] | None = None) -> Flow[bool]:
         notified: bool = yield Await(partial(self._waiter.wait, seconds, acquire_poll))
         if notified:
-            self._urgent = len(POLL_DELAYS_AFTER_DELIVERY)
+            self._urgent = len(self.timing.after_delivery)
         return notified

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,17 +17,17 @@ from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.follower import BatchWaiter, InboxFollower, follower_for
 from airflow_provider_123pan.download.events import to_event
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
-from airflow_provider_123pan.service.listing import READ_RETRY_SECONDS, find_default_directory, visit_images
+from airflow_provider_123pan.service.listing import find_default_directory, visit_images
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
+from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 from airflow_provider_123pan.sync.entries import digest, stem_of, unnumbered
 from airflow_provider_123pan.sync.in_flight import callback_id
-from airflow_provider_123pan.triggers.offline_download import FALLBACK_POLL_SECONDS, MIN_SECONDS_TO_EVENT
+from airflow_provider_123pan.sync.timing import SyncTiming
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = (10.0, 60.0)  # seconds between two looks without callbacks: the first, the longest
 MAX_POLLS = 20  # about progress per look, or what the rate allows
 
 
@@ -42,6 +42,8 @@ class Pan123SyncImagesTrigger(BaseTrigger):
     :param since: nothing in flight is older (ISO 8601).
     :param until: Unix seconds.
     """
+
+    timing: ClassVar[SyncTiming] = SyncTiming()
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
             event: dict[str, Any] = {"status": "woken", "ended": sorted(await self._wait())}
         except Pan123Error as error:
             event = to_event(error)
-        await asyncio.sleep(max(0.0, MIN_SECONDS_TO_EVENT - (time.monotonic() - started)))
+        await asyncio.sleep(max(0.0, self.timing.wait.min_to_event - (time.monotonic() - started)))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> set[str]:
@@ -101,9 +103,10 @@ class Pan123SyncImagesTrigger(BaseTrigger):
             for each in keys:
                 follower.subscribe(each, waiter)
         check = _Check(self, shared)
-        pause = CHECK_SECONDS[0]
+        first, longest = self.timing.trigger_check
+        pause = first
         try:
-            look_at = time.time() + _pause(pause, follower)
+            look_at = time.time() + self._jittered(pause, follower)
             while True:
                 check.ended.update(keys[each] for each in waiter.delivered)
                 now = time.time()
@@ -111,8 +114,8 @@ class Pan123SyncImagesTrigger(BaseTrigger):
                     return check.ended
                 if now >= look_at:
                     found = await check.check()
-                    pause = CHECK_SECONDS[0] if found else min(pause * 1.5, CHECK_SECONDS[1])
-                    look_at = time.time() + _pause(pause, follower)
+                    pause = first if found else min(pause * 1.5, longest)
+                    look_at = time.time() + self._jittered(pause, follower)
                     continue
                 await waiter.wait(max(0.0, min(look_at, self.until) - now))
         finally:
@@ -120,6 +123,12 @@ class Pan123SyncImagesTrigger(BaseTrigger):
                 for each in keys:
                     follower.unsubscribe(each, waiter)
             await shared_client.release(shared)
+
+    def _jittered(self, pause: float, follower: InboxFollower | None) -> float:
+        """A pause in seconds, longer while callbacks can wake the wait: the checks are a safety net then."""
+        if follower and follower.reachable:
+            pause *= self.timing.wait.fallback_poll[0] / self.timing.trigger_check[0]
+        return pause * random.uniform(0.5, 1.5)
 
 
 class _Check:
@@ -170,7 +179,7 @@ class _Check:
             taskID = self._trigger.active[key][0]
             if len(self.ended) >= self._trigger.want or time.time() >= self._trigger.until:
                 return
-            if taskID is None or time.time() - self._asked[key] < CHECK_SECONDS[0]:
+            if taskID is None or time.time() - self._asked[key] < self._trigger.timing.trigger_check[0]:
                 continue
             await self._queue.enqueue(self._asked[key])
             self._asked[key] = time.time()
@@ -180,10 +189,3 @@ class _Check:
                 continue  # unknown, perhaps not yet; the worker decides
             if task.status in (TaskStatus.FAILED, TaskStatus.SUCCEEDED):
                 self.ended.add(key)
-
-
-def _pause(pause: float, follower: InboxFollower | None) -> float:
-    """Callbacks wake at once: looks are a safety net then."""
-    return (
-        FALLBACK_POLL_SECONDS[0] * pause / CHECK_SECONDS[0] if follower and follower.reachable else pause
-    ) * random.uniform(0.5, 1.5)

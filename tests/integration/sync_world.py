@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,15 +15,15 @@ from tests.integration.modes import run
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.MIN_SECONDS_TO_EVENT", 0.0)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.CHECK_SECONDS", (0.3, 0.5))
-    monkeypatch.setattr("airflow_provider_123pan.sync.run.IDLE_SECONDS_BEFORE_DEFERRAL", 0.5)
-    monkeypatch.setattr("airflow_provider_123pan.sync.run.RECHECK_SECONDS", 1.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT_SECONDS", (1.0, 3.0))
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SETTLING_SECONDS", 0.5)
-    for module in ("in_flight", "submitter", "monitor"):
-        monkeypatch.setattr(f"airflow_provider_123pan.sync.{module}.SKEW", timedelta(seconds=2))
+def short(set_timing: Callable[..., None]) -> None:
+    set_timing(
+        trigger_check=(0.3, 0.5),
+        idle_before_deferral=0.5,
+        recheck=1.0,
+        silent=(1.0, 3.0),
+        settling=0.5,
+        skew=timedelta(seconds=2),
+    )
 
 
 def addresses(count: int, start: int = 0) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import NO_REASON
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.triggers.offline_download import FALLBACK_POLL_SECONDS
 from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
 from dev.waiting import wait_for
@@ -19,7 +19,9 @@ from dev.waiting import wait_for
 DAG_ID = "pan123_callbacks"
 HOST = "https://callbacks.example.com"
 REASON = "源站拒绝"
-SOONEST = FALLBACK_POLL_SECONDS[0] / 2  # seconds after its start at which a wait may ask progress by itself
+SOONEST = (
+    WaitTiming().fallback_poll[0] / 2
+)  # seconds after its start at which a wait may ask progress by itself
 STARTED, FIRED = "trigger ", "Trigger fired event"  # how a trigger's log begins and ends
 ENDED = {*FINISHED, "upstream_failed"}
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, poke_intervals, wait_for_outcome
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import Sleep, drive
@@ -85,7 +86,7 @@ class Service:
             what or submission(),
             START.timestamp() + timeout,
             poke_intervals(10, False, None),
-            WorkerWait(),
+            WorkerWait(None, None, WaitTiming()),
             clock=self.clock,
             **more,
         )

@@ -8,8 +8,8 @@ import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.download import wait as subject
 from airflow_provider_123pan.download.lookup import choose_image, find_image
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import Flow, drive
 from airflow_provider_123pan.service.models import Image, Listing
@@ -85,7 +85,7 @@ def test_a_given_directory_is_not_looked_up() -> None:
 def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> None:
     service = Service(lambda _: 2, lambda _: [image(age=86_400)])
     assert service.wait() is not None
-    assert service.elapsed >= subject.SETTLING_SECONDS
+    assert service.elapsed >= WaitTiming().settling
 
 
 UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC's
@@ -124,14 +124,17 @@ UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC'
     ],
 )
 def test_which_image_is_meant(images: list[Image], settled: bool, expected: str | None) -> None:
-    found = choose_image(images, submission(), renamed=settled, settled=settled, older=settled)
+    found = choose_image(images, submission(), WaitTiming(), renamed=settled, settled=settled, older=settled)
     assert (found.fileID if found else None) == expected
 
 
 def test_names_are_no_patterns() -> None:
     images = [image("axb.jpg"), image("axb(1).jpg")]
     assert (
-        choose_image(images, submission(file_name="a.b.jpg"), renamed=True, settled=True, older=True) is None
+        choose_image(
+            images, submission(file_name="a.b.jpg"), WaitTiming(), renamed=True, settled=True, older=True
+        )
+        is None
     )
 
 
@@ -161,5 +164,8 @@ def test_a_file_that_was_called_back_is_taken_only_if_it_is_the_right_one(
         assert isinstance(step, MakeCall)
         return deliveries if step.call.name == "get_image" else Listing((), (), None)
 
-    found = drive(find_image(submission(directory_id=None), DeliveryReader(), settled=settled), perform)
+    found = drive(
+        find_image(submission(directory_id=None), DeliveryReader(None, None, WaitTiming()), settled=settled),
+        perform,
+    )
     assert found == (deliveries if expected else None)

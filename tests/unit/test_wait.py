@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.download.events import from_event, to_event
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, check_once, poke_intervals
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import drive
@@ -139,7 +140,10 @@ def test_intervals_grow_up_to_the_limit() -> None:
 def test_one_look_is_one_question() -> None:
     service = Service(lambda _: 0)
     assert (
-        drive(check_once(submission(), service.now + 100, WorkerWait(), service.clock), service.perform)
+        drive(
+            check_once(submission(), service.now + 100, WorkerWait(None, None, WaitTiming()), service.clock),
+            service.perform,
+        )
         is None
     )
     assert service.asked == ["get_offline_download"]
