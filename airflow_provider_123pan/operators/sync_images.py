@@ -140,6 +140,7 @@ class Pan123SyncImagesOperator(BaseOperator):
 
         :param aborted_by: the error that ended the wait; then only the known results are written.
         """
+        from airflow_provider_123pan.callbacks.client import CallbackSigner
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
@@ -153,12 +154,13 @@ class Pan123SyncImagesOperator(BaseOperator):
             checkpoint = Checkpoint.load(state) if state else None
             options = self._options(checkpoint.deadline if checkpoint else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
-            hook.settings  # noqa: B018 - checked before the list is read
+            # Before the list is read: a wrong connection fails at once.
+            signer = CallbackSigner.of(hook.settings, self.use_callback)
             inventory = Inventory(_signature_parameters())
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
-                given = (hook, inventory, options, context, self.timing)
+                given = (hook, inventory, options, signer, context, self.timing)
                 sync_run = SyncRun.resume(*given, checkpoint, ended) if checkpoint else SyncRun.begin(*given)
                 try:
                     pause = sync_run.run() if aborted_by is None else sync_run.abort(aborted_by)
@@ -216,7 +218,6 @@ class Pan123SyncImagesOperator(BaseOperator):
             results=self.results,
             overwrite=self.if_exists == "overwrite",
             max_in_flight=max_in_flight,
-            use_callback=self.use_callback,
             deferrable=self.deferrable,
             deadline=deadline,
         )

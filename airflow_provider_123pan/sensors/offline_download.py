@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_123pan.download.wait import Outcome
+    from airflow_provider_123pan.download.wait_strategy import WorkerWait
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 
 
@@ -70,7 +71,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         with failing_without_retry():
             self._parsed = Submission.parse(self.submission)
             self._deadline = self._started(context) + self.timeout
-            self._hook.settings  # noqa: B018 - checked before anything else
+            self._wait_strategy = self._make_wait_strategy()  # a wrong connection fails before anything else
             if not self.deferrable:
                 return super().execute(context)
             with self._never_failing():
@@ -155,13 +156,20 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
         return Pan123Hook(self.pan123_conn_id)
 
-    def _check_once(self, deadline: float) -> Outcome | None:
+    @cached_property
+    def _wait_strategy(self) -> WorkerWait:
+        return self._make_wait_strategy()
+
+    def _make_wait_strategy(self) -> WorkerWait:
         from airflow_provider_123pan.callbacks.client import inbox_endpoint
-        from airflow_provider_123pan.download.wait import check_once
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
-        strategy = WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing)
-        return self._hook.run(check_once(self._parsed, deadline, strategy))
+        return WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing)
+
+    def _check_once(self, deadline: float) -> Outcome | None:
+        from airflow_provider_123pan.download.wait import check_once
+
+        return self._hook.run(check_once(self._parsed, deadline, self._wait_strategy))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,8 @@ from airflow_provider_123pan.exceptions import Pan123InputError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+
+log = logging.getLogger(__name__)
 
 KEYS = ("url", "file_name", "size", "md5")
 TSV_HEADER = "TsvHttpData-1.0"
@@ -68,7 +71,7 @@ def path_of(field: str, path: str) -> ObjectStoragePath:
 
     place = ObjectStoragePath(path)
     try:
-        place.fs  # noqa: B018 - made at the first use
+        log.debug("%s: opened with %s", field, type(place.fs).__name__)
     except (ValueError, ImportError) as error:
         scheme = path.partition("://")[0]
         raise Pan123InputError(

@@ -16,7 +16,6 @@ class SyncOptions:
     :ivar results: the path of the results file.
     :ivar overwrite: fetch images whose names are taken again.
     :ivar max_in_flight: images in flight at most; None for as many as the service accepts.
-    :ivar use_callback: None: if the connection has a ``callback_base_url``.
     :ivar deadline: Unix seconds.
     """
 
@@ -25,7 +24,6 @@ class SyncOptions:
     results: str | None
     overwrite: bool
     max_in_flight: int | None
-    use_callback: bool | None
     deferrable: bool
     deadline: float
 

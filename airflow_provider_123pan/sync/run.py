@@ -50,6 +50,7 @@ class SyncRun:
         hook: Pan123Hook,
         inventory: Inventory,
         options: SyncOptions,
+        signer: CallbackSigner | None,
         timing: SyncTiming,
         *,
         ti: Any,
@@ -64,6 +65,7 @@ class SyncRun:
         self._hook = hook
         self._inventory = inventory
         self._options = options
+        self._signer = signer
         self._timing = timing
         self._journal = journal
         self._results = results
@@ -73,7 +75,6 @@ class SyncRun:
         self._cap = cap
         self._failing_since = failing_since
         self.failures = [*failures]
-        self._signer = CallbackSigner.of(hook.settings, options.use_callback)
         self._reporter = Reporter(ti, inventory)
 
     @classmethod
@@ -82,6 +83,7 @@ class SyncRun:
         hook: Pan123Hook,
         inventory: Inventory,
         options: SyncOptions,
+        signer: CallbackSigner | None,
         context: Context,
         timing: SyncTiming,
         earlier: Mapping[str, Any] | None = None,
@@ -89,6 +91,7 @@ class SyncRun:
         """Begin: make the directory where it is missing, and compare the list with what is there.
 
         :param inventory: the list, loaded.
+        :param signer: signs callback URLs; None without callbacks.
         :param earlier: what was in flight, from a checkpoint that no longer fits the list; by default what an earlier
             try of this task left in the journal.
         """
@@ -107,6 +110,7 @@ class SyncRun:
             hook,
             inventory,
             options,
+            signer,
             timing,
             ti=context["ti"],
             journal=journal,
@@ -123,6 +127,7 @@ class SyncRun:
         hook: Pan123Hook,
         inventory: Inventory,
         options: SyncOptions,
+        signer: CallbackSigner | None,
         context: Context,
         timing: SyncTiming,
         checkpoint: Checkpoint,
@@ -131,11 +136,12 @@ class SyncRun:
         """Resume after a deferral; begin again if the list has changed, or a part of the results is missing.
 
         :param inventory: the list, loaded.
+        :param signer: signs callback URLs; None without callbacks.
         :param ended: keys of the images in flight that the triggerer saw end.
         """
         results = _results(options, context, checkpoint.parts)
         if (results and not results.whole()) or not inventory.restore(checkpoint.inventory):
-            return cls.begin(hook, inventory, options, context, timing, checkpoint.in_flight)
+            return cls.begin(hook, inventory, options, signer, context, timing, checkpoint.in_flight)
         in_flight = InFlight.load(checkpoint.in_flight, inventory)
         for pending in in_flight:
             if pending.key in ended:
@@ -146,6 +152,7 @@ class SyncRun:
             hook,
             inventory,
             options,
+            signer,
             timing,
             ti=context["ti"],
             journal=_journal(hook, options, context),
