@@ -1,4 +1,4 @@
-"""Where a submission's image is: progress does not know, so it is looked up in its directory."""
+"""Finds a submission's image in its directory, because progress does not name it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import MakeCall, get_image
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 
-_SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format, of which the service may prefer one
+_SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format; the service may change one into the other
 _NUMBER = re.compile(r"\(\d+\)$")
 
 
 def find_image(submission: Submission, strategy: WaitStrategy, *, settled: bool) -> Flow[Image | None]:
-    """The image of a submission: the one that a delivery names, if it is that; else by its name.
+    """Find the image of a submission: the one that a delivery names, if it fits; otherwise by its name.
 
-    :param settled: the new one had its time to show up: take also one that the service renamed, or the sole one
-        from before the submission. It may have been overwritten with its dates kept, and their time zone is a guess.
+    :param settled: the new image has had time to appear: take also one that the service renamed, or the only one from
+        before the submission. It may have been overwritten with its dates kept, and their time zone is a guess.
     """
     if submission.file_name is None:
         return None
@@ -47,20 +47,20 @@ def find_image(submission: Submission, strategy: WaitStrategy, *, settled: bool)
 
 
 def with_urls(image: Image) -> Flow[Image]:
-    """An image with its addresses, where a listing left them out."""
+    """Return an image with its URLs, which a listing may leave out."""
     if image.download_url is not None or image.rejected:
         return image
     try:
         detail: Image = yield MakeCall(get_image(image.fileID), READ_RETRY_SECONDS)
     except (Pan123ServiceError, Pan123AnswerError):
-        return image  # it was found all the same
+        return image  # it was found, with or without its URLs
     return replace(image, download_url=detail.download_url, user_url=detail.user_url)
 
 
 def _named_by_delivery(
     fileID: str, submission: Submission, timing: WaitTiming, *, settled: bool
 ) -> Flow[Image | None]:
-    """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
+    """Return the image that an unproven delivery names, if it is new and in the submission's directory."""
     try:
         image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
     except (Pan123ServiceError, Pan123AnswerError):
@@ -86,11 +86,11 @@ def choose_image(
     settled: bool = False,
     older: bool = False,
 ) -> Image | None:
-    """The submission's image among those of its directory: the newest that is not older than the submission.
+    """Choose the submission's image among those of its directory: the newest that is not older than the submission.
 
-    First by the very name; then, where ``renamed``, by the name that the service makes of one that is taken
-    (``a(1).jpg``). Then, where ``settled``, with dates read less strictly: by clocks that differ, or as UTC's. Then,
-    where ``older``, the sole one of these names.
+    First by the exact name; then, if ``renamed``, by the name that the service makes of one that is taken
+    (``a(1).jpg``). Then, if ``settled``, with dates read less strictly: by clocks that differ, or as UTC. Then, if
+    ``older``, the only one of these names.
     """
     stem, extension = _parts(submission.file_name or "")
     images = list(images)
@@ -102,7 +102,7 @@ def choose_image(
         and (parts := _parts(image.file_name))[1] == extension
         and stem in (parts[0], _NUMBER.sub("", parts[0]))
     ]
-    # How a record's date may be meant, the most likely first: by how much its clock may be behind, and as whose time.
+    # How a date may be meant, the most likely first: how far its clock may be behind, and whether it is in UTC.
     readings = ((timing.same_second, False), (timing.clock_skew, False), (timing.clock_skew, True))
     for skew, read_as_utc in readings if settled else readings[:1]:
         for candidates in (same, alike if renamed else []):
@@ -113,13 +113,13 @@ def choose_image(
 
 
 def _parts(file_name: str) -> tuple[str, str]:
-    """Stem and extension, the latter in one spelling."""
+    """Return stem and extension, the latter in one spelling."""
     stem, _, extension = file_name.rpartition(".")
     return stem, _SPELLINGS.get(extension.lower(), extension.lower())
 
 
 def _is_fresh(image: Image, moment: datetime | None, skew: timedelta, read_as_utc: bool) -> bool:
-    """Whether an image is not older than a submission; that its date is Beijing's is presumed."""
+    """Return whether an image is not older than a submission; its date is assumed to be Beijing time."""
     if moment is None:
         return True
     if (changed_at := image.changed_at) is None:
@@ -134,8 +134,10 @@ def _is_fresh(image: Image, moment: datetime | None, skew: timedelta, read_as_ut
 def _search(
     directory_id: str, submission: Submission, since: datetime | None, timing: WaitTiming, *, settled: bool
 ) -> Flow[Image | None]:
-    """Look through a directory, or what is new there by the service's own filter; as far as needed, for the service
-    is seen to list the newest first."""
+    """Search a directory, or what is new there by the service's own filter.
+
+    The search ends at the first match: the service lists the newest images first (observed).
+    """
     images: list[Image] = []
 
     def visit(page: Listing) -> Image | None:

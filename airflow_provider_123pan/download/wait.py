@@ -1,8 +1,8 @@
-"""What became of a submission: one set of flows for the worker and the triggerer.
+"""Waits for the outcome of a submission: one set of flows for workers and the triggerer.
 
-Progress decides, and no callback does: it is unsigned by the service, and may be late, doubled or missing. But
-progress knows neither the file nor the reason of a failure. The reason comes from a delivery, and the file by the id
-that a delivery names, if it is the right one, else by the name that was sent.
+Progress decides, never a callback: the service does not sign it, and it may be late, doubled or missing. But progress
+names neither the image nor the reason of a failure. The reason comes from a delivery. The image is the one that a
+delivery names, if it fits, and otherwise the one with the name that was sent.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a submission: the image with its addresses, or ``reason``, why there is none.
+    """The outcome of a submission: the image with its URLs, or the ``reason`` why there is none.
 
-    All but ``reason`` are the sensor's XCom keys; None where the service does not tell.
+    All fields but ``reason`` are the sensor's XCom keys; None where the service does not say.
     """
 
     taskID: int | None
@@ -56,21 +56,23 @@ class Outcome:
     reason: str | None = None
 
     def __str__(self) -> str:
-        """For the log of a task."""
+        """Describe the outcome for a task's log."""
         what = self.url or f"The image of taskID {self.taskID}"
         if self.fileID is None:
-            return f"{what} has been fetched; nobody tells where it is"
+            return f"{what} was fetched, but its new URL is unknown"
         return (
             f"{what} is now {self.user_url or self.download_url or f'file {self.fileID}'} ({self.size} bytes)"
         )
 
     def xcom(self) -> dict[str, Any]:
+        """Return the sensor's XCom."""
         keys = asdict(self)
         del keys["reason"]
         return keys
 
     @classmethod
     def of_image(cls, submission: Submission, image: Image) -> Outcome:
+        """Return the outcome of a submission whose image was found."""
         return cls(
             submission.taskID,
             submission.url,
@@ -88,7 +90,7 @@ class Outcome:
 def poke_intervals(
     poke_interval: float, exponential_backoff: bool, max_wait: float | None
 ) -> Iterator[float]:
-    """Seconds between looks, without end: as the base sensor's arguments of these names say."""
+    """Yield the seconds between two polls without end, as the base sensor's arguments of these names say."""
     factors = (2.0 ** min(n, 30) for n in itertools.count()) if exponential_backoff else itertools.repeat(1.0)
     for factor in factors:
         yield min(poke_interval * factor, max_wait or float("inf"))
@@ -100,32 +102,34 @@ def wait_for_outcome(
     pauses: Iterator[float],
     strategy: WaitStrategy,
     *,
-    rest_first: bool = False,
+    pause_first: bool = False,
     silent: bool = False,
     clock: Clock = time.time,
 ) -> Flow[Outcome | None]:
-    """Look until the submission has ended, or until the deadline (Unix seconds): then None.
+    """Check until the submission has ended, or until the deadline.
 
-    :param pauses: seconds between two looks, without end; a delivery cuts one short.
-    :param rest_first: somebody has just looked.
-    :param silent: log an error and go on.
+    :param deadline: Unix seconds.
+    :param pauses: seconds between two checks, without end; a delivery cuts one short.
+    :param pause_first: the worker has just checked.
+    :param silent: log an error and continue.
+    :returns: the outcome, or None at the deadline.
     """
     soon: list[float] = []
-    looking = not rest_first
+    checking = not pause_first
     while True:
         try:
             if (
-                looking
+                checking
                 and (outcome := (yield from check_once(submission, deadline, strategy, clock))) is not None
             ):
                 return outcome
         except Pan123Error as error:
             if not silent:
                 raise
-            log.error("The wait goes on: %s", error)
-        if (left := deadline - clock()) <= 0 and looking:
+            log.error("The wait continues: %s", error)
+        if (left := deadline - clock()) <= 0 and checking:
             return None
-        looking = True
+        checking = True
         if (yield from strategy.pause(min(soon.pop() if soon else next(pauses), left))):
             soon = [*strategy.timing.after_delivery]
 
@@ -133,13 +137,13 @@ def wait_for_outcome(
 def check_once(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock = time.time
 ) -> Flow[Outcome | None]:
-    """Look once: the outcome, or None while there is none.
+    """Check once: return the outcome, or None while there is none.
 
-    Errors that say nothing about the task (429, 5xx, 401, the network) count as "not yet"; others are raised.
+    Errors that say nothing about the offline task (429, 5xx, 401, the network) count as "not yet"; others are raised.
     """
 
     def bounded(step: Any) -> Flow[Any]:
-        """No question is queued again for longer than the wait lasts."""
+        """Queue no call again for longer than the wait lasts."""
         if isinstance(step, MakeCall):
             step = replace(step, retry_for=max(0.0, min(step.retry_for, deadline - clock())))
         return (yield step)
@@ -161,12 +165,12 @@ def _check_once(
     except Pan123Error as error:
         if not error.transient:
             raise
-        log.warning("The wait goes on: %s", error)
+        log.warning("The wait continues: %s", error)
         return None
 
 
 def _reason(submission: Submission, left: float, strategy: WaitStrategy) -> Flow[str]:
-    """Why a download failed, as only a callback tells; it may be a little slower than progress."""
+    """Return why a download failed: only a callback says so, perhaps a little later than progress."""
     deliveries = failure_reasons((yield from strategy.deliveries()))
     if submission.callback_id and not deliveries:
         yield from strategy.pause(max(0.0, min(strategy.timing.reason_wait, left)))
@@ -175,14 +179,18 @@ def _reason(submission: Submission, left: float, strategy: WaitStrategy) -> Flow
 
 
 def failure_reasons(deliveries: Iterable[Delivery]) -> list[str]:
-    """Why a download failed, by those deliveries that say so."""
-    return [each.reason for each in deliveries if each.status is DeliveryStatus.FAILED and each.reason]
+    """Return the reasons for a failure that deliveries give, in their order."""
+    return [
+        delivery.reason
+        for delivery in deliveries
+        if delivery.status is DeliveryStatus.FAILED and delivery.reason
+    ]
 
 
 def _status(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
 ) -> Flow[TaskStatus]:
-    if submission.taskID is None:  # an earlier try, found again by its image
+    if submission.taskID is None:  # an earlier try that was recognised by its image
         return TaskStatus.SUCCEEDED
     if not (yield from strategy.acquire_poll(deadline - clock())):
         return TaskStatus.RUNNING
@@ -194,7 +202,7 @@ def _status(
         if submitted and clock() - submitted.timestamp() < strategy.timing.unknown_grace:
             return TaskStatus.RUNNING
         if clock() + strategy.timing.unknown_recheck > deadline:
-            log.warning("Asked again later: %s", error)
+            log.warning("Will poll again later: %s", error)
             return TaskStatus.RUNNING
     yield Sleep(strategy.timing.unknown_recheck)
     try:
@@ -214,7 +222,7 @@ def _status(
 def _image(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
 ) -> Flow[Outcome | None]:
-    """The image of a task that succeeded; it may show up late."""
+    """Find the image of an offline task that succeeded; it may appear late."""
     if submission.file_name is None:
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
@@ -232,7 +240,7 @@ def _image(
         if clock() + pause > deadline:
             return None
         if not waited:
-            log.info("taskID %s succeeded; its image does not show up yet", submission.taskID)
+            log.info("taskID %s succeeded; its image has not appeared yet", submission.taskID)
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 2, 60.0)
     return Outcome.of_image(submission, (yield from with_urls(image)))

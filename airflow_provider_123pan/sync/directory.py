@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def parse_path(directory: str) -> tuple[str, ...]:
-    """The names on the way to a directory; an error names the field."""
+    """Return the names in a directory's path; a Pan123InputError names the field."""
     names = tuple(name.strip() for name in directory.strip("/ ").split("/"))
     if not all(names) or any(name in (".", "..") or not name.isprintable() for name in names):
         raise Pan123InputError(
@@ -54,7 +54,7 @@ def retry_reads(flow: Flow[T], pauses: tuple[float, ...]) -> Flow[T]:
 
 
 def ensure_directory(names: tuple[str, ...]) -> Flow[str]:
-    """The id of the directory at a path; what is missing on the way is made."""
+    """Return the id of the directory at a path; make what is missing."""
     directory_id = ROOT
     for name in names:
         found = yield from find_directory(directory_id, name)
@@ -63,7 +63,7 @@ def ensure_directory(names: tuple[str, ...]) -> Flow[str]:
 
 
 def _make(name: str, parent_id: str) -> Flow[str]:
-    """Make a directory; where that fails, another run was faster, or wants the name spelled the other way."""
+    """Make a directory. If that fails, another run was faster, or the service wants the name in the other form."""
     for listed in (False, True):
         try:
             return (yield MakeCall(make_directory(name, parent_id, listed=listed))).directory_id  # type: ignore[no-any-return]
@@ -72,5 +72,5 @@ def _make(name: str, parent_id: str) -> Flow[str]:
                 return found
             if listed:
                 raise
-            log.info("Trying the other spelling of the name: %s", error)
+            log.info("Trying the other form of the name: %s", error)
     raise AssertionError("unreachable")

@@ -82,18 +82,18 @@ class InFlightImage:
     unknown_at: float | None = None
 
     def send(self, now: float, ahead: float) -> None:
-        """The submission is sent now.
+        """Note that the submission is sent now.
 
         :param ahead: seconds by which the service's clock is ahead of ours.
         """
         self.sent_at, self.submitted_at = now, now + ahead
 
     def accept(self, task: OfflineTask) -> None:
-        """The service accepted the submission."""
+        """Note that the service accepted the submission."""
         self.taskID, self.submitted_at, self.calling = task.taskID, task.seen_at.timestamp(), False
 
     def doubt(self, problem: str) -> None:
-        """The submission may have arrived: the image is looked for."""
+        """Note that the submission may have arrived, so the image is looked for."""
         self.calling, self.problem = False, problem
 
     def search_from(self, now: float) -> None:
@@ -102,7 +102,7 @@ class InFlightImage:
             self.sent_at = now
 
     def deliver(self, delivery: Delivery, now: float) -> None:
-        """A callback came; a new one brings the next poll forward."""
+        """Take a callback; a new one brings the next poll forward."""
         if delivery not in self.deliveries:
             self.deliveries += (delivery,)
             self.poll_at = now
@@ -122,22 +122,22 @@ class InFlightImage:
         self.poll_at = now + self.poll_pause * random.uniform(0.5, 1.5)
 
     def report_failed(self, now: float) -> float:
-        """A poll says that the download failed; return when one first said so."""
+        """Note that a poll reports failure; return when one first did."""
         self.failed_at = self.failed_at or now
         return self.failed_at
 
     def report_succeeded(self, now: float) -> None:
-        """A poll says that the download succeeded."""
+        """Note that a poll reports success."""
         self.succeeded_at = now
 
     def report_unknown(self, now: float) -> bool:
-        """A poll says that there is no such task; return whether one said so before."""
+        """Note that a poll reports no such task; return whether one did before."""
         before = self.unknown_at is not None
         self.unknown_at = self.unknown_at or now
         return before
 
     def report_running(self) -> None:
-        """A poll says that the download goes on."""
+        """Note that a poll reports progress."""
         self.unknown_at = None
 
     def dump(self) -> StoredImage:
@@ -213,7 +213,7 @@ class InFlight:
         self._images.pop(number, None)
 
     def accept(self, image: InFlightImage, task: OfflineTask, now: float) -> None:
-        """The service accepted an image's submission; its answer shows the service's clock."""
+        """Note that the service accepted a submission; its answer shows the service's clock."""
         image.accept(task)
         self.ahead = image.submitted_at - now
         self.began_at = self.began_at or image.submitted_at

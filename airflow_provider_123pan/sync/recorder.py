@@ -32,7 +32,7 @@ class Recorder:
         self._lost: Counter[int] = Counter()  # by number
 
     def found(self, pending: InFlightImage, image: Image) -> None:
-        """The image is stored: migrated, unless it was rejected or differs from what the list says."""
+        """Record a stored image: migrated, unless it was rejected or differs from its entry in the list."""
         if image.rejected:
             self.failed(pending, f"rejected by review (status {image.status})", again=False)
             return
@@ -48,7 +48,7 @@ class Recorder:
         self._inventory.record(number, state, image, taskID=pending.taskID, reason=reason)
 
     def failed(self, pending: InFlightImage, reason: str, *, again: bool = True) -> None:
-        """The image failed.
+        """Record a failure.
 
         :param again: it may be submitted once more, if that has not happened.
         """
@@ -66,7 +66,7 @@ class Recorder:
         self._inventory.record(number, state, taskID=pending.taskID, reason=reason)
 
     def lost(self, pending: InFlightImage, reason: str) -> None:
-        """The submission did not arrive: the image is submitted again, or has failed if that happens too often."""
+        """Submit an image again whose submission did not arrive, or record its failure if that happens too often."""
         self._lost[pending.number] += 1
         if self._lost[pending.number] % self._max_lost:
             self._in_flight.remove(pending.number)

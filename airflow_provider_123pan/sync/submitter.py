@@ -1,4 +1,4 @@
-"""Submits what is missing as fast as the service takes it, for as long as a worker has something to do."""
+"""Submits what is missing as fast as the service accepts it, as long as a worker has something to do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ THREADS = 16
 MAX_IN_FLIGHT = 1000  # what a trigger's arguments hold in any of Airflow's databases
 BLOCK = 100  # submissions that one write to the journal announces
 LISTING_SHARE = 0.05  # share of the calls that listings may take while there is something to submit
-TICK = 0.05  # seconds
+TICK_SECONDS = 0.05
 
 
 class Submitter:
@@ -123,7 +123,7 @@ class Submitter:
         try:
             while True:
                 if time.time() > self._deadline:
-                    raise Pan123WaitTimeoutError("the batch has not ended within the timeout")
+                    raise Pan123WaitTimeoutError("the sync has not ended within the timeout")
                 self._submit()
                 if self._collect():
                     busy_at = time.monotonic()
@@ -131,7 +131,7 @@ class Submitter:
                 if self._in_flight and now >= checked_at + max(pause, self._listing_interval()):
                     if self.monitor.check():
                         busy_at, pause, self._changed = time.monotonic(), shortest, True
-                        # What is submitted alone must not be taken for what has just ended.
+                        # An image submitted alone must not be confused with those that have just ended.
                         self._alone_at = self._when_alone()
                     else:
                         pause = min(pause * 1.5, longest)
@@ -163,12 +163,12 @@ class Submitter:
         return max(0, self.cap - len(self._in_flight))
 
     def _next(self) -> ImageState | None:
-        """What kind is submitted next: those that failed only when all others have ended."""
+        """Return which state is submitted next: the images that failed once come after all others have ended."""
         kinds = (ImageState.MISSING, ImageState.AGAIN)
         return next((state for state in kinds if self._inventory.first(state) is not None), None)
 
     def _announce(self) -> None:
-        """Choose the next ones, and let the journal know before anything is sent."""
+        """Choose the next images, and write them to the journal before anything is sent."""
         state = self._next()
         if state is None or not (room := self._room()):
             return
@@ -212,7 +212,7 @@ class Submitter:
             self._calls[call] = pending
 
     def _create(self, pending: InFlightImage, entry: ManifestEntry) -> OfflineTask:
-        """One submission, in a thread of its own."""
+        """Submit one image; runs in a thread of the pool."""
         callback_url = self._signer.address(self._in_flight.callback_id(pending)) if self._signer else None
         call = create_offline_download(entry.url, entry.file_name, self._directory_id, callback_url)
         try:
@@ -220,7 +220,7 @@ class Submitter:
         except Pan123Error as error:
             if (
                 callback_url
-            ):  # the service may quote it; Airflow's own mask grows too slow with thousands of them
+            ):  # the service may quote it, and Airflow's own masking is too slow for thousands of secrets
                 error.message = error.message.replace(callback_url.rpartition("/")[2], "***")
                 error.args = (error.message,)
             raise
@@ -228,11 +228,11 @@ class Submitter:
     # -- what comes back --
 
     def _collect(self) -> bool:
-        """Take what was answered; whether anything was."""
+        """Take the answers that have come; return whether any has."""
         if not self._calls:
-            time.sleep(TICK)
+            time.sleep(TICK_SECONDS)
             return False
-        done, _ = wait(self._calls, TICK, FIRST_COMPLETED)
+        done, _ = wait(self._calls, TICK_SECONDS, FIRST_COMPLETED)
         for call in done:
             pending = self._calls.pop(call)
             try:
@@ -248,7 +248,7 @@ class Submitter:
         self._in_flight.accept(pending, task, time.time())
         self.failing_since, self._refusals = None, 0
         self._since_cap += 1
-        if self._since_cap >= self.cap:  # what others took of the account's share may be free by now
+        if self._since_cap >= self.cap:  # other syncs of the account may have ended by now
             self.cap, self._since_cap = min(self.cap + 1, self._max_in_flight), 0
 
     def _rejected(self, pending: InFlightImage, error: Pan123Error) -> None:
@@ -268,7 +268,7 @@ class Submitter:
                 self._inventory.redact(pending.number, str(error)),
             )
             return
-        # Not this image's fault: it comes first when there is a next time.
+        # Not because of this image: it is submitted first the next time.
         self._inventory.put_back(pending.number, pending.attempt)
         if not error.transient:
             raise error
@@ -280,7 +280,7 @@ class Submitter:
             self._pause(self._timing.too_many_tasks_pauses[min(self._refusals, 2)])
 
     def _is_the_images(self, pending: InFlightImage, error: Pan123Error) -> bool:
-        """Whether it is this image that is refused, not the account, nor all of them for now."""
+        """Return whether the service refuses this image, and not the account, or everything for now."""
         if isinstance(error, Pan123ServiceError):
             return not (error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message)
         if not isinstance(error, Pan123UnavailableError):
@@ -295,19 +295,19 @@ class Submitter:
         return True
 
     def _back_off(self, error: Pan123Error) -> None:
-        """Wait until the service is there again, but not for ever."""
+        """Pause until the service may be available again; raise the error if it has failed for too long."""
         self.failing_since = self.failing_since or time.time()
         if time.time() - self.failing_since > self._timing.retry_for:
             raise error
         self._pause(min(2.0**self._refusals, 30.0))
 
     def _pause(self, seconds: float) -> None:
-        if time.monotonic() >= self._not_before:  # else it has begun
+        if time.monotonic() >= self._not_before:  # otherwise the pause has begun already
             self._refusals += 1
             self._not_before = time.monotonic() + seconds * random.uniform(0.5, 1)
 
     def _withdraw(self) -> None:
-        """Take back what was announced and not sent."""
+        """Take back what was announced, but not sent."""
         withdrawn = [*self._announced]
         for call, pending in self._calls.items():
             if call.cancelled() or ((error := call.exception()) and not may_have_arrived(error)):

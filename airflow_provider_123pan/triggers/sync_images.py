@@ -1,4 +1,4 @@
-"""Waits in the triggerer until enough of a batch's images have ended for a worker to go on. Only reads."""
+"""The trigger that waits until enough images of a sync have ended for a worker to continue. It only reads."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ from airflow_provider_123pan.sync.timing import SyncTiming
 
 log = logging.getLogger(__name__)
 
-MAX_POLLS = 20  # about progress per look, or what the rate allows
+MAX_POLLS = 20  # per check, or more if the rate allows
 
 
 class Pan123SyncImagesTrigger(BaseTrigger):
-    """Fires once: when ``want`` of the images have ended, as far as can be seen from here, or at ``until``.
+    """Fire once: when ``want`` of the images have ended, as far as a trigger can see, or at ``until``.
 
-    What has become of them, the worker finds out.
+    The worker finds out how they ended.
 
-    :param active: by the key of each image in flight: its taskID, its attempt, and whether it was called back.
-    :param directory_id: None: the service's own directory, which did not exist yet.
-    :param seed: makes the callback_ids; None without callbacks.
-    :param since: nothing in flight is older (ISO 8601).
+    :param active: the images in flight, by their keys: taskID, attempt, and whether a callback came
+        (:class:`~airflow_provider_123pan.sync.in_flight.Watched`).
+    :param directory_id: None for the default directory, while it does not exist.
+    :param seed: makes the callback ids; None without callbacks.
+    :param since: an ISO 8601 moment before which no image in flight was submitted.
+    :param want: the number of images whose end is worth starting a worker.
     :param until: Unix seconds.
     """
 
@@ -66,6 +68,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         self.until = until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments, as Airflow stores them."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -80,6 +83,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
         started = time.monotonic()
         try:
             event: dict[str, Any] = {"status": "woken", "ended": sorted(await self._wait())}
@@ -89,7 +93,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> set[str]:
-        """The keys of those that have ended."""
+        """Wait, and return the keys of the images that have ended."""
         shared = await shared_client.acquire(self.pan123_conn_id)
         inbox = inbox_endpoint(shared.settings) if self.seed else None
         follower, waiter = follower_for(inbox) if inbox else None, BatchWaiter()
@@ -132,7 +136,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
 
 
 class _Check:
-    """What the triggerer itself can see of the images: names in a listing, and progress."""
+    """What a trigger can see of the images: names in a listing, and progress."""
 
     def __init__(self, trigger: Pan123SyncImagesTrigger, shared: shared_client.SharedClient) -> None:
         self._trigger = trigger
@@ -145,7 +149,7 @@ class _Check:
         self.ended: set[str] = set()
 
     async def check(self) -> bool:
-        """Look once; whether more have ended."""
+        """Check once; return whether more images have ended."""
         before = len(self.ended)
         try:
             if len(self._trigger.active) - before >= 1 + self._new // PAGE:
@@ -155,7 +159,7 @@ class _Check:
         except Pan123Error as error:
             if not error.retryable:
                 raise
-            log.warning("Looked again later: %s", error)
+            log.warning("Will check again later: %s", error)
         return len(self.ended) > before
 
     async def _list(self) -> None:
@@ -170,7 +174,7 @@ class _Check:
         self.ended.update({digest(stem), digest(unnumbered(stem))} & self._trigger.active.keys())
 
     async def _ask(self) -> None:
-        """Ask about those that were not asked about for the longest time: a failure shows in no listing."""
+        """Poll the images that were not polled for the longest time: a failure shows in no listing."""
         silent = sorted(self._trigger.active.keys() - self.ended, key=self._asked.__getitem__)
         now = time.time()
         most = max(MAX_POLLS, round(SHARE * self._client.throttle.rate * (now - self._looked_at)))
@@ -186,6 +190,6 @@ class _Check:
             try:
                 task = await self._client.call(get_offline_download(taskID), READ_RETRY_SECONDS)
             except (Pan123ServiceError, Pan123AnswerError):
-                continue  # unknown, perhaps not yet; the worker decides
+                continue  # unknown, or not known yet: the worker decides
             if task.status in (TaskStatus.FAILED, TaskStatus.SUCCEEDED):
                 self.ended.add(key)

@@ -35,8 +35,8 @@ def submit(context: Any, **arguments: Any) -> Any:
     ("arguments", "words"),
     [
         ({"url": "ftp://example.com/a.jpg"}, r"^url: the scheme .* is not http or https"),
-        ({"url": ""}, r"^url: got ''; give the image's address"),
-        ({"url": None}, r"^url: got None; give the image's address"),
+        ({"url": ""}, r"^url: got ''; give the image's URL"),
+        ({"url": None}, r"^url: got None; give the image's URL"),
         ({"file_name": "a.exe"}, r"^file_name: 'a.exe' needs .* one of bmp, gif, jpeg"),
         ({"directory_id": "0"}, r"^directory_id: '0' is the root"),
         ({"directory_id": ""}, r"^directory_id: '' is the root"),
