@@ -149,7 +149,7 @@ class Submitter:
             self._withdraw()
 
     def _when_alone(self) -> float:
-        """The monotonic moment from which a listing of what is new cannot show what has ended by now."""
+        """Return the monotonic moment from which a listing of what is new cannot show what has ended by now."""
         return time.monotonic() + self._timing.skew.total_seconds() + 1
 
     def _listing_interval(self) -> float:

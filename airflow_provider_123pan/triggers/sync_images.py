@@ -129,7 +129,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
             await shared_client.release(shared)
 
     def _jittered(self, pause: float, follower: InboxFollower | None) -> float:
-        """A pause in seconds, longer while callbacks can wake the wait: the checks are a safety net then."""
+        """Vary a pause in seconds; it is longer while callbacks can wake the wait."""
         if follower and follower.reachable:
             pause *= self.timing.wait.fallback_poll[0] / self.timing.trigger_check[0]
         return pause * random.uniform(0.5, 1.5)

@@ -68,7 +68,7 @@ def receiver(place: Place) -> Iterator[None]:
             "pan123",
             "receiver",
             "--port",
-            place.receiver[-5:],
+            str(place.receiver)[-5:],
         ]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
 
@@ -180,4 +180,4 @@ class OwnPollingTrigger:
         while True:
             await OwnPollingTrigger.client.get(self._address)
             await asyncio.sleep(5)
-        yield
+        yield  # type: ignore[unreachable]

@@ -129,7 +129,7 @@ def run_all(dag: DAG, context: dict[str, Any]) -> dict[str, Any]:
             return {key: resolved(item) for key, item in value.items()}
         return task.render_template(value, context)
 
-    for task in dag.topological_sort():
+    for task in dag.topological_sort():  # type: ignore[no-untyped-call]
         for name in task.template_fields:
             setattr(task, name, resolved(getattr(task, name)))
         if hasattr(task, "poke_interval"):

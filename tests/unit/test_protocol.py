@@ -132,6 +132,7 @@ def test_a_creation_is_dated_by_the_service() -> None:
 )
 def test_expiry(text: str) -> None:
     token = read(LOGIN, answer(envelope({"accessToken": "jwt", "expiredAt": text})))
+    assert token.expires_at is not None
     assert token.expires_at.astimezone(BEIJING).isoformat() == "2025-03-23T15:48:37+08:00"
     assert "jwt" not in repr(token)
 
