@@ -30,7 +30,7 @@ from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
-from tests.integration.modes import run
+from tests.support import run
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "airflow_provider_123pan"

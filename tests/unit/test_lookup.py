@@ -14,7 +14,7 @@ from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import Flow, drive
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import MakeCall
-from tests.unit.outcome_world import Service, image, submission
+from tests.support import Service, image, submission
 
 
 def test_an_earlier_try_found_again_without_its_taskid() -> None:

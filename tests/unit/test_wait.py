@@ -13,7 +13,7 @@ from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, check_once, poke_intervals
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import drive
-from tests.unit.outcome_world import Service, submission
+from tests.support import Service, submission
 
 
 def test_success_gives_the_image() -> None:

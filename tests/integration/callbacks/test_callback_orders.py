@@ -14,8 +14,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_123pan.callbacks.address import callback_address
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
-from tests.integration.modes import MODES, run, sensor
 from tests.integration.receiver_world import Running
+from tests.support import MODES, run, sensor
 
 URL = "https://example.com/a.jpg"
 

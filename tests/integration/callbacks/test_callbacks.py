@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
-from tests.integration.modes import MODES, run, sensor
+from tests.support import MODES, run, sensor
 
 URL = "https://example.com/a.jpg"
 ALL_MODES = pytest.mark.parametrize("mode", MODES)

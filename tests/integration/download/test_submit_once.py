@@ -16,7 +16,7 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.client import Pan123Client
 from tests.integration.conftest import MemoryStore, MemoryVariables
-from tests.integration.modes import run
+from tests.support import run
 
 URL = "https://example.com/a.jpg"
 

@@ -10,9 +10,7 @@ import pytest
 
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.sync_world import addresses, counts, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, submitted, sync
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 

@@ -24,9 +24,7 @@ from airflow_provider_123pan.service.client import Pan123Client
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Answer, Send
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.sync_world import addresses, counts, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 

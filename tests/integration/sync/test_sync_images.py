@@ -19,9 +19,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
 from dev.waiting import wait_for
 from tests.integration.conftest import MemoryStore
-from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, names, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 

@@ -11,9 +11,7 @@ import pytest
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, names, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 

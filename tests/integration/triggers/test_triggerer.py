@@ -30,8 +30,7 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from tests.integration.conftest import MemoryVariables
-from tests.integration.modes import sensor
-from tests.integration.sync_world import addresses
+from tests.support import addresses, sensor
 
 URL = "https://example.com/a.jpg"
 

@@ -1,18 +1,102 @@
-"""A scripted service in virtual time, its images, and a submission to wait for."""
+"""Helpers of several tests: run a task as Airflow does, look at a sync, script a service in virtual time."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, poke_intervals, wait_for_outcome
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
+from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 from airflow_provider_123pan.service.flow import Sleep, drive
 from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall
+
+# -- running a task --
+
+MODES = ("poke", "reschedule", "deferrable")
+
+
+def sensor(mode: str, submission: Any, **arguments: Any) -> Pan123OfflineDownloadSensor:
+    given: dict[str, Any] = {"poke_interval": 0.1, "timeout": 20} | arguments
+    if mode == "deferrable":
+        return Pan123OfflineDownloadSensor(task_id="wait", submission=submission, deferrable=True, **given)
+    return Pan123OfflineDownloadSensor(
+        task_id="wait", submission=submission, deferrable=False, mode=mode, **given
+    )
+
+
+def run(task: Any, context: dict[str, Any]) -> Any:
+    """The task's result, or its exception; deferred and rescheduled as long as it wants."""
+    go = partial(task.execute, context)
+    while True:
+        try:
+            return go()
+        except AirflowRescheduleException as reschedule:
+            first = context["ti"].get_first_reschedule_date(context) or reschedule.reschedule_date
+            context["ti"].get_first_reschedule_date = lambda _, first=first: first
+        except TaskDeferred as deferred:
+            go = partial(resume, task, deferred, context)
+
+
+def resume(task: Any, deferred: TaskDeferred, context: dict[str, Any]) -> Any:
+    classpath, kwargs = deferred.trigger.serialize()
+    trigger = type(deferred.trigger)
+    assert classpath == f"{trigger.__module__}.{trigger.__qualname__}"
+    kwargs = json.loads(json.dumps(kwargs))  # through the database, as Airflow sends it
+    event = json.loads(json.dumps(asyncio.run(_fire(trigger(**kwargs)))))
+    state = json.loads(json.dumps(deferred.kwargs or {}))
+    return task.resume_execution(deferred.method_name, {**state, "event": event}, context)
+
+
+async def _fire(trigger: BaseTrigger) -> Any:
+    events = [event async for event in trigger.run()]
+    assert len(events) == 1
+    # The triggerer's loop goes on; here, what was cancelled must have the time to close its connections.
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+    return events[0].payload
+
+
+# -- a sync --
+
+
+def addresses(count: int, start: int = 0) -> list[str]:
+    return [f"https://example.com/{number}.png" for number in range(start, start + count)]
+
+
+def sync(context: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"directory": "photos/2026", "deferrable": False, "timeout": 60} | arguments
+    result: dict[str, Any] = run(Pan123SyncImagesOperator(task_id="sync", **given), context)
+    return result
+
+
+def counts(result: dict[str, Any]) -> tuple[int, int, int]:
+    return result["present"], result["migrated"], result["failed"]
+
+
+def submitted(sandbox: Sandbox) -> Counter[str]:
+    return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
+
+
+def names(sandbox: Sandbox, directory: str = "2026") -> set[str]:
+    return {
+        file["filename"] for file in sandbox.state(100_000)["files"] if file["parentFilename"] == directory
+    }
+
+
+# -- a service in virtual time --
 
 START = datetime.now(timezone.utc).replace(microsecond=0)
 
