@@ -56,8 +56,8 @@ class ScriptedAnswer(BaseModel):
     times: int | None = Field(1, description="number of calls that get this answer; null = unlimited")
     action: Literal["answer", "process-then-answer", "drop", "process-then-drop", "pass"] = Field(
         "answer",
-        description="answer: send this answer and do not process the call; drop: close the "
-        "connection and do not process the call; process-then-...: process the call first; "
+        description="answer: send this answer and do not process the call; drop: close the connection "
+        "without an answer and do not process the call; process-then-...: process the call first; "
         "pass: wait for `delay`, then process and answer the call as usual",
     )
     status: int = Field(200, ge=200, le=599, description="HTTP status")
