@@ -19,7 +19,7 @@ from airflow_provider_123pan.sandbox.options import ScriptedAnswer
 
 LOGIN = "/api/v1/access_token"
 RATE_EXCEEDED = "请求太频繁"
-# An SVG may contain scripts, so the browser is told to isolate it from the sandbox's page.
+# An SVG may contain scripts, so browsers are made to isolate it from the sandbox's page.
 IMAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "X-Content-Type-Options": "nosniff",
