@@ -20,8 +20,9 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.download.lookup import find_image
+from airflow_provider_123pan.download.lookup import Stage
 from airflow_provider_123pan.download.request import Request
+from airflow_provider_123pan.download.search import ImageSearch
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy, WorkerWait
@@ -189,12 +190,13 @@ def _has_arrived(
     """
     if submission.file_name is None and submission.callback_id is None:
         return False
+    search = ImageSearch(submission, strategy.timing)
     until = clock() + strategy.timing.search
     while clock() < until:
         if deliveries := (yield from strategy.deliveries()):
             return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
         try:
-            if (yield from find_image(submission, strategy, settled=False)) is not None:
+            if (yield from search.look((), Stage.FIRST)) is not None:
                 return True
         except Pan123Error as error:
             if not error.retryable:

@@ -10,13 +10,24 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.download.lookup import find_image, with_urls
+from airflow_provider_123pan.download.lookup import Match, Stage
+from airflow_provider_123pan.download.search import ImageSearch, with_urls
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
+from airflow_provider_123pan.download.verdict import (
+    Facts,
+    Failed,
+    Running,
+    Succeeded,
+    Unknown,
+    Verdict,
+    failure_reasons,
+    judge,
+)
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
@@ -32,7 +43,7 @@ from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 
 log = logging.getLogger(__name__)
 
-NO_REASON = "123pan could not download or keep the image"
+LONGEST_LOOK_PAUSE_SECONDS = 8.0  # between two looks for an image that has not appeared
 
 Clock = Callable[[], float]
 
@@ -53,6 +64,7 @@ class Outcome:
     user_url: str | None = None
     etag: str | None = None
     size: int | None = None
+    matched_by: str | None = None
     reason: str | None = None
 
     def __str__(self) -> str:
@@ -71,8 +83,10 @@ class Outcome:
         return keys
 
     @classmethod
-    def of_image(cls, submission: Submission, image: Image) -> Outcome:
+    def of_match(cls, submission: Submission, match: Match) -> Outcome:
         """Return the outcome of a submission whose image was found."""
+        image = match.image
+        log.info("Its image is file %s (matched by %s)", image.fileID, match.matched_by)
         return cls(
             submission.taskID,
             submission.url,
@@ -83,6 +97,7 @@ class Outcome:
             image.user_url,
             image.etag,
             image.size,
+            match.matched_by,
             reason=f"rejected by review (status {image.status})" if image.rejected else None,
         )
 
@@ -118,11 +133,11 @@ def wait_for_outcome(
     checking = not pause_first
     while True:
         try:
-            if (
-                checking
-                and (outcome := (yield from check_once(submission, deadline, strategy, clock))) is not None
-            ):
-                return outcome
+            if checking:
+                last = deadline <= clock()
+                outcome = yield from check_once(submission, deadline, strategy, clock, last=last)
+                if outcome is not None:
+                    return outcome
         except Pan123Error as error:
             if not silent:
                 raise
@@ -135,11 +150,19 @@ def wait_for_outcome(
 
 
 def check_once(
-    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock = time.time
+    submission: Submission,
+    deadline: float,
+    strategy: WaitStrategy,
+    clock: Clock = time.time,
+    *,
+    last: bool = False,
 ) -> Flow[Outcome | None]:
     """Check once: return the outcome, or None while there is none.
 
     Errors that say nothing about the offline task (429, 5xx, 401, the network) count as "not yet"; others are raised.
+
+    :param last: the wait ends after this check, so the image is looked up even if progress reports none: the answer
+        for a taskID that the service has forgotten is undocumented.
     """
 
     def bounded(step: Any) -> Flow[Any]:
@@ -148,20 +171,28 @@ def check_once(
             step = replace(step, retry_for=max(0.0, min(step.retry_for, deadline - clock())))
         return (yield step)
 
-    return within(_check_once(submission, deadline, strategy, clock), bounded)
+    return within(_check_once(submission, deadline, strategy, clock, last), bounded)
 
 
 def _check_once(
-    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
+    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock, last: bool
 ) -> Flow[Outcome | None]:
     try:
-        status = yield from _status(submission, deadline, strategy, clock)
-        if status is TaskStatus.FAILED:
-            reason = yield from _reason(submission, deadline - clock(), strategy)
-            return Outcome(submission.taskID, submission.url, reason=reason)
-        if status is not TaskStatus.SUCCEEDED:
-            return None
-        return (yield from _image(submission, deadline, strategy, clock))
+        verdict, answer = yield from _verdict(submission, deadline, strategy, clock)
+        match verdict:
+            case Failed(reason):
+                return Outcome(submission.taskID, submission.url, reason=reason)
+            case Succeeded():
+                return (yield from _find(submission, deadline, strategy, clock))
+            case Unknown(error):
+                return (yield from _find_unknown(submission, strategy, error))
+        if (
+            last and answer is TaskStatus.RUNNING
+        ):  # so may a taskID be answered that the service has forgotten
+            deliveries = yield from strategy.deliveries()
+            match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
+            return Outcome.of_match(submission, match) if match and _has_url(match.image) else None
+        return None
     except Pan123Error as error:
         if not error.transient:
             raise
@@ -169,78 +200,103 @@ def _check_once(
         return None
 
 
-def _reason(submission: Submission, left: float, strategy: WaitStrategy) -> Flow[str]:
-    """Return why a download failed: only a callback says so, perhaps a little later than progress."""
-    deliveries = failure_reasons((yield from strategy.deliveries()))
-    if submission.callback_id and not deliveries:
-        yield from strategy.pause(max(0.0, min(strategy.timing.reason_wait, left)))
-        deliveries = failure_reasons((yield from strategy.deliveries()))
-    return deliveries[-1] if deliveries else NO_REASON
-
-
-def failure_reasons(deliveries: Iterable[Delivery]) -> list[str]:
-    """Return the reasons for a failure that deliveries give, in their order."""
-    return [
-        delivery.reason
-        for delivery in deliveries
-        if delivery.status is DeliveryStatus.FAILED and delivery.reason
-    ]
-
-
-def _status(
+def _verdict(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
-) -> Flow[TaskStatus]:
+) -> Flow[tuple[Verdict, TaskStatus | Pan123Error | None]]:
+    """Poll until the answer says something: twice if the first answer is doubtful.
+
+    :returns: the verdict, and the answer that it is about.
+    """
     if submission.taskID is None:  # an earlier try that was recognised by its image
-        return TaskStatus.SUCCEEDED
-    if not (yield from strategy.acquire_poll(deadline - clock())):
-        return TaskStatus.RUNNING
-    question = MakeCall(get_offline_download(submission.taskID), READ_RETRY_SECONDS)
-    try:
-        return (yield question).status  # type: ignore[no-any-return]
-    except (Pan123ServiceError, Pan123NoDataError) as error:
-        submitted = submission.moment
-        if submitted and clock() - submitted.timestamp() < strategy.timing.unknown_grace:
-            return TaskStatus.RUNNING
-        if clock() + strategy.timing.unknown_recheck > deadline:
-            log.warning("Will poll again later: %s", error)
-            return TaskStatus.RUNNING
-    yield Sleep(strategy.timing.unknown_recheck)
-    try:
-        return (yield question).status  # type: ignore[no-any-return]
-    except (Pan123ServiceError, Pan123NoDataError) as error:
-        if (yield from find_image(submission, strategy, settled=True)):
-            return TaskStatus.SUCCEEDED
-        raise Pan123UnknownTaskError(
-            f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
-            f"{error.message}",
-            call=error.call,
-            code=error.code,
-            trace_id=error.trace_id,
-        ) from error
+        return Succeeded(), None
+    facts = Facts(
+        submitted_at=submission.moment.timestamp() if submission.moment else None,
+        expects_delivery=submission.callback_id is not None,
+    )
+    while True:
+        if not (yield from strategy.acquire_poll(deadline - clock())):
+            return Running(facts), None
+        answer: TaskStatus | Pan123Error
+        try:
+            answer = (yield MakeCall(get_offline_download(submission.taskID), READ_RETRY_SECONDS)).status
+        except Pan123Error as error:
+            answer = error
+        if answer is TaskStatus.FAILED:
+            facts = replace(facts, reasons=failure_reasons((yield from strategy.deliveries())))
+        verdict = judge(answer, facts, clock(), strategy.timing)
+        if not isinstance(verdict, Running):
+            return verdict, answer
+        if isinstance(answer, Pan123Error):
+            log.warning("The wait continues: %s", answer)
+        if verdict.poll_at is None or verdict.poll_at > deadline:
+            return verdict, answer
+        facts = verdict.facts
+        yield from strategy.pause(verdict.poll_at - clock())
 
 
-def _image(
+def _find_unknown(submission: Submission, strategy: WaitStrategy, error: Pan123Error) -> Flow[Outcome | None]:
+    """Look up the image of a taskID that the service does not know (any more)."""
+    if not isinstance(error, (Pan123ServiceError, Pan123NoDataError)):
+        raise error
+    deliveries = yield from strategy.deliveries()
+    match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
+    if match:
+        return Outcome.of_match(submission, replace(match, image=(yield from with_urls(match.image))))
+    raise Pan123UnknownTaskError(
+        f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
+        f"{error.message}",
+        call=error.call,
+        code=error.code,
+        trace_id=error.trace_id,
+    ) from error
+
+
+def _find(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
 ) -> Flow[Outcome | None]:
-    """Find the image of an offline task that succeeded; it may appear late."""
+    """Find the image of an offline task that succeeded; it may appear late, and its URLs later still."""
     if submission.file_name is None:
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
+    timing = strategy.timing
+    search = ImageSearch(submission, timing)
     waited, pause = 0.0, 1.0
-    while (
-        image := (yield from find_image(submission, strategy, settled=waited >= strategy.timing.settling))
-    ) is None:
-        if waited + pause > strategy.timing.visible_within:
-            raise Pan123InvisibleError(
-                f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
-                f"{submission.file_name!r} in its directory; an image of the same content may be there under another "
-                "name, of which the service keeps one",
-                call="list_images",
-            )
+    while True:
+        deliveries = yield from strategy.deliveries()
+        match = yield from search.look(deliveries, _stage(waited, timing))
+        if match:
+            match = replace(match, image=(yield from with_urls(match.image)))
+            if _has_url(match.image):
+                return Outcome.of_match(submission, match)
+        if waited >= timing.visible_within:
+            raise Pan123InvisibleError(_why_invisible(submission, match, waited), call="list_images")
+        pause = min(pause, timing.visible_within - waited)
         if clock() + pause > deadline:
             return None
         if not waited:
             log.info("taskID %s succeeded; its image has not appeared yet", submission.taskID)
         yield Sleep(pause)
-        waited, pause = waited + pause, min(pause * 2, 60.0)
-    return Outcome.of_image(submission, (yield from with_urls(image)))
+        waited, pause = waited + pause, min(pause * 2, LONGEST_LOOK_PAUSE_SECONDS)
+
+
+def _stage(waited: float, timing: WaitTiming) -> Stage:
+    if waited >= timing.visible_within:
+        return Stage.FINAL
+    return Stage.SETTLED if waited >= timing.settling else Stage.FIRST
+
+
+def _has_url(image: Image) -> bool:
+    return image.rejected or image.download_url is not None or image.user_url is not None
+
+
+def _why_invisible(submission: Submission, match: Match | None, waited: float) -> str:
+    begin = f"taskID {submission.taskID} succeeded, but after {waited:.0f} s "
+    if match:
+        return (
+            f"{begin}the service gives no URL for its image {match.image.file_name!r} ({match.image.fileID})"
+        )
+    return (
+        f"{begin}no image in its directory is certainly {submission.file_name!r}: none has that name and a date after "
+        "the submission, and others are new or may be. The service keeps one of several images of the same content, "
+        "perhaps under another name; a directory of its own for each run makes the search certain"
+    )

@@ -80,7 +80,8 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Check once."""
-        outcome = self._check_once(self._deadline)
+        last = time.time() + self.poke_interval >= self._deadline
+        outcome = self._check_once(self._deadline, last=last)
         return False if outcome is None else PokeReturnValue(True, self._result(outcome))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
@@ -171,10 +172,10 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
         return WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing)
 
-    def _check_once(self, deadline: float) -> Outcome | None:
+    def _check_once(self, deadline: float, *, last: bool = False) -> Outcome | None:
         from airflow_provider_123pan.download.wait import check_once
 
-        return self._hook.run(check_once(self._parsed, deadline, self._wait_strategy))
+        return self._hook.run(check_once(self._parsed, deadline, self._wait_strategy, last=last))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -83,11 +84,40 @@ def find_directory(parent_id: str, name: str, retry_for: float = RETRY_FOR_SECON
     """Find a directory by its name; of several, the one with the first id, so that all runs agree."""
 
     def visit(page: Listing) -> str | None:
-        return min((found.directory_id for found in page.directories if found.name == name), default=None)
+        same = [found.directory_id for found in page.directories if same_directory_name(found.name, name)]
+        return min(same, default=None)
 
     return (yield from visit_pages(parent_id, visit, retry_for=retry_for))
 
 
-def find_default_directory(retry_for: float = RETRY_FOR_SECONDS) -> Flow[str | None]:
-    """Find the directory that offline downloads go to by default; None before the first image."""
-    return (yield from find_directory(ROOT, DEFAULT_DIRECTORY, retry_for))
+def find_default_directories(retry_for: float = RETRY_FOR_SECONDS) -> Flow[list[str]]:
+    """Find the directories that offline downloads may go to by default: none before the first image.
+
+    There may be several of the name (third-party clients have seen it), compared as :func:`same_directory_name` does.
+
+    :returns: their ids, in an order that all runs share.
+    """
+    found: list[str] = []
+
+    def visit(page: Listing) -> None:
+        found.extend(
+            directory.directory_id
+            for directory in page.directories
+            if same_directory_name(directory.name, DEFAULT_DIRECTORY)
+        )
+
+    yield from visit_pages(ROOT, visit, retry_for=retry_for)
+    return sorted(found)
+
+
+def same_directory_name(name: str | None, expected: str) -> bool:
+    """Return whether two directories have the same name, by NFKC and without spaces.
+
+    The documents spell the default directory with a half-width colon, which a name cannot have; a client of the cloud
+    drive shows it with a full-width one.
+    """
+    return name is not None and _plain(name) == _plain(expected)
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).split())

@@ -216,10 +216,18 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
 
 
-def _beijing(text: Any) -> datetime | None:
+def _beijing(value: Any) -> datetime | None:
+    """Read a date: text with or without an offset, ``/`` as separator, or Unix seconds or milliseconds."""
     try:
-        return _moment(text)
-    except (TypeError, ValueError):
+        if isinstance(value, str) and not value.isdecimal():
+            return _moment(value.strip().replace("/", "-"))
+        seconds = float(value)
+        return (
+            datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, BEIJING)
+            if seconds > 0
+            else None
+        )
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123TokenError,
     Pan123TooManyTasksError,
     Pan123UnavailableError,
+    Pan123VerifyingError,
 )
 from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
@@ -37,6 +39,7 @@ LOGIN_TIMEOUT = 15.0  # seconds; other processes wait for the one that logs in
 
 RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
+VERIFYING = 20103
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
 INTERNAL_ERROR = "internal error"
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"  # refused to the account, not to the image
@@ -194,7 +197,7 @@ def read(call: Call[T], answer: Answer) -> T:
     except (ValueError, KeyError, TypeError):
         raise _without_envelope(call, answer) from None
     trace_id = envelope.get("x-traceID")
-    if isinstance(code, str) and code.isdecimal():
+    if (isinstance(code, str) and code.isdecimal()) or (isinstance(code, float) and code.is_integer()):
         code = int(code)
     if isinstance(code, bool) or not isinstance(code, int):
         raise Pan123AnswerError(
@@ -220,6 +223,8 @@ def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error
         return Pan123RateLimitError
     if TOO_MANY_TASKS in message:
         return Pan123TooManyTasksError
+    if code == VERIFYING:
+        return Pan123VerifyingError
     if 500 <= code < 600:
         return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
     if call.name == "login" and INTERNAL_ERROR not in message.lower():
@@ -239,23 +244,24 @@ def _advice(kind: Callable[..., Pan123Error], code: int, message: str) -> str:
 
 
 def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
-    status = answer.status
+    status, words = answer.status, _first_words(answer.body)
     if status < 400:
-        return Pan123AnswerError(
-            f"HTTP {status} without the service's JSON; is the connection's host the open platform's address?",
-            call=call.name,
-            code=status,
-        )
-    message = (
-        f"HTTP {status} from the gateway, not from the service; if it stays, check the connection's host"
-    )
+        message = f"HTTP {status} without the service's JSON{words}; if it stays, check the connection's host"
+        return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=True)
+    message = f"HTTP {status} from the gateway, not from the service{words}; if it stays, check the connection's host"
     if status == 429:
         return Pan123RateLimitError(message, call=call.name, code=status)
     if status == 401 and call.name != "login":
         return Pan123TokenError(message, call=call.name, code=status)
-    return Pan123UnavailableError(
-        message, call=call.name, code=status, ambiguous=status in AMBIGUOUS_STATUSES
-    )
+    ambiguous = status == 500 or status in AMBIGUOUS_STATUSES
+    return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=ambiguous)
+
+
+def _first_words(body: bytes) -> str:
+    """Quote how a body that is not the service's JSON begins: only that names the cause."""
+    text = re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace"))
+    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return f" ({words[:100]})" if words else ""
 
 
 # -- one call from its start to its end -----------------------------------------------------------------------

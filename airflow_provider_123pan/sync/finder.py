@@ -31,7 +31,7 @@ SAME_CONTENT = (
 class Finder:
     """Lists the directory for one worker.
 
-    :param directory_id: None as long as the default directory does not exist.
+    :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
     :param overwrite: the names were taken before: only progress says that an image is new.
     """
 
@@ -41,7 +41,7 @@ class Finder:
         inventory: Inventory,
         in_flight: InFlight,
         recorder: Recorder,
-        directory_id: Callable[[], str | None],
+        directory_ids: Callable[[], list[str]],
         *,
         overwrite: bool,
         timing: SyncTiming,
@@ -51,7 +51,7 @@ class Finder:
         self._inventory = inventory
         self._in_flight = in_flight
         self._recorder = recorder
-        self._directory_id = directory_id
+        self._directory_ids = directory_ids
         self._overwrite = overwrite
         self._timing = timing
         self._clock = clock
@@ -171,7 +171,7 @@ class Finder:
             except Pan123Error as error:
                 log.info("File %s, which a callback named, is not there: %s", fileID, error)
                 continue
-            if image.directory_id != self._directory_id():
+            if image.directory_id not in self._directory_ids():
                 continue
             number = self._inventory.entry_named(image)
             if number == pending.number:
@@ -183,7 +183,7 @@ class Finder:
     def _survey(self, visit: Callable[[Image], object], since: datetime | None) -> bool:
         """List the directory; return False if that failed and will be tried again."""
         try:
-            if (directory_id := self._directory_id()) is not None:
+            for directory_id in self._directory_ids():
                 self._hook.client.run(visit_images(directory_id, visit, since))
         except Pan123Error as error:
             self._failing_since = self._failing_since or self._clock()

@@ -62,7 +62,7 @@ class InFlightImage:
     :ivar problem: why it is unknown whether the submission arrived.
     :ivar poll_at: when its progress is polled next; 0 before that is known.
     :ivar poll_pause: seconds between its last two polls.
-    :ivar failed_at, succeeded_at, unknown_at: when a poll first said so.
+    :ivar failed_at, succeeded_at, refused_at: when polls first reported failure, success, or an error for the taskID.
     """
 
     number: int
@@ -79,7 +79,7 @@ class InFlightImage:
     poll_pause: float = 0.0
     failed_at: float | None = None
     succeeded_at: float | None = None
-    unknown_at: float | None = None
+    refused_at: float | None = None
 
     def send(self, now: float, ahead: float) -> None:
         """Note that the submission is sent now.
@@ -121,24 +121,13 @@ class InFlightImage:
         self.poll_pause = min(self.poll_pause * 2, longest) if self.poll_pause else first
         self.poll_at = now + self.poll_pause * random.uniform(0.5, 1.5)
 
-    def report_failed(self, now: float) -> float:
-        """Note that a poll reports failure; return when one first did."""
-        self.failed_at = self.failed_at or now
-        return self.failed_at
-
     def report_succeeded(self, now: float) -> None:
         """Note that a poll reports success."""
         self.succeeded_at = now
 
-    def report_unknown(self, now: float) -> bool:
-        """Note that a poll reports no such task; return whether one did before."""
-        before = self.unknown_at is not None
-        self.unknown_at = self.unknown_at or now
-        return before
-
-    def report_running(self) -> None:
-        """Note that a poll reports progress."""
-        self.unknown_at = None
+    def report_running(self, failed_at: float | None, refused_at: float | None) -> None:
+        """Note that a poll has not decided yet, and when polls first reported failure or an error."""
+        self.failed_at, self.refused_at = failed_at, refused_at
 
     def dump(self) -> StoredImage:
         """Return the stored form."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 STORE_KEY = "pan123_sync"
 
@@ -27,6 +31,12 @@ class Journal:
         self._target = target
         self._clock = clock
         self._due_at = 0.0
+
+    @classmethod
+    def of(cls, account: str, directory: str, context: Context) -> Journal:
+        """Return the journal of a task for a directory of an account."""
+        store: Any = context.get("task_state_store")  # Airflow 3.3
+        return cls(store, hashlib.sha256(f"{account} {directory}".encode()).hexdigest())
 
     def load(self) -> Mapping[str, Any] | None:
         """Return the stored form of what an earlier try left in flight, if there is any."""

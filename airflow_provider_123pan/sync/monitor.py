@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_123pan.callbacks.client import InboxEndpoint
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.download.wait import NO_REASON, failure_reasons
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
+from airflow_provider_123pan.download.verdict import (
+    NO_REASON,
+    Facts,
+    Failed,
+    Running,
+    Succeeded,
+    Unknown,
+    failure_reasons,
+    judge,
+)
+from airflow_provider_123pan.exceptions import Pan123Error, Pan123RedirectError
 from airflow_provider_123pan.service.models import TaskStatus
 from airflow_provider_123pan.sync.delivery_reader import DeliveryReader
 from airflow_provider_123pan.sync.finder import SAME_CONTENT, Finder
@@ -34,7 +43,7 @@ log = logging.getLogger(__name__)
 class Monitor:
     """Monitors the images in flight, for one worker.
 
-    :param directory_id: None as long as the default directory does not exist.
+    :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
     :param inbox: None without callbacks.
     :param overwrite: the names were taken before: only progress says that an image is new.
     """
@@ -44,7 +53,7 @@ class Monitor:
         hook: Pan123Hook,
         inventory: Inventory,
         in_flight: InFlight,
-        directory_id: Callable[[], str | None],
+        directory_ids: Callable[[], list[str]],
         inbox: InboxEndpoint | None,
         *,
         overwrite: bool,
@@ -61,7 +70,7 @@ class Monitor:
             inventory,
             in_flight,
             self._recorder,
-            directory_id,
+            directory_ids,
             overwrite=overwrite,
             timing=timing,
             clock=clock,
@@ -94,7 +103,7 @@ class Monitor:
                 pending.poll_again(self._clock())
         for pending, answer in self._poller.poll(self._in_flight):
             if pending.number in self._in_flight:
-                self._judge(pending, answer)
+                self._act_on(pending, answer)
         self._finder.scan_if_due()
         for pending in self._in_flight:
             self._end_overdue(pending)
@@ -107,31 +116,33 @@ class Monitor:
             for pending in self._in_flight
         )
 
-    def _judge(self, pending: InFlightImage, answer: TaskStatus | Pan123Error) -> None:
+    def _act_on(self, pending: InFlightImage, answer: TaskStatus | Pan123Error) -> None:
         """Act on an answer about progress."""
-        now, wait = self._clock(), self._timing.wait
-        match answer:
-            case TaskStatus.FAILED:
-                since = pending.report_failed(now)
-                reasons = failure_reasons(pending.deliveries)
-                if reasons or not self._deliveries.expected or now - since > wait.reason_wait:
-                    self._recorder.failed(pending, reasons[-1] if reasons else NO_REASON)
-                else:
-                    pending.poll_again(now + 1)
-            case TaskStatus.SUCCEEDED:
+        now = self._clock()
+        facts = Facts(
+            submitted_at=pending.sent_at,
+            failed_at=pending.failed_at,
+            refused_at=pending.refused_at,
+            reasons=failure_reasons(pending.deliveries),
+            expects_delivery=self._deliveries.expected,
+            one_of_many=True,
+        )
+        match judge(answer, facts, now, self._timing.wait):
+            case Succeeded():
                 pending.report_succeeded(now)
-            case Pan123ServiceError() | Pan123AnswerError():
-                if now - pending.sent_at < wait.unknown_grace or not pending.report_unknown(now):
-                    pending.poll_again(now + wait.unknown_recheck)
-                else:
-                    reason = f"the service does not know its taskID (any more): {answer.message}"
-                    self._recorder.failed(pending, reason)
-            case Pan123Error() if not answer.transient:
-                raise answer
-            case Pan123Error():
-                log.warning("Progress will be polled again later: %s", answer)
-            case _:
-                pending.report_running()
+            case Failed(reason):
+                self._recorder.failed(pending, reason)
+            case Unknown(error):
+                if isinstance(error, Pan123RedirectError):  # it concerns all of them
+                    raise error
+                reason = f"the service does not know its taskID (any more): {error.message}"
+                self._recorder.failed(pending, reason)
+            case Running(facts, poll_at):
+                pending.report_running(facts.failed_at, facts.refused_at)
+                if poll_at is not None:
+                    pending.poll_again(poll_at)
+                if isinstance(answer, Pan123Error):
+                    log.warning("Progress will be polled again later: %s", answer)
 
     def _end_overdue(self, pending: InFlightImage) -> None:
         """End an image that will not appear any more."""

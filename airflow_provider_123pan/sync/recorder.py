@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from airflow_provider_123pan.download.lookup import with_urls
+from airflow_provider_123pan.download.search import with_urls
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
 _ROWS = 1000  # records per write
 
@@ -34,6 +35,15 @@ class Results:
         self._path = path
         self._owner = owner
         self.parts = parts
+
+    @classmethod
+    def of(cls, path: str | None, context: Context, parts: int = 0) -> Results | None:
+        """Return the results file of a task, if it has one."""
+        ti: Any = context["ti"]
+        owner = hashlib.sha256(f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}".encode()).hexdigest()[
+            :12
+        ]
+        return cls(path, owner, parts) if path else None
 
     def spill(self, records: Iterable[ResultRecord]) -> None:
         """Write records to a part, for the next worker."""

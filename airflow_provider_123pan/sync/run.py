@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.listing import find_default_directory, visit_images
+from airflow_provider_123pan.service.listing import find_default_directories, visit_images
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.directory import (
@@ -70,7 +69,7 @@ class SyncRun:
         self._journal = journal
         self._results = results
         self._directory_id = directory_id
-        self._default_id: str | None = None
+        self._default_ids: list[str] = []
         self._in_flight = in_flight
         self._cap = cap
         self._failing_since = failing_since
@@ -95,8 +94,8 @@ class SyncRun:
         :param earlier: what was in flight, from a checkpoint that no longer fits the list; by default what an earlier
             try of this task left in the journal.
         """
-        journal = _journal(hook, options, context)
-        results = _results(options, context)
+        journal = Journal.of(hook.settings.account, options.target, context)
+        results = Results.of(options.results, context)
         directory_id = options.directory_id
         if directory_id is None and options.names:
             directory_id = hook.run(retry_reads(ensure_directory(options.names), timing.read_retry_pauses))
@@ -139,7 +138,7 @@ class SyncRun:
         :param signer: signs callback URLs; None without callbacks.
         :param ended: keys of the images in flight that the triggerer saw end.
         """
-        results = _results(options, context, checkpoint.parts)
+        results = Results.of(options.results, context, checkpoint.parts)
         if (results and not results.whole()) or not inventory.restore(checkpoint.inventory):
             return cls.begin(hook, inventory, options, signer, context, timing, checkpoint.in_flight)
         in_flight = InFlight.load(checkpoint.in_flight, inventory)
@@ -155,7 +154,7 @@ class SyncRun:
             signer,
             timing,
             ti=context["ti"],
-            journal=_journal(hook, options, context),
+            journal=Journal.of(hook.settings.account, options.target, context),
             results=results,
             directory_id=checkpoint.directory_id,
             in_flight=in_flight,
@@ -167,7 +166,7 @@ class SyncRun:
     @property
     def directory_id(self) -> str | None:
         """The id of the target directory; None before the first image in the default directory."""
-        return self._directory_id or self._default_id
+        return self._directory_id or next(iter(self._default_ids), None)
 
     def run(self) -> Deferral | None:
         """Work until all images have ended, or until a wait in the triggerer costs less.
@@ -181,7 +180,7 @@ class SyncRun:
             self._in_flight,
             self._journal,
             directory_id=self._directory_id,
-            find_directory=self._find_directory,
+            find_directories=self._find_directories,
             signer=self._signer,
             inbox=inbox_endpoint(self._hook.settings) if self._signer else None,
             overwrite=self._options.overwrite,
@@ -221,8 +220,7 @@ class SyncRun:
             if self._in_flight.began_at is None:
                 return
             since = datetime.fromtimestamp(self._in_flight.began_at, timezone.utc) - self._timing.skew
-        directory_id = self._find_directory()
-        if directory_id is not None:
+        for directory_id in self._find_directories():
             self._read(visit_images(directory_id, self._compare, since))
         for pending in self._in_flight:
             self._inventory.activate(pending.number)
@@ -260,10 +258,13 @@ class SyncRun:
     def _read(self, flow: Flow[T]) -> T:
         return self._hook.run(retry_reads(flow, self._timing.read_retry_pauses))
 
-    def _find_directory(self) -> str | None:
-        if self.directory_id is None:
-            self._default_id = self._read(find_default_directory())
-        return self.directory_id
+    def _find_directories(self) -> list[str]:
+        """Return the ids of the target directory: several if there are several of the default name."""
+        if self._directory_id is not None:
+            return [self._directory_id]
+        if not self._default_ids:
+            self._default_ids = self._read(find_default_directories())
+        return self._default_ids
 
     def _pause(self, submitter: Submitter) -> Deferral:
         if self._results:
@@ -292,7 +293,8 @@ class SyncRun:
         )
         trigger = {
             "pan123_conn_id": self._hook.pan123_conn_id,
-            "directory_id": self.directory_id,
+            # Of several default directories the trigger finds all.
+            "directory_id": None if len(self._default_ids) > 1 else self.directory_id,
             "active": {
                 pending.key: list(Watched(pending.taskID, pending.attempt, bool(pending.deliveries)))
                 for pending in silent
@@ -321,15 +323,3 @@ class SyncRun:
             if record.status == "failed":
                 url = self._inventory.redacted_url(record.url)
                 self.failures.append({"url": url, "file_name": record.file_name, "reason": record.reason})
-
-
-def _journal(hook: Pan123Hook, options: SyncOptions, context: Context) -> Journal:
-    target = hashlib.sha256(f"{hook.settings.account} {options.target}".encode()).hexdigest()
-    store: Any = context.get("task_state_store")  # Airflow 3.3
-    return Journal(store, target)
-
-
-def _results(options: SyncOptions, context: Context, parts: int = 0) -> Results | None:
-    ti: Any = context["ti"]
-    owner = hashlib.sha256(f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}".encode()).hexdigest()[:12]
-    return Results(options.results, owner, parts) if options.results else None

@@ -50,7 +50,7 @@ class Submitter:
     """Submits for one worker, and has the monitor check what is in flight.
 
     :param directory_id: as submissions name it; None for the default directory.
-    :param find_directory: returns the directory's id, None as long as the default one does not exist.
+    :param find_directories: returns the ids of the directory, none as long as the default one does not exist.
     :param signer: signs callback URLs; None without callbacks.
     :param inbox: None without callbacks.
     :param overwrite: the names were taken before: only progress says that an image is new.
@@ -69,7 +69,7 @@ class Submitter:
         journal: Journal,
         *,
         directory_id: str | None,
-        find_directory: Callable[[], str | None],
+        find_directories: Callable[[], list[str]],
         signer: CallbackSigner | None,
         inbox: InboxEndpoint | None,
         overwrite: bool,
@@ -94,7 +94,7 @@ class Submitter:
             hook,
             inventory,
             in_flight,
-            find_directory,
+            find_directories,
             inbox,
             overwrite=overwrite,
             timing=timing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,11 @@ from airflow_provider_123pan.download.wait import (
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow
 from airflow_provider_123pan.service.progress_queue import ProgressQueue
+
+log = logging.getLogger(__name__)
+
+#: How the line in a task's log begins when a callback ends a pause.
+WOKEN = "A callback woke this wait"
 
 
 class Pan123OfflineDownloadTrigger(BaseTrigger):
@@ -162,5 +168,6 @@ class _TriggerWait:
         """Pause until a delivery, until the poll may be made, or for these seconds."""
         notified: bool = yield Await(partial(self._waiter.wait, seconds, acquire_poll))
         if notified:
+            log.info("%s; asking 123pan for the offline task's progress", WOKEN)
             self._urgent = len(self.timing.after_delivery)
         return notified

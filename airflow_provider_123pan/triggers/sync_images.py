@@ -17,7 +17,7 @@ from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.follower import BatchWaiter, InboxFollower, follower_for
 from airflow_provider_123pan.download.events import to_event
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
-from airflow_provider_123pan.service.listing import find_default_directory, visit_images
+from airflow_provider_123pan.service.listing import find_default_directories, visit_images
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
@@ -143,7 +143,7 @@ class _Check:
         self._client = shared.client
         self._queue = shared.queue
         self._asked = dict.fromkeys(trigger.active, time.time())
-        self._directory_id = trigger.directory_id
+        self._directory_ids = [trigger.directory_id] if trigger.directory_id else []
         self._looked_at = time.time()
         self._new = 0
         self.ended: set[str] = set()
@@ -163,11 +163,11 @@ class _Check:
         return len(self.ended) > before
 
     async def _list(self) -> None:
-        if self._directory_id is None:
-            self._directory_id = await self._client.run(find_default_directory())
-        if self._directory_id is not None:
-            since = datetime.fromisoformat(self._trigger.since)
-            self._new = await self._client.run(visit_images(self._directory_id, self._on_image, since))
+        if not self._directory_ids:
+            self._directory_ids = await self._client.run(find_default_directories())
+        since, self._new = datetime.fromisoformat(self._trigger.since), 0
+        for directory_id in self._directory_ids:
+            self._new += await self._client.run(visit_images(directory_id, self._on_image, since))
 
     def _on_image(self, image: Image) -> None:
         stem = stem_of(image.file_name)

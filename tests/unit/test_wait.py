@@ -28,6 +28,7 @@ def test_success_gives_the_image() -> None:
         None,
         "e" * 32,
         3,
+        "name",
     )
     assert found is not None
     assert list(found.xcom()) == [
@@ -40,6 +41,7 @@ def test_success_gives_the_image() -> None:
         "user_url",
         "etag",
         "size",
+        "matched_by",
     ]
 
 
@@ -59,6 +61,12 @@ def test_status_3_for_ever_ends_at_the_deadline() -> None:
     service = Service(lambda _: 3)
     assert service.wait(timeout=1234) is None
     assert service.elapsed == 1234
+
+
+def test_a_forgotten_task_is_looked_up_once_before_the_timeout() -> None:
+    found = Service(lambda _: 0).wait(timeout=1234)
+    assert found is not None
+    assert found.fileID == "f1"
 
 
 def test_the_last_look_is_at_the_deadline() -> None:

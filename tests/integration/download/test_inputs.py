@@ -138,8 +138,8 @@ ENVELOPE = {"code": 0, "message": "ok", "x-traceID": "trace-5"}
     [
         pytest.param(
             {"body": "<html>hello</html>"},
-            Pan123AnswerError,
-            "^create_offline_download: HTTP 200 without the service's JSON; is the connection's host",
+            Pan123UnavailableError,
+            r"^create_offline_download: HTTP 200 without the service's JSON \(hello\); if it stays, check",
             id="not JSON",
         ),
         pytest.param(
@@ -182,8 +182,14 @@ ENVELOPE = {"code": 0, "message": "ok", "x-traceID": "trace-5"}
 )
 @pytest.mark.usefixtures("connect")
 def test_answers(
-    answer: dict[str, Any], kind: type[Exception], words: str, sandbox: Sandbox, context: dict[str, Any]
+    answer: dict[str, Any],
+    kind: type[Exception],
+    words: str,
+    sandbox: Sandbox,
+    context: dict[str, Any],
+    set_timing: Callable[..., None],
 ) -> None:
+    set_timing(search=0.2, search_interval=0.1)
     sandbox.configure(answers=[{"path": CREATE, "times": None} | answer])
     with pytest.raises(kind, match=words):
         submit(context)

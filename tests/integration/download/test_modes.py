@@ -18,7 +18,18 @@ from dev.waiting import wait_for
 from tests.support import MODES, run, sensor
 
 URL = "https://example.com/pictures/a.jpg"
-KEYS = ["taskID", "url", "fileID", "file_name", "directory_id", "download_url", "user_url", "etag", "size"]
+KEYS = [
+    "taskID",
+    "url",
+    "fileID",
+    "file_name",
+    "directory_id",
+    "download_url",
+    "user_url",
+    "etag",
+    "size",
+    "matched_by",
+]
 UNKNOWN_STATUS = {"code": 0, "message": "ok", "data": {"process": 5, "status": 8}, "x-traceID": "trace-8"}
 
 pytestmark = [pytest.mark.usefixtures("connect"), pytest.mark.parametrize("mode", MODES)]
@@ -184,7 +195,9 @@ def test_an_image_that_is_there_already(
     context: dict[str, Any],
     set_timing: Callable[..., None],
 ) -> None:
-    set_timing(same_second=timedelta(seconds=-1), clock_skew=timedelta(seconds=-1))  # as if time had passed
+    set_timing(
+        same_second=timedelta(seconds=-1), clock_skew=timedelta(seconds=-1), visible_within=2.0
+    )  # as if time had passed
     set_timing(settling=1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
