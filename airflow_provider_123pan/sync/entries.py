@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,8 +62,9 @@ class ManifestEntry:
 
 
 def stem_of(file_name: str) -> str:
-    """Return a name without its extension."""
-    return file_name.rpartition(".")[0] or file_name
+    """Return a name without its extension, in NFC: the service may return it in another form."""
+    name = unicodedata.normalize("NFC", file_name)
+    return name.rpartition(".")[0] or name
 
 
 def unnumbered(stem: str) -> str:

@@ -136,9 +136,8 @@ class Finder:
         self._scan_at = self._clock() + self._scan_pause
 
     def _scan(self, invisible: list[InFlightImage], now: float) -> None:
-        named_otherwise = {
-            pending.number: image for pending in invisible if (image := self._called_back(pending))
-        }
+        for pending in invisible:
+            self._look_at_named_files(pending)
         newest: dict[int, Image] = {}
         differing: dict[int, Image] = {}
 
@@ -152,33 +151,37 @@ class Finder:
         if not any(pending.number in self._in_flight for pending in invisible) or self._survey(visit, None):
             self.scanned_at = now
             for number, image in newest.items():
-                if pending := self._in_flight.get(number):
-                    self._recorder.found(pending, image)
+                if succeeded := self._in_flight.get(number):
+                    self._recorder.found(succeeded, image)
         for pending in invisible:
             if pending.number not in self._in_flight:
                 continue
-            if image := named_otherwise.get(pending.number):
-                self._recorder.found(pending, image)
-            elif image := differing.get(pending.number):
-                reason = difference(self._inventory.entry(pending.number), image)
+            if differs := differing.get(pending.number):
+                reason = difference(self._inventory.entry(pending.number), differs)
                 self._recorder.failed(pending, reason or SAME_CONTENT)
 
-    def _called_back(self, pending: InFlightImage) -> Image | None:
-        """Look at the file that a callback named: record it if it has the right name, return it if another one's."""
+    def _look_at_named_files(self, pending: InFlightImage) -> None:
+        """Look at the files that callbacks named.
+
+        A file is the image if it has its name, the MD5 of the list, or the name of an entry with the same source URL,
+        because the service keeps one of several images with the same content. Any other entry's file is not: a
+        callback proves nothing.
+        """
         for fileID in {delivery.fileID for delivery in pending.deliveries if delivery.fileID}:
             try:
                 image = self._hook.client.call(get_image(fileID), READ_RETRY_SECONDS)
             except Pan123Error as error:
                 log.info("File %s, which a callback named, is not there: %s", fileID, error)
                 continue
-            if image.directory_id not in self._directory_ids():
-                continue
-            number = self._inventory.entry_named(image)
-            if number == pending.number:
+            if image.directory_id in self._directory_ids() and self._is_meant(pending, image):
                 self._recorder.found(pending, image)
-            elif number is not None:
-                return image
-        return None
+                return
+
+    def _is_meant(self, pending: InFlightImage, image: Image) -> bool:
+        if pending.number in self._inventory.matches(image):
+            return not self._overwrite or self._is_newer(image, pending)
+        number = self._inventory.entry_named(image)
+        return number is not None and self._inventory.canonical_digest(number) == pending.canonical_digest
 
     def _survey(self, visit: Callable[[Image], object], since: datetime | None) -> bool:
         """List the directory; return False if that failed and will be tried again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,24 @@ def test_the_same_bytes_are_found_by_what_was_called_back(
     assert counts(sync(context, images=[*images, *addresses(4, start=10)], results=results)) == (0, 7, 0)
     assert len({record.fileID for record in read_results(results) if record.url == url}) == 1
     assert submitted(sandbox)[url] == 3
+
+
+@pytest.mark.parametrize("if_exists", ["skip", "overwrite"])
+def test_a_callback_that_names_another_image_of_the_list_proves_nothing(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, if_exists: str
+) -> None:
+    """The images appear late, and each callback names the file of another one."""
+    sandbox.configure(callback="wrong-file", visible_after=4, delay=0.1)
+    results = str(tmp_path / "results.jsonl")
+    sync(context, images=addresses(4), results=results, if_exists=if_exists)
+    stored = {file["filename"]: file["fileId"] for file in sandbox.state()["files"]}
+    records = list(read_results(results))
+    assert len(records) == 4
+    assert all(record.fileID == stored[record.file_name] for record in records)
+
+
+def test_a_name_in_another_unicode_form_is_the_same_name(context: dict[str, Any], sandbox: Sandbox) -> None:
+    images = [{"url": "https://example.com/1.png", "file_name": unicodedata.normalize("NFD", "café.png")}]
+    assert counts(sync(context, images=images)) == (0, 1, 0)
+    images[0]["file_name"] = unicodedata.normalize("NFC", "café.png")
+    assert counts(sync(context, images=images)) == (1, 0, 0)
