@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 
+MAX_URL_LENGTH = 8192
 #: The extensions that an image's name may have (official: "create an offline migration").
 EXTENSIONS = frozenset({"png", "gif", "jpeg", "tiff", "webp", "jpg", "tif", "svg", "bmp"})
 
@@ -54,6 +55,8 @@ def _has_extension(name: str) -> bool:
 
 def check_url(url: Any) -> str:
     """Return a source URL, checked."""
+    if isinstance(url, str) and len(url) > MAX_URL_LENGTH:
+        raise Pan123InputError(f"url: it has {len(url)} characters; at most {MAX_URL_LENGTH} are allowed")
     if not isinstance(url, str) or not url.strip():
         raise Pan123InputError(f"url: got {kind_of(url)}; give the image's URL, with http:// or https://")
     try:
@@ -67,6 +70,8 @@ def check_url(url: Any) -> str:
         )
     if not host or any(character.isspace() for character in url):
         raise Pan123InputError("url: it has no host or contains white space; percent-encode it")
+    if not url.isprintable():  # among them what no database stores: NUL, and half a surrogate pair
+        raise Pan123InputError("url: it contains control characters; percent-encode it")
     return url
 
 

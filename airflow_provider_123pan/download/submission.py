@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -9,6 +10,9 @@ from typing import Any
 
 from airflow_provider_123pan.download.request import kind_of
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.urls import redact_url
+
+_CALLBACK_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Submission:
         """When it was submitted."""
         return datetime.fromisoformat(self.submitted_at) if self.submitted_at else None
 
+    @property
+    def redacted_url(self) -> str:
+        """The source URL for logs and errors, without what signs it."""
+        return redact_url(self.url) if self.url else f"the image of taskID {self.taskID}"
+
     def xcom(self) -> dict[str, Any]:
         """Return the operator's XCom."""
         return asdict(self)
@@ -48,7 +57,8 @@ class Submission:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return cls(taskID=value)
-        if isinstance(value, (tuple, list)) and len(value) == 2 and value[0] in cls.__dataclass_fields__:
+        pair = isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str)
+        if pair and value[0] in cls.__dataclass_fields__:
             raise Pan123InputError(
                 f"submission: got the pair ({value[0]!r}, …): the sensor was expanded over an operator that is "
                 "not mapped; pass submission=submit.output, or map the operator as well"
@@ -73,6 +83,8 @@ class Submission:
         for name in texts:
             if not isinstance(getattr(found, name), (str, type(None))):
                 raise Pan123InputError(f"submission: {name} is {kind_of(getattr(found, name))}, not a text")
+        if found.callback_id is not None and not _CALLBACK_ID.fullmatch(found.callback_id):
+            raise Pan123InputError("submission: callback_id is not 32 lower-case hex digits")
         try:
             aware = found.moment is None or found.moment.tzinfo is not None
         except (TypeError, ValueError):

@@ -118,7 +118,7 @@ def _submit(
     if submission.file_name is None:
         log.warning(
             "%s shows no image name, and file_name is empty, so the new URL cannot be found: give a file_name",
-            submission.url,
+            submission.redacted_url,
         )
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
@@ -134,7 +134,7 @@ def _submit(
     submission = replace(submission, taskID=task.taskID, submitted_at=task.seen_at.isoformat())
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
-    log.info("Submitted %s as taskID %s", submission.url, submission.taskID)
+    log.info("Submitted %s as taskID %s", submission.redacted_url, submission.taskID)
     return submission
 
 
@@ -147,7 +147,7 @@ def _create(
     except Pan123UnavailableError as error:
         if not may_have_arrived(error):
             raise
-        log.warning("Looking for %s: %s", submission.url, error)
+        log.warning("Looking for %s: %s", submission.redacted_url, error)
     return _search(hook, submission, timing) or _call(hook, submission, signer)
 
 
@@ -164,7 +164,7 @@ def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | Non
 def _resume(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Submission | None:
     """Return an earlier try's submission, unless it failed or never arrived."""
     if submission.taskID is None:
-        log.info("An earlier try may have submitted %s; looking for its image", submission.url)
+        log.info("An earlier try may have submitted %s; looking for its image", submission.redacted_url)
         return _search(hook, submission, timing)
     try:
         if hook.get_offline_download(submission.taskID).status is TaskStatus.FAILED:

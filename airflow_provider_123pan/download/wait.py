@@ -40,6 +40,7 @@ from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
+from airflow_provider_123pan.source.urls import redact_url
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Outcome:
 
     def __str__(self) -> str:
         """Describe the outcome for a task's log."""
-        what = self.url or f"The image of taskID {self.taskID}"
+        what = redact_url(self.url) if self.url else f"The image of taskID {self.taskID}"
         if self.fileID is None:
             return f"{what} was fetched, but its new URL is unknown"
         return (

@@ -145,7 +145,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         if outcome.reason is not None:
             forget_submission(context)
             raise Pan123DownloadFailedError(
-                f"{submission.url} (taskID {submission.taskID}): {outcome.reason}"
+                f"{submission.redacted_url} (taskID {submission.taskID}): {outcome.reason}"
             )
         self.log.info("%s", outcome)
         return submission.xcom() | outcome.xcom()

@@ -181,7 +181,8 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         if outcome.reason is None:
             self.log.info("%s", outcome)
             return outcome.xcom()
-        message = f"{outcome.url or ''} (taskID {outcome.taskID}): {outcome.reason}".strip()
+        what = f"{self._parsed.redacted_url} " if outcome.url else ""
+        message = f"{what}(taskID {outcome.taskID}): {outcome.reason}"
         raise (AirflowSkipException if self.soft_fail else AirflowFailException)(message)
 
     def _timed_out(self, message: str) -> Exception:

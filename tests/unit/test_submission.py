@@ -121,6 +121,10 @@ def test_a_bare_taskid_is_taken(value: Any) -> None:
         (("taskID", 7), "not mapped"),
         (["url", URL], "not mapped"),
         ([GOOD.xcom()], "map the sensor"),
+        ([GOOD.xcom(), GOOD.xcom()], "map the sensor"),
+        (GOOD.xcom() | {"callback_id": "0" * 31}, "callback_id"),
+        (GOOD.xcom() | {"callback_id": "A" * 32}, "callback_id"),
+        (GOOD.xcom() | {"callback_id": "0" * 32 + "\n"}, "callback_id"),
         ({}, "no taskID"),
         ({"taskID": 0}, "got a int"),
         (GOOD.xcom() | {"file_name": 7}, "file_name is a int"),
@@ -133,3 +137,9 @@ def test_wrong_submissions(value: Any, words: str) -> None:
     with pytest.raises(Pan123InputError, match="^submission: ") as caught:
         Submission.parse(value)
     assert words in str(caught.value)
+
+
+def test_logs_and_errors_do_not_show_what_signs_a_url() -> None:
+    signed = "https://me:password@example.com/a.jpg?X-Amz-Signature=0123456789abcdef"
+    assert replace(GOOD, url=signed).redacted_url == "https://example.com/a.jpg"
+    assert Submission(7).redacted_url == "the image of taskID 7"
