@@ -56,7 +56,8 @@ def keep(rate: SharedRate, throttle: Throttle) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("12.5", 12.5), ("1e3", 1000.0), ('{"rate": 7, "process": "another"}', 7.0)]
+    ("text", "found"),
+    [('{"rate": 12.5, "process": "0123abcd"}', 12.5), ('{"rate": 7, "process": "another"}', 7.0)],
 )
 def test_what_was_kept_is_the_next_start(text: str, found: float) -> None:
     rate = Backend(text).rate()
@@ -65,7 +66,14 @@ def test_what_was_kept_is_the_next_start(text: str, found: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "fast", "NaN", "Infinity", "-1", "0", "[]", "{}", '{"rate": "x"}']
+    "text",
+    [
+        *(None, "", "fast", "12.5", "1000", "null", "[]", "{}", '{"rate": 7}'),
+        *(
+            f'{{"rate": {rate}, "process": "another"}}'
+            for rate in ('"x"', "null", "NaN", "Infinity", "-1", "0")
+        ),
+    ],
 )
 def test_what_is_no_rate_counts_as_none(text: str | None) -> None:
     rate = Backend(text).rate()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from airflow_provider_123pan.account.token import FixedToken
@@ -22,13 +20,6 @@ MANY = 32
 THREE_PROGRAMS = "more than three programs use this client ID"
 TOO_FREQUENT = envelope(429, "请求太频繁")
 
-Make = Callable[..., TokenSimulation]
-
-
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch) -> Make:
-    return lambda seed=0, *latencies: TokenSimulation(seed, *latencies).patch(monkeypatch)
-
 
 # -- at most one login ---------------------------------------------------------------------------------------
 
@@ -37,9 +28,9 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
 @pytest.mark.parametrize("latency", [quick, slow])
 @pytest.mark.parametrize("seed", range(12))
 def test_one_login_for_all_and_one_more_when_the_token_is_killed(
-    make: Make, seed: int, latency: Latency, login: Latency
+    seed: int, latency: Latency, login: Latency
 ) -> None:
-    simulation = make(seed, latency, login)
+    simulation = TokenSimulation(seed, latency, login)
     processes = simulation.workers(MANY, seconds=400)
     assert simulation.run(300).service.logins == 1
     simulation.service.kill()
@@ -48,9 +39,9 @@ def test_one_login_for_all_and_one_more_when_the_token_is_killed(
     assert not simulation.lock["held"]
 
 
-def test_in_a_very_slow_network_they_do_not_chase_each_other(make: Make) -> None:
+def test_in_a_very_slow_network_they_do_not_chase_each_other() -> None:
     for seed in range(10):
-        simulation = make(seed, lambda dice: dice.uniform(4, 6))  # there, and as long back
+        simulation = TokenSimulation(seed, lambda dice: dice.uniform(4, 6))  # there, and as long back
         processes = simulation.workers(MANY)
         assert simulation.run(300).service.logins == 1
         one_token(processes)
@@ -63,15 +54,15 @@ def claimant(simulation: TokenSimulation) -> Process:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_crash_at_any_step_costs_one_more_login_at_most(make: Make, seed: int) -> None:
-    simulation = make(seed)
+def test_a_crash_at_any_step_costs_one_more_login_at_most(seed: int) -> None:
+    simulation = TokenSimulation(seed)
     simulation.workers(8)
     steps = claimant(simulation.run()).steps
     number = simulation.processes.index(claimant(simulation))
     sent = steps.index("Send")
     stored = sent + 2  # the step between masks the token
     for half_step in range(2 * len(steps)):
-        simulation = make(seed)
+        simulation = TokenSimulation(seed)
         processes = simulation.workers(8)
         crashed = processes.pop(number)
         crashed.dies_at = half_step / 2
@@ -83,12 +74,12 @@ def test_a_crash_at_any_step_costs_one_more_login_at_most(make: Make, seed: int)
 
 
 @pytest.mark.parametrize("seconds", [2, 8, 25, 100])
-def test_a_pause_at_any_step_costs_one_more_login_at_most(make: Make, seconds: float) -> None:
-    simulation = make()
+def test_a_pause_at_any_step_costs_one_more_login_at_most(seconds: float) -> None:
+    simulation = TokenSimulation(0)
     simulation.workers(8)
     number = simulation.processes.index(claimant(simulation.run()))
     for step in range(len(claimant(simulation).steps)):
-        simulation = make()
+        simulation = TokenSimulation(0)
         processes = simulation.workers(8)
         processes[number].pause = (step, seconds)
         simulation.run()
@@ -98,8 +89,8 @@ def test_a_pause_at_any_step_costs_one_more_login_at_most(make: Make, seconds: f
         assert simulation.service.logins <= (1 if seconds < 60 else 2)
 
 
-def test_a_crash_before_the_login_is_not_counted_as_one(make: Make) -> None:
-    simulation = make()
+def test_a_crash_before_the_login_is_not_counted_as_one() -> None:
+    simulation = TokenSimulation(0)
     for _ in range(5):
         (crashed,) = simulation.workers(1)
         crashed.dies_at = 3  # while its mark settles
@@ -112,8 +103,8 @@ def test_a_crash_before_the_login_is_not_counted_as_one(make: Make) -> None:
 # -- what the service and other programs do ------------------------------------------------------------------
 
 
-def test_a_foreign_program_gives_the_named_error_and_no_storm(make: Make) -> None:
-    simulation = make()
+def test_a_foreign_program_gives_the_named_error_and_no_storm() -> None:
+    simulation = TokenSimulation(0)
     processes = simulation.workers(MANY, seconds=500)
     foreign = 0
 
@@ -137,8 +128,8 @@ def test_a_foreign_program_gives_the_named_error_and_no_storm(make: Make) -> Non
     one_token(later)  # the old logins no longer count
 
 
-def test_the_process_that_logs_in_counts_its_logins_once(make: Make) -> None:
-    simulation = make()
+def test_the_process_that_logs_in_counts_its_logins_once() -> None:
+    simulation = TokenSimulation(0)
     (process,) = simulation.workers(1, seconds=400)
     for after in (50, 100, 150):
         simulation.at(after, simulation.service.kill)
@@ -146,8 +137,8 @@ def test_the_process_that_logs_in_counts_its_logins_once(make: Make) -> None:
     assert isinstance(process.error, Pan123LoginLimitError)
 
 
-def test_wrong_credentials_fail_each_and_count_nothing(make: Make) -> None:
-    simulation = make()
+def test_wrong_credentials_fail_each_and_count_nothing() -> None:
+    simulation = TokenSimulation(0)
     simulation.service.refusal = envelope(1, "clientSecret is wrong")
     processes = simulation.workers(8)
     simulation.run()
@@ -160,10 +151,10 @@ def test_wrong_credentials_fail_each_and_count_nothing(make: Make) -> None:
 
 
 def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
-    make: Make, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for seed in range(5):
-        simulation = make(seed, slow)
+        simulation = TokenSimulation(seed, slow)
         simulation.service.refusal = envelope(1, "clientSecret is wrong")
         simulation.workers(MANY)
         simulation.run()
@@ -171,16 +162,16 @@ def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
     assert caplog.text == ""
 
 
-def test_a_login_refused_for_its_rate_is_tried_again(make: Make) -> None:
-    simulation = make()
+def test_a_login_refused_for_its_rate_is_tried_again() -> None:
+    simulation = TokenSimulation(0)
     simulation.service.answers = [TOO_FREQUENT] * 3
     processes = simulation.workers(8)
     assert simulation.run().service.logins == 1
     one_token(processes)
 
 
-def test_a_login_refused_for_its_rate_again_and_again_is_told(make: Make) -> None:
-    simulation = make()
+def test_a_login_refused_for_its_rate_again_and_again_is_told() -> None:
+    simulation = TokenSimulation(0)
     simulation.service.refusal = TOO_FREQUENT
     (process,) = simulation.workers(1)
     simulation.run()
@@ -191,10 +182,8 @@ def test_a_login_refused_for_its_rate_again_and_again_is_told(make: Make) -> Non
 
 
 @pytest.mark.parametrize(("ambiguous", "attempts"), [(False, 8), (True, 3)])
-def test_a_silent_login_host_is_not_taken_for_other_programs(
-    make: Make, ambiguous: bool, attempts: int
-) -> None:
-    simulation = make()
+def test_a_silent_login_host_is_not_taken_for_other_programs(ambiguous: bool, attempts: int) -> None:
+    simulation = TokenSimulation(0)
     simulation.service.refusal = Pan123UnavailableError("no answer", ambiguous=ambiguous, call="login")
     processes = simulation.workers(8)
     simulation.run()

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,12 +15,10 @@ from airflow_provider_123pan.service.flow import Blocking, Sleep, adrive
 from airflow_provider_123pan.service.protocol import Send
 from tests.unit.token_simulation import ACCOUNT, LOCK_NAME, TOKEN_NAME, TokenSimulation, one_token
 
-Make = Callable[..., TokenSimulation]
-
 
 @pytest.fixture
-def simulation(monkeypatch: pytest.MonkeyPatch) -> TokenSimulation:
-    return TokenSimulation(0).patch(monkeypatch)
+def simulation() -> TokenSimulation:
+    return TokenSimulation(0)
 
 
 def record(**changes: Any) -> str:
@@ -138,8 +135,8 @@ def test_a_shadowed_variable_is_told_once_and_the_own_token_works(
     process = simulation.start(simulation.work(source, seconds=60))
     assert simulation.run().service.logins == 1
     assert one_token([process]) == source.cached(None) == "secret-1"
-    (deliveries,) = caplog.messages
-    assert name in deliveries
+    (message,) = caplog.messages
+    assert name in message
 
 
 def test_a_token_that_cannot_be_stored_frees_the_mark_and_counts(simulation: TokenSimulation) -> None:
@@ -190,7 +187,7 @@ def test_a_stored_token_is_masked_before_it_is_used(simulation: TokenSimulation)
 
 
 @pytest.mark.filterwarnings("error")  # also what a generator says that refuses to be closed
-async def test_a_cancelled_wait_leaves_the_way_free_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_wait_leaves_the_way_free_for_another() -> None:
     async def login(simulation: TokenSimulation, hang_at: int) -> str:
         steps = 0
 
@@ -216,7 +213,7 @@ async def test_a_cancelled_wait_leaves_the_way_free_for_another(monkeypatch: pyt
     finished: list[int] = []
     hang_at = 0
     while not finished or hang_at <= finished[0]:
-        simulation, hung = TokenSimulation(0).patch(monkeypatch), asyncio.Event()
+        simulation, hung = TokenSimulation(0), asyncio.Event()
         cancelled = asyncio.create_task(login(simulation, hang_at))
         if hang_at:
             await hung.wait()

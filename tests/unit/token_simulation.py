@@ -15,12 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from airflow_provider_123pan.account import token as token_module
 from airflow_provider_123pan.account.token import SharedToken
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 from airflow_provider_123pan.service.protocol import Answer, Send
@@ -113,12 +109,6 @@ class TokenSimulation:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
-    def patch(self, monkeypatch: pytest.MonkeyPatch) -> TokenSimulation:
-        """Let the token module live in this world's time, with its dice."""
-        monkeypatch.setattr(token_module, "time", SimpleNamespace(time=lambda: EPOCH + self.now))
-        monkeypatch.setattr(token_module, "random", self.dice)
-        return self
-
     @property
     def lock(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self.variables[LOCK_NAME])
@@ -135,7 +125,14 @@ class TokenSimulation:
     def source(self, account: str = ACCOUNT, variables: Any = None) -> SharedToken:
         zero = self.dice.uniform(0, 1e6)  # monotonic clocks of two hosts have nothing in common
         return SharedToken(
-            account, "client", "password", variables or self, self.masked.add, lambda: zero + self.now
+            account,
+            "client",
+            "password",
+            variables or self,
+            self.masked.add,
+            clock=lambda: zero + self.now,
+            now=lambda: EPOCH + self.now,
+            uniform=self.dice.uniform,
         )
 
     def start(self, flow: Flow[Any]) -> Process:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_123pan.account.token import LoginTiming
 from airflow_provider_123pan.download import submit as submit_once
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
@@ -29,8 +30,9 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.account.token.LOCK_STALE_SECONDS", 0.2)
+def _short(variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch) -> None:
+    timing = LoginTiming(settle_seconds=0.0, lock_stale_seconds=0.2)
+    monkeypatch.setattr("airflow_provider_123pan.account.account.login_timing", timing)
     monkeypatch.setattr(submit_once, "SEARCH_SECONDS", 1.0)
     monkeypatch.setattr(submit_once, "SEARCH_INTERVAL_SECONDS", 0.1)
 
