@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.service.endpoint import TIMEOUT, Endpoint
+from airflow_provider_123pan.service.endpoint import TIMEOUT_SECONDS, Endpoint
 from airflow_provider_123pan.service.protocol import BASE_URL
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ConnectionSettings:
             conn_id=connection.conn_id,
             endpoint=Endpoint(
                 base_url=_base_url(connection, extra),
-                timeout=extra.positive("timeout") or TIMEOUT,
+                timeout=extra.positive("timeout") or TIMEOUT_SECONDS,
                 verify=extra.verify(),
                 proxy=extra.proxy(),
             ),

@@ -10,9 +10,10 @@ import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.service import protocol
+from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
 from airflow_provider_123pan.service.models import BEIJING, TaskStatus
-from airflow_provider_123pan.service.protocol import Answer, Send, exchange, read
+from airflow_provider_123pan.service.protocol import Answer, Send, read
 from airflow_provider_123pan.service.throttle import Throttle
 
 PROGRESS = protocol.get_offline_download(7)
