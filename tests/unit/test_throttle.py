@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.account.rate import SharedRate
-from airflow_provider_123pan.service.throttle import LONGEST_BACKOFF, Throttle
+from airflow_provider_123pan.service.throttle import MAX_BACKOFF_SECONDS, Throttle
 
 SEEDS = range(6)
 KINDS = ["bucket", "window"]
@@ -308,7 +308,7 @@ def test_endless_refusals_leave_a_rate_and_a_backoff_that_get_through() -> None:
     for refusals in range(10_000):
         now += 60
         throttle.refused()
-        assert throttle.backoff(refusals) <= LONGEST_BACKOFF
+        assert throttle.backoff(refusals) <= MAX_BACKOFF_SECONDS
     assert 1 / throttle.rate < 10
 
 
