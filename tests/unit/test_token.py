@@ -1,4 +1,4 @@
-"""The shared token: how often is logged in, whatever the network, the service and the other processes do."""
+"""The shared token: the number of logins, whatever the network, the service and the other processes do."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ THREE_PROGRAMS = "more than three programs use this client ID"
 TOO_FREQUENT = envelope(429, "请求太频繁")
 
 
-# -- at most one login ---------------------------------------------------------------------------------------
+# -- the number of logins ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("login", [quick, slow])
 @pytest.mark.parametrize("latency", [quick, slow])
 @pytest.mark.parametrize("seed", range(12))
-def test_one_login_for_all_and_one_more_when_the_token_is_killed(
+def test_all_processes_share_one_login_and_one_more_after_the_token_is_revoked(
     seed: int, latency: Latency, login: Latency
 ) -> None:
     simulation = TokenSimulation(seed, latency, login)
     processes = simulation.workers(MANY, seconds=400)
     assert simulation.run(300).service.logins == 1
-    simulation.service.kill()
+    simulation.service.revoke_all()
     assert simulation.run().service.logins == 2
     assert one_token(processes) in simulation.service.alive
     assert not simulation.lock["held"]
 
 
-def test_in_a_very_slow_network_they_do_not_chase_each_other() -> None:
+def test_in_a_very_slow_network_there_is_one_login() -> None:
     for seed in range(10):
-        simulation = TokenSimulation(seed, lambda dice: dice.uniform(4, 6))  # there, and as long back
+        simulation = TokenSimulation(seed, lambda dice: dice.uniform(4, 6))
         processes = simulation.workers(MANY)
         assert simulation.run(300).service.logins == 1
         one_token(processes)
 
 
 def claimant(simulation: TokenSimulation) -> Process:
-    """The one that logged in, in a history without accidents."""
+    """Return the process that logged in, in a history without crashes."""
     (found,) = [process for process in simulation.processes if "Send" in process.steps]
     return found
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_crash_at_any_step_costs_one_more_login_at_most(seed: int) -> None:
+def test_a_crash_at_any_step_costs_at_most_one_more_login(seed: int) -> None:
     simulation = TokenSimulation(seed)
     simulation.workers(8)
     steps = claimant(simulation.run()).steps
@@ -74,7 +74,7 @@ def test_a_crash_at_any_step_costs_one_more_login_at_most(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [2, 8, 25, 100])
-def test_a_pause_at_any_step_costs_one_more_login_at_most(seconds: float) -> None:
+def test_a_pause_at_any_step_costs_at_most_one_more_login(seconds: float) -> None:
     simulation = TokenSimulation(0)
     simulation.workers(8)
     number = simulation.processes.index(claimant(simulation.run()))
@@ -85,7 +85,7 @@ def test_a_pause_at_any_step_costs_one_more_login_at_most(seconds: float) -> Non
         simulation.run()
         assert {process.error for process in processes} == {None}
         assert {process.result for process in processes} <= set(simulation.service.alive)
-        # Two only if it was taken for dead after it had seen that it may log in.
+        # A second login is possible only if the lock became stale during the pause.
         assert simulation.service.logins <= (1 if seconds < 60 else 2)
 
 
@@ -93,7 +93,7 @@ def test_a_crash_before_the_login_is_not_counted_as_one() -> None:
     simulation = TokenSimulation(0)
     for _ in range(5):
         (crashed,) = simulation.workers(1)
-        crashed.dies_at = 3  # while its mark settles
+        crashed.dies_at = 3  # while its lock record settles
         simulation.run(100)
     processes = simulation.workers(2)
     assert simulation.run().service.logins == 1
@@ -103,20 +103,20 @@ def test_a_crash_before_the_login_is_not_counted_as_one() -> None:
 # -- what the service and other programs do ------------------------------------------------------------------
 
 
-def test_a_foreign_program_gives_the_named_error_and_no_storm() -> None:
+def test_another_program_that_logs_in_leads_to_an_error_rather_than_a_storm_of_logins() -> None:
     simulation = TokenSimulation(0)
     processes = simulation.workers(MANY, seconds=500)
     foreign = 0
 
-    def knock_off() -> None:
+    def revoke() -> None:
         nonlocal foreign
         foreign += 3
         for _ in range(3):
             simulation.service.issue()
         if simulation.now < 500:
-            simulation.at(5, knock_off)
+            simulation.at(5, revoke)
 
-    simulation.at(5, knock_off)
+    simulation.at(5, revoke)
     simulation.run(500)
     for process in processes:
         assert isinstance(process.error, Pan123LoginLimitError)
@@ -132,12 +132,12 @@ def test_the_process_that_logs_in_counts_its_logins_once() -> None:
     simulation = TokenSimulation(0)
     (process,) = simulation.workers(1, seconds=400)
     for after in (50, 100, 150):
-        simulation.at(after, simulation.service.kill)
+        simulation.at(after, simulation.service.revoke_all)
     assert simulation.run().service.logins == 3
     assert isinstance(process.error, Pan123LoginLimitError)
 
 
-def test_wrong_credentials_fail_each_and_count_nothing() -> None:
+def test_wrong_credentials_fail_every_process_and_count_as_no_login() -> None:
     simulation = TokenSimulation(0)
     simulation.service.refusal = envelope(1, "clientSecret is wrong")
     processes = simulation.workers(8)
@@ -150,7 +150,7 @@ def test_wrong_credentials_fail_each_and_count_nothing() -> None:
     one_token(processes)
 
 
-def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
+def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_lock(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for seed in range(5):
@@ -162,7 +162,7 @@ def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
     assert caplog.text == ""
 
 
-def test_a_login_refused_for_its_rate_is_tried_again() -> None:
+def test_a_login_refused_for_its_rate_is_repeated() -> None:
     simulation = TokenSimulation(0)
     simulation.service.answers = [TOO_FREQUENT] * 3
     processes = simulation.workers(8)
@@ -170,7 +170,7 @@ def test_a_login_refused_for_its_rate_is_tried_again() -> None:
     one_token(processes)
 
 
-def test_a_login_refused_for_its_rate_again_and_again_is_told() -> None:
+def test_a_login_refused_for_its_rate_five_times_is_an_error() -> None:
     simulation = TokenSimulation(0)
     simulation.service.refusal = TOO_FREQUENT
     (process,) = simulation.workers(1)
@@ -182,12 +182,12 @@ def test_a_login_refused_for_its_rate_again_and_again_is_told() -> None:
 
 
 @pytest.mark.parametrize(("ambiguous", "attempts"), [(False, 8), (True, 3)])
-def test_a_silent_login_host_is_not_taken_for_other_programs(ambiguous: bool, attempts: int) -> None:
+def test_a_silent_login_host_is_not_mistaken_for_other_programs(ambiguous: bool, attempts: int) -> None:
     simulation = TokenSimulation(0)
     simulation.service.refusal = Pan123UnavailableError("no answer", ambiguous=ambiguous, call="login")
     processes = simulation.workers(8)
     simulation.run()
-    assert sum("Send" in process.steps for process in processes) == attempts  # what may have arrived counts
+    assert sum("Send" in process.steps for process in processes) == attempts  # an ambiguous login counts
     for process in processes:
         assert isinstance(process.error, Pan123Error)
         assert process.error.retryable
