@@ -75,18 +75,18 @@ def _end(text: str, start: int, opener: str | None) -> tuple[int, bool]:
     """Return the end of a URL, which may contain pairs of brackets, and whether its closing delimiter follows."""
     closer = _CLOSERS.get(opener, opener) if opener else None
     depth = 0
-    for mark in _marks(opener).finditer(text, start):
-        if mark[0] in ("(", "["):
+    for delimiter in _delimiters(opener).finditer(text, start):
+        if delimiter[0] in ("(", "["):
             depth += 1
-        elif mark[0] in (")", "]") and depth:
+        elif delimiter[0] in (")", "]") and depth:
             depth -= 1
         else:
-            return mark.start(), mark[0] == closer
+            return delimiter.start(), delimiter[0] == closer
     return len(text), False
 
 
 @lru_cache(maxsize=64)
-def _marks(opener: str | None) -> re.Pattern[str]:
+def _delimiters(opener: str | None) -> re.Pattern[str]:
     """Return a pattern of everything that may end a URL, and of the brackets that may occur in it in pairs."""
     if opener is None:
         inside = r"[()\[\]]"

@@ -71,7 +71,7 @@ class SharedRate:
                 self._known = round(throttle.measured_rate, 2)
                 record = json.dumps({"rate": self._known, "process": self._process})
                 self._variables.set(
-                    self._name, record, "123pan: requests a second last found; made by the provider"
+                    self._name, record, "123pan: requests per second, as found last; made by the provider"
                 )
         finally:
             now = self._clock()

@@ -50,7 +50,7 @@ def shared_client(pan123_conn_id: str) -> AbstractAsyncContextManager[SharedClie
 class _Lease:
     """One use of a shared client.
 
-    A class with slots, since ``asynccontextmanager`` would cost each of thousands of waiting triggers a generator.
+    A class with slots needs less memory than ``asynccontextmanager``, and thousands of triggers wait within it.
     """
 
     __slots__ = ("_conn_id", "_shared")

@@ -122,9 +122,11 @@ class Shadowed:
         self._backend, self._name, self._text = simulation, name, text
 
     def get(self, name: str) -> str | None:
+        """Return a Variable's value."""
         return self._text if name == self._name else self._backend.get(name)
 
     def set(self, name: str, value: str, description: str) -> None:
+        """Overwrite a Variable."""
         self._backend.set(name, value, description)
 
 
