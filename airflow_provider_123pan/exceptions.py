@@ -15,6 +15,7 @@ The tree::
     │   │   │   └── Pan123AccessTokenError   the token in the connection was rejected
     │   │   ├── Pan123RateLimitError         code 429 and its other wordings
     │   │   ├── Pan123TooManyTasksError      too many offline tasks run at once
+    │   │   ├── Pan123VerifyingError         code 20103: the service still verifies the file
     │   │   ├── Pan123UnavailableError       no answer, or one from the gateway
     │   │   └── Pan123LoginLimitError        the provider's own limit on logins is reached
     │   ├── Pan123DownloadFailedError        123pan could not download or keep the image
@@ -96,6 +97,7 @@ class Pan123RedirectError(Pan123Error):
     """The service redirected the call; following it would send the client secret to another host."""
 
     retryable = False
+    transient = True
 
 
 class Pan123ServiceError(Pan123Error):
@@ -126,6 +128,10 @@ class Pan123RateLimitError(Pan123TransientError):
 
 class Pan123TooManyTasksError(Pan123TransientError):
     """Too many offline tasks of this account run at once."""
+
+
+class Pan123VerifyingError(Pan123TransientError):
+    """The service still verifies the file (code 20103); it asks to be called again after a second."""
 
 
 class Pan123UnavailableError(Pan123TransientError):

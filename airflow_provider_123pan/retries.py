@@ -1,4 +1,4 @@
-"""Which errors fail a task without a retry."""
+"""Decides which errors fail a task without a retry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 
 @contextlib.contextmanager
 def failing_without_retry() -> Iterator[None]:
-    """Let an error that no retry can mend fail the task at once."""
+    """Let an error that no retry can help fail the task at once."""
     try:
         yield
     except Pan123Error as error:
         if error.retryable:
             raise
-        # Of a wrong input the message tells all.
+        # The message of an input error says everything; a traceback would only hide it.
         raise AirflowFailException(str(error)) from None if isinstance(error, Pan123InputError) else error

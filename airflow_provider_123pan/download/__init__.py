@@ -1,1 +1,1 @@
-"""One image: its submission, the wait for its end, and the search for the stored file."""
+"""One image: its submission, the wait for its end, and the lookup of the stored image."""

@@ -1,4 +1,4 @@
-"""How a wait's end travels from the trigger to the task: three kinds of event, checked on arrival."""
+"""The events that a trigger sends to its task: three kinds, checked on arrival."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from airflow_provider_123pan.exceptions import (
     Pan123WaitTimeoutError,
 )
 
-#: Seconds after its own deadline at which Airflow may end a deferral that no trigger ended.
+# Seconds after the deadline of a wait, when Airflow may end a deferral that no trigger ended.
 DEFERRAL_GRACE_SECONDS = 300.0
-FIRST_CHECK_SECONDS = 5.0  # seconds that the look before a deferral may take
+# Seconds that the check before a deferral may take.
+FIRST_CHECK_SECONDS = 5.0
 
 
 def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
-    """The event for a wait's end; None is the time-out."""
+    """Return the event for the end of a wait; None stands for its timeout."""
     if end is None:
         return {"status": "timeout"}
     if isinstance(end, Outcome):
@@ -31,7 +32,12 @@ def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
 
 
 def from_event(event: Any) -> Outcome:
-    """The outcome in an event; raises Pan123WaitTimeoutError, or an error with the facts of the trigger's."""
+    """Return the outcome in an event.
+
+    :raises Pan123WaitTimeoutError: the wait reached its time limit.
+    :raises Pan123WaitError: an error ended the wait in the triggerer.
+    :raises Pan123AnswerError: the event is not one of ours.
+    """
     match event:
         case {"status": "ended", "outcome": Mapping() as fields}:
             with contextlib.suppress(TypeError):

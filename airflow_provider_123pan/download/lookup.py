@@ -1,159 +1,152 @@
-"""Where a submission's image is: progress does not know, so it is looked up in its directory."""
+"""Decides which stored image belongs to a submission, by ranked evidence.
+
+Progress does not name the image, and a callback proves nothing. So the rules go from proof to plausibility, and the
+weaker ones count only when every image of the submission must have appeared. An image that another one of the run
+claims is never taken, nor an older one while a newer explanation is possible.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from enum import IntEnum
 
-from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.wait_strategy import WaitStrategy
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
-from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import MakeCall, get_image, list_directory
+from airflow_provider_123pan.download.names import Likeness, compare_names, is_digest
+from airflow_provider_123pan.service.models import Image
 
-DEFAULT_DIRECTORY = "来自:离线下载"
-AT_LEAST_AS_NEW = timedelta(seconds=2)  # both moments are cut to seconds
-CLOCK_SKEW = timedelta(minutes=2)
-READ_RETRY_SECONDS = 30.0  # seconds for which one question is queued again: who looks, looks again later
-_SPELLINGS = {"jpeg": "jpg", "tiff": "tif"}  # of one format, of which the service may prefer one
-_NUMBER = re.compile(r"\(\d+\)$")
+# How far the service's clock and the dates of its images may differ from Beijing time and ours, when nothing else fits.
+_LOOSE_SKEW = timedelta(minutes=10)
 
 
-def find_image(submission: Submission, strategy: WaitStrategy, *, settled: bool) -> Flow[Image | None]:
-    """The image of a submission: the one that a delivery names, if it is that; else by its name.
+class Stage(IntEnum):
+    """How long the image has had time to appear."""
 
-    :param settled: the new one had its time to show up: take also one that the service renamed, or the sole one
-        from before the submission. It may have been overwritten with its dates kept, and their time zone is a guess.
+    FIRST = 0  # it may not be listed yet
+    SETTLED = 1  # a few seconds
+    FINAL = 2  # the whole window: what is not listed now never will be
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a submission's image.
+
+    :ivar file_name: the name that was sent.
+    :ivar fileIDs: the ids that deliveries name.
+    :ivar md5: of its bytes, as the list or an upload states it.
+    :ivar claimed: the ids of images that belong to other submissions of the run.
     """
-    if submission.file_name is None:
-        return None
-    for delivery in (yield from strategy.deliveries()):
-        if delivery.fileID and (
-            image := (yield from _named_by_delivery(delivery.fileID, submission, settled=settled))
-        ):
-            return image
-    directory_id = submission.directory_id or (yield from _default_directory())
-    if directory_id is None:
-        return None
-    if submission.moment:
-        since = submission.moment - CLOCK_SKEW
-        if image := (yield from _search(directory_id, submission, since, settled=settled)):
-            return image
-    return (yield from _search(directory_id, submission, None, settled=settled))
+
+    file_name: str
+    fileIDs: Collection[str] = ()
+    md5: str | None = None
+    claimed: Collection[str] = ()
 
 
-def with_urls(image: Image) -> Flow[Image]:
-    """An image with its addresses, where a listing left them out."""
-    if image.download_url is not None or image.rejected:
-        return image
-    try:
-        detail: Image = yield MakeCall(get_image(image.fileID), READ_RETRY_SECONDS)
-    except (Pan123ServiceError, Pan123AnswerError):
-        return image  # it was found all the same
-    return replace(image, download_url=detail.download_url, user_url=detail.user_url)
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The image of a submission.
+
+    :ivar matched_by: the rule: ``content``, ``callback``, ``name``, ``variant``, ``renamed`` or ``older``.
+    """
+
+    image: Image
+    matched_by: str
 
 
-def _named_by_delivery(fileID: str, submission: Submission, *, settled: bool) -> Flow[Image | None]:
-    """The image with an id that nobody vouches for, if it is new, and in the submission's place."""
-    try:
-        image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
-    except (Pan123ServiceError, Pan123AnswerError):
-        return None  # no such image
-    there = (
-        image.directory_id == submission.directory_id
-        if submission.directory_id
-        else image.directory_name == DEFAULT_DIRECTORY
-    )
-    if not there:
-        return None
-    if image.changed_at is None:
-        submission = replace(submission, submitted_at=None)
-    return choose_image([image], submission, renamed=True, settled=settled)
+IsNew = Callable[[Image], bool]
 
 
 def choose_image(
-    images: Iterable[Image],
-    submission: Submission,
-    *,
-    renamed: bool = False,
-    settled: bool = False,
-    older: bool = False,
-) -> Image | None:
-    """The submission's image among those of its directory: the newest that is not older than the submission.
+    images: Sequence[Image], evidence: Evidence, is_new: IsNew, stage: Stage, may_be_new: IsNew | None = None
+) -> Match | None:
+    """Choose the image of a submission among those of its directory.
 
-    First by the very name; then, where ``renamed``, by the name that the service makes of one that is taken
-    (``a(1).jpg``). Then, where ``settled``, with dates read less strictly: by clocks that differ, or as UTC's. Then,
-    where ``older``, the sole one of these names.
+    1. ``content``: it has the MD5 that is stated; its name does not matter.
+    2. ``callback``: a delivery names it, it is new, and it has the sent name or a variant of it.
+    3. ``name``: it is new, and has the sent name. ``variant``, once settled: it is the only new one with a variant of
+       that name; at the end also with a name that another image may have as well, such as ``photo-1.jpg``.
+    4. ``renamed``, at the end: a delivery names it, and it is the only new image in the directory.
+    5. ``older``, at the end: it has the sent name, and the directory holds no new image. The service overwrites equal
+       content and may keep its date (official: it overwrites; its date is undocumented).
+
+    :param is_new: whether an image is certainly not from before the submission.
+    :param may_be_new: whether it is possible, by dates read less strictly; used at the end only.
     """
-    stem, extension = _parts(submission.file_name or "")
-    images = list(images)
-    same = [image for image in images if image.file_name == submission.file_name]
-    alike = [
-        image
-        for image in images
-        if image not in same
-        and (parts := _parts(image.file_name))[1] == extension
-        and stem in (parts[0], _NUMBER.sub("", parts[0]))
-    ]
-    for skew, read_as_utc in _READINGS if settled else _READINGS[:1]:
-        for candidates in (same, alike if renamed else []):
-            fresh = [image for image in candidates if _is_fresh(image, submission.moment, skew, read_as_utc)]
-            if fresh:
-                return max(fresh, key=lambda image: image.changed_at.timestamp() if image.changed_at else 0.0)
-    return same[0] if older and len(same) == 1 and not alike else None
+    images = [image for image in images if image.fileID not in evidence.claimed]
+    likeness = {image.fileID: compare_names(image.file_name, evidence.file_name) for image in images}
+
+    def with_names(least: Likeness, most: Likeness) -> list[Image]:
+        return [image for image in images if least <= likeness[image.fileID] <= most]
+
+    exact, variants = with_names(Likeness.SAME, Likeness.SAME), with_names(Likeness.SIMILAR, Likeness.VARIANT)
+    if evidence.md5 and (same := [image for image in images if image.etag == evidence.md5]):
+        return Match(_newest([image for image in same if image in exact] or same), "content")
+    for image in [*exact, *variants]:
+        if image.fileID in evidence.fileIDs and is_new(image):
+            return Match(image, "callback")
+    if fresh := [image for image in exact if is_new(image)]:
+        return Match(_newest(fresh), "name")
+    if stage is Stage.FIRST:
+        return None
+    fresh = [image for image in variants if is_new(image)]
+    if len(fresh) == 1 and (stage is Stage.FINAL or likeness[fresh[0].fileID] is Likeness.VARIANT):
+        return Match(fresh[0], "variant")
+    if stage is Stage.SETTLED or fresh:
+        return None
+    return _choose_at_the_end(images, exact, variants, evidence, is_new, may_be_new)
 
 
-#: How a record's date may be meant, the most likely first: by how much its clock may be behind, and whether as UTC's.
-_READINGS = ((AT_LEAST_AS_NEW, False), (CLOCK_SKEW, False), (CLOCK_SKEW, True))
-
-
-def _parts(file_name: str) -> tuple[str, str]:
-    """Stem and extension, the latter in one spelling."""
-    stem, _, extension = file_name.rpartition(".")
-    return stem, _SPELLINGS.get(extension.lower(), extension.lower())
-
-
-def _is_fresh(image: Image, moment: datetime | None, skew: timedelta, read_as_utc: bool) -> bool:
-    """Whether an image is not older than a submission; that its date is Beijing's is presumed."""
-    if moment is None:
-        return True
-    if (changed_at := image.changed_at) is None:
-        return False
-    if read_as_utc:
-        changed_at = changed_at.replace(tzinfo=timezone.utc)
-        if changed_at > datetime.now(timezone.utc) + skew:
-            return False
-    return changed_at >= moment - skew
-
-
-def _search(
-    directory_id: str, submission: Submission, since: datetime | None, *, settled: bool
-) -> Flow[Image | None]:
-    """Look through a directory, or what is new there by the service's own filter; as far as needed, for the service
-    is seen to list the newest first."""
-    images: list[Image] = []
-    last_file_id, seen = None, set[str | None]()
-    while True:
-        page: Listing = yield MakeCall(list_directory(directory_id, since, last_file_id), READ_RETRY_SECONDS)
-        if submission.moment and (image := choose_image(page.images, submission)):
-            return image
-        images += page.images
-        seen.add(last_file_id)
-        if (last_file_id := page.last_file_id) is None or last_file_id in seen:
-            older = settled and since is None
-            return choose_image(images, submission, renamed=settled, settled=settled, older=older)
-
-
-def _default_directory() -> Flow[str | None]:
-    last_file_id = None
-    while True:
-        page: Listing = yield MakeCall(list_directory(last_file_id=last_file_id), READ_RETRY_SECONDS)
-        for directory in page.directories:
-            if directory.name == DEFAULT_DIRECTORY:
-                return directory.directory_id
-        if page.last_file_id in (None, last_file_id):
+def _choose_at_the_end(
+    images: Sequence[Image],
+    exact: Sequence[Image],
+    variants: Sequence[Image],
+    evidence: Evidence,
+    is_new: IsNew,
+    may_be_new: IsNew | None,
+) -> Match | None:
+    if newcomers := [image for image in images if is_new(image)]:
+        sole = newcomers[0] if len(newcomers) == 1 else None
+        if sole is None:
             return None
-        last_file_id = page.last_file_id
+        named, digest = sole.fileID in evidence.fileIDs, is_digest(sole.file_name, sole.etag)
+        # Beside an older image of the name, which may be ours as well, a name must look made by the service.
+        proven = (named and digest) if exact else (named or digest)
+        return Match(sole, "renamed") if proven else None
+    if len(exact) == 1 and not (may_be_new and any(may_be_new(image) for image in variants)):
+        return Match(exact[0], "older")
+    if may_be_new and not exact and len(variants) == 1 and may_be_new(variants[0]):
+        return Match(variants[0], "variant")
+    if may_be_new and len(fresh := [image for image in exact if may_be_new(image)]) == 1:
+        return Match(fresh[0], "name")
+    return None
+
+
+def newer_than(moment: datetime | None, tolerance: timedelta) -> IsNew:
+    """Return the strict reading of dates: Beijing time, and not before the submission.
+
+    :param moment: when the service accepted the submission, by its clock. None: nothing is certainly new.
+    :param tolerance: both moments are cut to seconds.
+    """
+
+    def is_new(image: Image) -> bool:
+        return moment is not None and image.changed_at is not None and image.changed_at >= moment - tolerance
+
+    return is_new
+
+
+def perhaps_newer_than(moment: datetime | None, now: datetime) -> IsNew:
+    """Return the loose reading of dates: by clocks that differ, in UTC instead of Beijing time, or missing."""
+
+    def may_be_new(image: Image) -> bool:
+        if moment is None or image.changed_at is None:
+            return True
+        in_utc = image.changed_at.replace(tzinfo=timezone.utc)
+        readings = [image.changed_at] if in_utc > now + _LOOSE_SKEW else [image.changed_at, in_utc]
+        return any(reading >= moment - _LOOSE_SKEW for reading in readings)
+
+    return may_be_new
+
+
+def _newest(images: Sequence[Image]) -> Image:
+    return max(images, key=lambda image: image.changed_at.timestamp() if image.changed_at else 0.0)

@@ -1,4 +1,4 @@
-"""What an operator asks for, checked before anything is sent."""
+"""An operator's request, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 
-#: What an image's name may end with (the service's documents, "create an offline migration").
+#: The extensions that an image's name may have (official: "create an offline migration").
 EXTENSIONS = frozenset({"png", "gif", "jpeg", "tiff", "webp", "jpg", "tif", "svg", "bmp"})
 
 
-ROOTS = frozenset({"", "0", "/"})  # the root's id, and what people take it for
+ROOTS = frozenset({"", "0", "/"})  # the root's id, and what is often taken for it
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What shall be fetched, checked before anything is sent."""
+    """A request to fetch one image, checked before anything is sent."""
 
     url: str
     file_name: str | None
@@ -26,19 +26,19 @@ class Request:
 
     @classmethod
     def of(cls, url: Any, file_name: Any, directory_id: Any) -> Request:
-        """Check an operator's arguments; an error names the field and the fix."""
+        """Check an operator's arguments; a Pan123InputError names the field and the fix."""
         return cls(
             check_url(url), check_file_name(file_name) or name_of(url), check_directory_id(directory_id)
         )
 
     def digest(self, account: str) -> str:
-        """Equal for equal requests of one account only."""
+        """Return a digest that is equal for equal requests of one account only."""
         parts = (account, self.url, self.file_name, self.directory_id)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def name_of(url: str) -> str | None:
-    """The image's name as its address shows it, or None where it shows none."""
+    """Return the image's name as its URL shows it, or None if it shows none."""
     name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
     return name if _is_plain(name) and _has_extension(name) else None
 
@@ -53,23 +53,25 @@ def _has_extension(name: str) -> bool:
 
 
 def check_url(url: Any) -> str:
+    """Return a source URL, checked."""
     if not isinstance(url, str) or not url.strip():
-        raise Pan123InputError(f"url: got {kind_of(url)}; give the image's address, with http:// or https://")
+        raise Pan123InputError(f"url: got {kind_of(url)}; give the image's URL, with http:// or https://")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise Pan123InputError("url: it is not an address: host or port cannot be read") from None
+        raise Pan123InputError("url: it is not a URL: host or port cannot be read") from None
     if parts.scheme not in ("http", "https"):
         raise Pan123InputError(
             f"url: the scheme {parts.scheme!r} is not http or https; 123pan fetches from nowhere else"
         )
     if not host or any(character.isspace() for character in url):
-        raise Pan123InputError("url: it has no host or holds white space; percent-encode the address")
+        raise Pan123InputError("url: it has no host or contains white space; percent-encode it")
     return url
 
 
 def check_file_name(name: Any) -> str | None:
+    """Return a file name, checked; None for none."""
     if name is None or name == "":
         return None
     if not isinstance(name, str) or not _has_extension(name):
@@ -84,6 +86,7 @@ def check_file_name(name: Any) -> str | None:
 
 
 def check_directory_id(directory_id: Any) -> str | None:
+    """Return a directory's id, checked; None for the default directory."""
     if directory_id is None:
         return None
     if isinstance(directory_id, bool) or not isinstance(directory_id, (str, int)):
@@ -97,4 +100,5 @@ def check_directory_id(directory_id: Any) -> str | None:
 
 
 def kind_of(value: Any) -> str:
+    """Describe a wrong value for an error message, without the value itself."""
     return repr(value) if value is None or value == "" else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""A submission: one call that created an offline task, as it travels from the operator to whoever waits."""
+"""A submission: one call that created an offline task, as it travels from the operator to the wait for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from airflow_provider_123pan.exceptions import Pan123InputError
 class Submission:
     """A submission; its fields are the operator's XCom keys.
 
-    :ivar taskID: the service's number; None only where an earlier try was found again without it.
-    :ivar file_name: the name that was sent; None where none was.
-    :ivar directory_id: as it was given.
+    :ivar taskID: the service's number of the offline task; None only if an earlier try was recognised by its image.
+    :ivar url: the source URL.
+    :ivar file_name: the name that was sent, if one was.
+    :ivar directory_id: as the operator got it.
     :ivar callback_id: None without a callback.
     :ivar submitted_at: by the service's clock, ISO 8601, UTC.
     """
@@ -31,14 +32,16 @@ class Submission:
 
     @property
     def moment(self) -> datetime | None:
+        """When it was submitted."""
         return datetime.fromisoformat(self.submitted_at) if self.submitted_at else None
 
     def xcom(self) -> dict[str, Any]:
+        """Return the operator's XCom."""
         return asdict(self)
 
     @classmethod
     def parse(cls, value: Any) -> Submission:
-        """From the operator's dict, or from a bare taskID."""
+        """Read what the operator returned, or a bare taskID."""
         if isinstance(value, Mapping):
             return cls._of_mapping(value)
         if isinstance(value, str) and value.strip().isdecimal():

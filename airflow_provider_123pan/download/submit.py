@@ -1,9 +1,9 @@
-"""Submit once, though the worker may be killed at any moment.
+"""Submits once, even if the worker is killed at any moment.
 
-The service has no idempotency key, so a record is kept in Airflow's ``task_state_store`` (3.3): before the call
-that the call is about to be made, and right after it the taskID. A retry of the same task goes on with what the
-record says; a person's Clear, or another request, submits anew. Airflow 3.2 has no such store: there a retry
-after a crash submits again.
+The service has no idempotency key, so the provider keeps a record in Airflow's ``task_state_store`` (3.3): before the
+call, that it is about to be made; right after it, the taskID. A retry of the same task continues with that record. A
+task that a user clears, or one with another request, submits again. Airflow 3.2 has no such store: there a retry after
+a crash submits again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
 from airflow_provider_123pan.callbacks.delivery import DeliveryStatus
-from airflow_provider_123pan.download.lookup import find_image
+from airflow_provider_123pan.download.lookup import Stage
 from airflow_provider_123pan.download.request import Request
+from airflow_provider_123pan.download.search import ImageSearch
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy, WorkerWait
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
@@ -32,7 +34,7 @@ from airflow_provider_123pan.exceptions import (
     may_have_arrived,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
-from airflow_provider_123pan.service.models import TaskStatus
+from airflow_provider_123pan.service.models import OfflineTask, TaskStatus
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,35 +44,43 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORE_KEY = "pan123_submission"
-SEARCH_SECONDS = 60.0  # seconds for which a submission that may have arrived is looked for
-SEARCH_INTERVAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
-    """What the store holds: a submission, for which request, and since which Clear."""
+    """A submission as the store holds it.
+
+    :ivar digest: of the request.
+    :ivar max_tries: of the task; it changes when a user clears the task.
+    """
 
     digest: str
     max_tries: int
     submission: Submission
 
     def dump(self) -> dict[str, Any]:
+        """Return the stored form."""
         return asdict(self)
 
     @classmethod
     def parse(cls, value: Any) -> SubmissionRecord | None:
+        """Read the stored form; None if there is none."""
         try:
             return cls(value["digest"], value["max_tries"], Submission(**value["submission"]))
         except (KeyError, TypeError):
-            return None  # nothing, or nothing of ours
+            return None  # absent, or not written by this provider
 
 
 def submit_once(
-    hook: Pan123Hook, request: Request, context: Context, use_callback: bool | None = None
+    hook: Pan123Hook,
+    request: Request,
+    context: Context,
+    use_callback: bool | None,
+    timing: WaitTiming,
 ) -> Submission:
-    """Submit the request, or go on with the submission of an earlier try of this task.
+    """Submit the request, or continue with the submission of an earlier try of this task.
 
-    :param use_callback: None: where the connection has a ``callback_base_url``.
+    :param use_callback: None: if the connection has a ``callback_base_url``.
     """
     signer = CallbackSigner.of(hook.settings, use_callback)
     store: Any = context.get("task_state_store")  # Airflow 3.3
@@ -85,20 +95,20 @@ def submit_once(
     if (
         earlier is not None
         and (earlier.digest, earlier.max_tries) == (record.digest, record.max_tries)
-        and (submission := _resume(hook, earlier.submission)) is not None
+        and (submission := _resume(hook, earlier.submission, timing)) is not None
     ):
         return submission
-    return _submit(hook, record, store, signer)
+    return _submit(hook, record, store, signer, timing)
 
 
 def forget_submission(context: Context) -> None:
-    """Let the next try submit anew: what was submitted came to nothing."""
+    """Let the next try submit again, because this submission failed."""
     if (store := context.get("task_state_store")) is not None:
         store.delete(STORE_KEY)
 
 
 def _submit(
-    hook: Pan123Hook, record: SubmissionRecord, store: Any, signer: CallbackSigner | None
+    hook: Pan123Hook, record: SubmissionRecord, store: Any, signer: CallbackSigner | None, timing: WaitTiming
 ) -> Submission:
     submission = replace(
         record.submission,
@@ -107,15 +117,15 @@ def _submit(
     )
     if submission.file_name is None:
         log.warning(
-            "%s shows no image's name, and file_name is empty: the new address cannot be found. Give a file_name",
+            "%s shows no image name, and file_name is empty, so the new URL cannot be found: give a file_name",
             submission.url,
         )
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     try:
-        task = _create(hook, submission, signer)
+        task = _create(hook, submission, signer, timing)
     except Pan123Error as error:
-        # Only what may have arrived is worth looking for when the task is tried again.
+        # A retry looks only for a submission that may have arrived.
         if store is not None and not may_have_arrived(error):
             store.delete(STORE_KEY)
         raise
@@ -128,18 +138,20 @@ def _submit(
     return submission
 
 
-def _create(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> Any:
-    """The offline task; or the submission, where the first try's answer was lost but its image is there."""
+def _create(
+    hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None, timing: WaitTiming
+) -> OfflineTask | Submission:
+    """Create the offline task; return the submission instead if the answer was lost but its image is there."""
     try:
         return _call(hook, submission, signer)
     except Pan123UnavailableError as error:
         if not may_have_arrived(error):
             raise
         log.warning("Looking for %s: %s", submission.url, error)
-    return _search(hook, submission) or _call(hook, submission, signer)
+    return _search(hook, submission, timing) or _call(hook, submission, signer)
 
 
-def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> Any:
+def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> OfflineTask:
     assert submission.url is not None
     callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
     if callback_url:
@@ -149,45 +161,46 @@ def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | Non
     )
 
 
-def _resume(hook: Pan123Hook, submission: Submission) -> Submission | None:
-    """An earlier try's submission, unless it failed or never arrived."""
+def _resume(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Submission | None:
+    """Return an earlier try's submission, unless it failed or never arrived."""
     if submission.taskID is None:
-        log.info("An earlier try may have submitted %s: looking for its image", submission.url)
-        return _search(hook, submission)
+        log.info("An earlier try may have submitted %s; looking for its image", submission.url)
+        return _search(hook, submission, timing)
     try:
         if hook.get_offline_download(submission.taskID).status is TaskStatus.FAILED:
-            log.info("taskID %s of an earlier try failed: submitting again", submission.taskID)
+            log.info("taskID %s of an earlier try failed; submitting again", submission.taskID)
             return None
     except (Pan123ServiceError, Pan123NoDataError) as error:
         log.warning("taskID %s of an earlier try: %s", submission.taskID, error)
-    log.info("Going on with taskID %s of an earlier try", submission.taskID)
+    log.info("Continuing with taskID %s of an earlier try", submission.taskID)
     return submission
 
 
-def _search(hook: Pan123Hook, submission: Submission) -> Submission | None:
-    strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id)
+def _search(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Submission | None:
+    strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id, timing)
     return submission if hook.run(_has_arrived(submission, strategy)) else None
 
 
 def _has_arrived(
     submission: Submission, strategy: WaitStrategy, clock: Callable[[], float] = time.monotonic
 ) -> Flow[bool]:
-    """Whether a submission arrived: its image shows up, or its callback came, unless that tells of a failure.
+    """Find out whether a submission arrived: its image is there, or its callback came and reports no failure.
 
-    An image from before it proves nothing.
+    An older image proves nothing.
     """
     if submission.file_name is None and submission.callback_id is None:
         return False
-    until = clock() + SEARCH_SECONDS
+    search = ImageSearch(submission, strategy.timing)
+    until = clock() + strategy.timing.search
     while clock() < until:
         if deliveries := (yield from strategy.deliveries()):
             return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
         try:
-            if (yield from find_image(submission, strategy, settled=False)) is not None:
+            if (yield from search.look((), Stage.FIRST)) is not None:
                 return True
         except Pan123Error as error:
             if not error.retryable:
                 raise
-            log.warning("Looked for again: %s", error)
-        yield Sleep(SEARCH_INTERVAL_SECONDS)
+            log.warning("Will look again: %s", error)
+        yield Sleep(strategy.timing.search_interval)
     return False

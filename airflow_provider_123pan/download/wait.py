@@ -1,8 +1,8 @@
-"""What became of a submission: one set of flows for the worker and the triggerer.
+"""Waits for the outcome of a submission: one set of flows for workers and the triggerer.
 
-Progress decides, and no callback does: it is unsigned by the service, and may be late, doubled or missing. But
-progress knows neither the file nor the reason of a failure. The reason comes from a delivery, and the file by the id
-that a delivery names, if it is the right one, else by the name that was sent.
+Progress decides, never a callback: the service does not sign it, and it may be late, doubled or missing. But progress
+names neither the image nor the reason of a failure. The reason comes from a delivery. The image is the one that a
+delivery names, if it fits, and otherwise the one with the name that was sent.
 """
 
 from __future__ import annotations
@@ -10,13 +10,24 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.download.lookup import READ_RETRY_SECONDS, find_image, with_urls
+from airflow_provider_123pan.download.lookup import Match, Stage
+from airflow_provider_123pan.download.search import ImageSearch, with_urls
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
+from airflow_provider_123pan.download.verdict import (
+    Facts,
+    Failed,
+    Running,
+    Succeeded,
+    Unknown,
+    Verdict,
+    failure_reasons,
+    judge,
+)
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
@@ -28,31 +39,20 @@ from airflow_provider_123pan.exceptions import (
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
+from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_GRACE_SECONDS = 60.0  # seconds within which an error for a taskID means "not yet"
-UNKNOWN_RECHECK_SECONDS = 30.0  # seconds between the two errors that make a taskID unknown
-VISIBLE_WITHIN_SECONDS = 300.0  # seconds that the file of a successful task may take to show up
-SETTLING_SECONDS = 7.0  # seconds after which a file that was renamed, or overwritten, is taken
-
-POLL_DELAYS_AFTER_DELIVERY = (
-    8.0,
-    4.0,
-    2.0,
-    1.0,
-)  # seconds, from the last: progress may lag behind the callback
-REASON_WAIT_SECONDS = 3.0  # seconds
-NO_REASON = "123pan could not download or keep the image"
+LONGEST_LOOK_PAUSE_SECONDS = 8.0  # between two looks for an image that has not appeared
 
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a submission: the image with its addresses, or ``reason``, why there is none.
+    """The outcome of a submission: the image with its URLs, or the ``reason`` why there is none.
 
-    All but ``reason`` are the sensor's XCom keys; None where the service does not tell.
+    All fields but ``reason`` are the sensor's XCom keys; None where the service does not say.
     """
 
     taskID: int | None
@@ -64,24 +64,29 @@ class Outcome:
     user_url: str | None = None
     etag: str | None = None
     size: int | None = None
+    matched_by: str | None = None
     reason: str | None = None
 
     def __str__(self) -> str:
-        """For the log of a task."""
+        """Describe the outcome for a task's log."""
         what = self.url or f"The image of taskID {self.taskID}"
         if self.fileID is None:
-            return f"{what} has been fetched; nobody tells where it is"
+            return f"{what} was fetched, but its new URL is unknown"
         return (
             f"{what} is now {self.user_url or self.download_url or f'file {self.fileID}'} ({self.size} bytes)"
         )
 
     def xcom(self) -> dict[str, Any]:
+        """Return the sensor's XCom."""
         keys = asdict(self)
         del keys["reason"]
         return keys
 
     @classmethod
-    def of_image(cls, submission: Submission, image: Image) -> Outcome:
+    def of_match(cls, submission: Submission, match: Match) -> Outcome:
+        """Return the outcome of a submission whose image was found."""
+        image = match.image
+        log.info("Its image is file %s (matched by %s)", image.fileID, match.matched_by)
         return cls(
             submission.taskID,
             submission.url,
@@ -92,6 +97,7 @@ class Outcome:
             image.user_url,
             image.etag,
             image.size,
+            match.matched_by,
             reason=f"rejected by review (status {image.status})" if image.rejected else None,
         )
 
@@ -99,7 +105,7 @@ class Outcome:
 def poke_intervals(
     poke_interval: float, exponential_backoff: bool, max_wait: float | None
 ) -> Iterator[float]:
-    """Seconds between looks, without end: as the base sensor's arguments of these names say."""
+    """Yield the seconds between two polls without end, as the base sensor's arguments of these names say."""
     factors = (2.0 ** min(n, 30) for n in itertools.count()) if exponential_backoff else itertools.repeat(1.0)
     for factor in factors:
         yield min(poke_interval * factor, max_wait or float("inf"))
@@ -111,139 +117,186 @@ def wait_for_outcome(
     pauses: Iterator[float],
     strategy: WaitStrategy,
     *,
-    rest_first: bool = False,
+    pause_first: bool = False,
     silent: bool = False,
     clock: Clock = time.time,
 ) -> Flow[Outcome | None]:
-    """Look until the submission has ended, or until the deadline (Unix seconds): then None.
+    """Check until the submission has ended, or until the deadline.
 
-    :param pauses: seconds between two looks, without end; a delivery cuts one short.
-    :param rest_first: somebody has just looked.
-    :param silent: log an error and go on.
+    :param deadline: Unix seconds.
+    :param pauses: seconds between two checks, without end; a delivery cuts one short.
+    :param pause_first: the worker has just checked.
+    :param silent: log an error and continue.
+    :returns: the outcome, or None at the deadline.
     """
     soon: list[float] = []
-    looking = not rest_first
+    checking = not pause_first
     while True:
         try:
-            if (
-                looking
-                and (outcome := (yield from check_once(submission, deadline, strategy, clock))) is not None
-            ):
-                return outcome
+            if checking:
+                last = deadline <= clock()
+                outcome = yield from check_once(submission, deadline, strategy, clock, last=last)
+                if outcome is not None:
+                    return outcome
         except Pan123Error as error:
             if not silent:
                 raise
-            log.error("The wait goes on: %s", error)
-        if (left := deadline - clock()) <= 0 and looking:
+            log.error("The wait continues: %s", error)
+        if (left := deadline - clock()) <= 0 and checking:
             return None
-        looking = True
+        checking = True
         if (yield from strategy.pause(min(soon.pop() if soon else next(pauses), left))):
-            soon = [*POLL_DELAYS_AFTER_DELIVERY]
+            soon = [*strategy.timing.after_delivery]
 
 
 def check_once(
-    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock = time.time
+    submission: Submission,
+    deadline: float,
+    strategy: WaitStrategy,
+    clock: Clock = time.time,
+    *,
+    last: bool = False,
 ) -> Flow[Outcome | None]:
-    """Look once: the outcome, or None while there is none.
+    """Check once: return the outcome, or None while there is none.
 
-    Errors that say nothing about the task (429, 5xx, 401, the network) count as "not yet"; others are raised.
+    Errors that say nothing about the offline task (429, 5xx, 401, the network) count as "not yet"; others are raised.
+
+    :param last: the wait ends after this check, so the image is looked up even if progress reports none: the answer
+        for a taskID that the service has forgotten is undocumented.
     """
 
     def bounded(step: Any) -> Flow[Any]:
-        """No question is queued again for longer than the wait lasts."""
+        """Queue no call again for longer than the wait lasts."""
         if isinstance(step, MakeCall):
             step = replace(step, retry_for=max(0.0, min(step.retry_for, deadline - clock())))
         return (yield step)
 
-    return within(_check_once(submission, deadline, strategy, clock), bounded)
+    return within(_check_once(submission, deadline, strategy, clock, last), bounded)
 
 
 def _check_once(
-    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
+    submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock, last: bool
 ) -> Flow[Outcome | None]:
     try:
-        status = yield from _status(submission, deadline, strategy, clock)
-        if status is TaskStatus.FAILED:
-            reason = yield from _reason(submission, deadline - clock(), strategy)
-            return Outcome(submission.taskID, submission.url, reason=reason)
-        if status is not TaskStatus.SUCCEEDED:
-            return None
-        return (yield from _image(submission, deadline, strategy, clock))
+        verdict, answer = yield from _verdict(submission, deadline, strategy, clock)
+        match verdict:
+            case Failed(reason):
+                return Outcome(submission.taskID, submission.url, reason=reason)
+            case Succeeded():
+                return (yield from _find(submission, deadline, strategy, clock))
+            case Unknown(error):
+                return (yield from _find_unknown(submission, strategy, error))
+        if (
+            last and answer is TaskStatus.RUNNING
+        ):  # so may a taskID be answered that the service has forgotten
+            deliveries = yield from strategy.deliveries()
+            match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
+            return Outcome.of_match(submission, match) if match and _has_url(match.image) else None
+        return None
     except Pan123Error as error:
         if not error.transient:
             raise
-        log.warning("The wait goes on: %s", error)
+        log.warning("The wait continues: %s", error)
         return None
 
 
-def _reason(submission: Submission, left: float, strategy: WaitStrategy) -> Flow[str]:
-    """Why a download failed, as only a callback tells; it may be a little slower than progress."""
-    deliveries = failure_reasons((yield from strategy.deliveries()))
-    if submission.callback_id and not deliveries:
-        yield from strategy.pause(max(0.0, min(REASON_WAIT_SECONDS, left)))
-        deliveries = failure_reasons((yield from strategy.deliveries()))
-    return deliveries[-1] if deliveries else NO_REASON
-
-
-def failure_reasons(deliveries: Iterable[Delivery]) -> list[str]:
-    """Why a download failed, by those deliveries that say so."""
-    return [each.reason for each in deliveries if each.status is DeliveryStatus.FAILED and each.reason]
-
-
-def _status(
+def _verdict(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
-) -> Flow[TaskStatus]:
-    if submission.taskID is None:  # an earlier try, found again by its image
-        return TaskStatus.SUCCEEDED
-    if not (yield from strategy.acquire_poll(deadline - clock())):
-        return TaskStatus.RUNNING
-    question = MakeCall(get_offline_download(submission.taskID), READ_RETRY_SECONDS)
-    try:
-        return (yield question).status  # type: ignore[no-any-return]
-    except (Pan123ServiceError, Pan123NoDataError) as error:
-        submitted = submission.moment
-        if submitted and clock() - submitted.timestamp() < UNKNOWN_GRACE_SECONDS:
-            return TaskStatus.RUNNING
-        if clock() + UNKNOWN_RECHECK_SECONDS > deadline:
-            log.warning("Asked again later: %s", error)
-            return TaskStatus.RUNNING
-    yield Sleep(UNKNOWN_RECHECK_SECONDS)
-    try:
-        return (yield question).status  # type: ignore[no-any-return]
-    except (Pan123ServiceError, Pan123NoDataError) as error:
-        if (yield from find_image(submission, strategy, settled=True)):
-            return TaskStatus.SUCCEEDED
-        raise Pan123UnknownTaskError(
-            f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
-            f"{error.message}",
-            call=error.call,
-            code=error.code,
-            trace_id=error.trace_id,
-        ) from error
+) -> Flow[tuple[Verdict, TaskStatus | Pan123Error | None]]:
+    """Poll until the answer says something: twice if the first answer is doubtful.
+
+    :returns: the verdict, and the answer that it is about.
+    """
+    if submission.taskID is None:  # an earlier try that was recognised by its image
+        return Succeeded(), None
+    facts = Facts(
+        submitted_at=submission.moment.timestamp() if submission.moment else None,
+        expects_delivery=submission.callback_id is not None,
+    )
+    while True:
+        if not (yield from strategy.acquire_poll(deadline - clock())):
+            return Running(facts), None
+        answer: TaskStatus | Pan123Error
+        try:
+            answer = (yield MakeCall(get_offline_download(submission.taskID), READ_RETRY_SECONDS)).status
+        except Pan123Error as error:
+            answer = error
+        if answer is TaskStatus.FAILED:
+            facts = replace(facts, reasons=failure_reasons((yield from strategy.deliveries())))
+        verdict = judge(answer, facts, clock(), strategy.timing)
+        if not isinstance(verdict, Running):
+            return verdict, answer
+        if isinstance(answer, Pan123Error):
+            log.warning("The wait continues: %s", answer)
+        if verdict.poll_at is None or verdict.poll_at > deadline:
+            return verdict, answer
+        facts = verdict.facts
+        yield from strategy.pause(verdict.poll_at - clock())
 
 
-def _image(
+def _find_unknown(submission: Submission, strategy: WaitStrategy, error: Pan123Error) -> Flow[Outcome | None]:
+    """Look up the image of a taskID that the service does not know (any more)."""
+    if not isinstance(error, (Pan123ServiceError, Pan123NoDataError)):
+        raise error
+    deliveries = yield from strategy.deliveries()
+    match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
+    if match:
+        return Outcome.of_match(submission, replace(match, image=(yield from with_urls(match.image))))
+    raise Pan123UnknownTaskError(
+        f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
+        f"{error.message}",
+        call=error.call,
+        code=error.code,
+        trace_id=error.trace_id,
+    ) from error
+
+
+def _find(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
 ) -> Flow[Outcome | None]:
-    """The image of a task that succeeded; it may show up late."""
+    """Find the image of an offline task that succeeded; it may appear late, and its URLs later still."""
     if submission.file_name is None:
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
+    timing = strategy.timing
+    search = ImageSearch(submission, timing)
     waited, pause = 0.0, 1.0
-    while (
-        image := (yield from find_image(submission, strategy, settled=waited >= SETTLING_SECONDS))
-    ) is None:
-        if waited + pause > VISIBLE_WITHIN_SECONDS:
-            raise Pan123InvisibleError(
-                f"taskID {submission.taskID} succeeded, but after {waited:.0f} s there is no image "
-                f"{submission.file_name!r} in its directory; an image of the same content may be there under another "
-                "name, of which the service keeps one",
-                call="list_images",
-            )
+    while True:
+        deliveries = yield from strategy.deliveries()
+        match = yield from search.look(deliveries, _stage(waited, timing))
+        if match:
+            match = replace(match, image=(yield from with_urls(match.image)))
+            if _has_url(match.image):
+                return Outcome.of_match(submission, match)
+        if waited >= timing.visible_within:
+            raise Pan123InvisibleError(_why_invisible(submission, match, waited), call="list_images")
+        pause = min(pause, timing.visible_within - waited)
         if clock() + pause > deadline:
             return None
         if not waited:
-            log.info("taskID %s succeeded; its image does not show up yet", submission.taskID)
+            log.info("taskID %s succeeded; its image has not appeared yet", submission.taskID)
         yield Sleep(pause)
-        waited, pause = waited + pause, min(pause * 2, 60.0)
-    return Outcome.of_image(submission, (yield from with_urls(image)))
+        waited, pause = waited + pause, min(pause * 2, LONGEST_LOOK_PAUSE_SECONDS)
+
+
+def _stage(waited: float, timing: WaitTiming) -> Stage:
+    if waited >= timing.visible_within:
+        return Stage.FINAL
+    return Stage.SETTLED if waited >= timing.settling else Stage.FIRST
+
+
+def _has_url(image: Image) -> bool:
+    return image.rejected or image.download_url is not None or image.user_url is not None
+
+
+def _why_invisible(submission: Submission, match: Match | None, waited: float) -> str:
+    begin = f"taskID {submission.taskID} succeeded, but after {waited:.0f} s "
+    if match:
+        return (
+            f"{begin}the service gives no URL for its image {match.image.file_name!r} ({match.image.fileID})"
+        )
+    return (
+        f"{begin}no image in its directory is certainly {submission.file_name!r}: none has that name and a date after "
+        "the submission, and others are new or may be. The service keeps one of several images of the same content, "
+        "perhaps under another name; a directory of its own for each run makes the search certain"
+    )

@@ -1,4 +1,4 @@
-"""From an Airflow connection to 123pan's calls."""
+"""The hook: 123pan's calls with an Airflow connection."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from airflow_provider_123pan.account.connection import CONN_TYPE, ConnectionSett
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.listing import PageCursor
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 if TYPE_CHECKING:
     import requests
@@ -28,10 +30,10 @@ T = TypeVar("T")
 
 
 class Pan123Hook(BaseHook):
-    """Calls 123pan's image host (123云盘图床): one method per call, models as answers.
+    """Call 123pan's image host (123云盘图床): one method per call, with models as answers.
 
-    Tasks of the whole deployment share one access token per account, and the request rate adapts to the
-    service's unpublished limit. Threads may share a hook.
+    All tasks of a deployment share one access token per account, and the request rate adapts to the service's
+    unpublished limit. Threads may share a hook.
 
     :param pan123_conn_id: the connection, of type ``pan123``.
     """
@@ -48,7 +50,7 @@ class Pan123Hook(BaseHook):
 
     @cached_property
     def settings(self) -> ConnectionSettings:
-        """What the connection says; Pan123InputError names a wrong field."""
+        """The connection's settings; a Pan123InputError names a wrong field."""
         try:
             return ConnectionSettings.of(self.get_connection(self.pan123_conn_id))
         except AirflowNotFoundException:
@@ -56,20 +58,20 @@ class Pan123Hook(BaseHook):
 
     @cached_property
     def client(self) -> Pan123Client:
-        """The blocking client that every method here uses."""
+        """The blocking client that all methods use."""
         from airflow_provider_123pan.service.client import Pan123Client
 
         self._tokens, throttle, self._rate = account_of(self.settings)
         return Pan123Client(self.settings.endpoint, self._tokens, throttle)
 
     def get_conn(self) -> requests.Session:
-        """The session of the calls, authorized with the shared token; for calls that the hook lacks.
+        """Return a session that is authorized with the shared token, for calls that the hook lacks.
 
-        Addresses must be whole, errors and the rate limit are the caller's.
+        The caller gives whole URLs, and handles errors and the rate limit.
         """
         return self.client.authorized_session()
 
-    def call(self, call: protocol.Call[T], retry_for: float = protocol.RETRY_FOR_SECONDS) -> T:
+    def call(self, call: protocol.Call[T], retry_for: float = RETRY_FOR_SECONDS) -> T:
         """Make a call of :mod:`airflow_provider_123pan.service.protocol`.
 
         :param retry_for: seconds for which a call that was rejected for its load is repeated.
@@ -82,9 +84,9 @@ class Pan123Hook(BaseHook):
         return self.client.run(flow)
 
     def keep_rate(self) -> None:
-        """Exchange the request rate that was found with other processes; what goes wrong here fails nothing.
+        """Exchange the request rate with other processes; an error is logged and fails nothing.
 
-        Never between an answer and what is made of it: writing a Variable may take minutes.
+        Never call it between an answer and its use: writing a Variable may take minutes.
         """
         throttle = self.client.throttle
         if not self._rate.due(throttle) or not self._rate_lock.acquire(blocking=False):
@@ -92,7 +94,7 @@ class Pan123Hook(BaseHook):
         try:
             self._rate.exchange(throttle)
         except Exception as error:
-            self.log.warning("The request rate could not be kept: %s", error)
+            self.log.warning("Could not exchange the request rate: %s", error)
         finally:
             self._rate_lock.release()
 
@@ -103,51 +105,49 @@ class Pan123Hook(BaseHook):
         directory_id: str | None = None,
         callback_url: str | None = None,
     ) -> OfflineTask:
-        """Let the service fetch the image at ``url``; answers at once, with the offline task's ``taskID``.
+        """Have the service fetch the image at ``url``; it answers at once, with the offline task's ``taskID``.
 
-        :param url: http or https address of the image.
-        :param file_name: name in the image host, with an image extension.
-        :param directory_id: target directory, not the root; by default the one named ``来自:离线下载``.
-        :param callback_url: is called by POST at the end.
+        :param url: the image's http or https URL.
+        :param file_name: its name in the image host, with an image extension.
+        :param directory_id: the target directory, not the root; by default the one named ``来自:离线下载``.
+        :param callback_url: the service sends a POST to it at the end.
         """
         return self.call(protocol.create_offline_download(url, file_name, directory_id, callback_url))
 
     def get_offline_download(self, taskID: int) -> OfflineTask:
-        """How far an offline task is."""
+        """Return the progress of an offline task."""
         return self.call(protocol.get_offline_download(taskID))
 
     def list_images(self, directory_id: str = "", since: datetime | None = None) -> Iterator[Image]:
-        """The images of a directory (``""``: the root), without those in directories below.
+        """Yield the images of a directory (``""``: the root), without those in directories below it.
 
-        :param since: only what is not older, by the service's own filter.
+        :param since: only images that are not older, by the service's own filter.
         """
         for page in self._pages(directory_id, since):
             yield from page.images
 
     def list_directories(self, directory_id: str = "") -> Iterator[Directory]:
-        """The directories in a directory (``""``: the root), without those further below."""
+        """Yield the directories in a directory (``""``: the root), without those further below."""
         for page in self._pages(directory_id):
             yield from page.directories
 
     def _pages(self, directory_id: str, since: datetime | None = None) -> Iterator[Listing]:
-        last_file_id = None
-        while True:
-            page = self.call(protocol.list_directory(directory_id, since, last_file_id))
+        cursor = PageCursor()
+        while not cursor.ended:
+            page = self.call(protocol.list_directory(directory_id, since, cursor.last_file_id))
+            cursor.advance(page)
             yield page
-            if page.last_file_id in (None, last_file_id):
-                return
-            last_file_id = page.last_file_id
 
     def make_directory(self, name: str, parent_id: str = "") -> Directory:
         """Make a directory in another one (``""``: the root); its name must not be taken there."""
         return self.call(protocol.make_directory(name, parent_id))
 
     def get_image(self, fileID: str) -> Image:
-        """One image, with its addresses."""
+        """Return one image, with its URLs."""
         return self.call(protocol.get_image(fileID))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make a real call; no login is spent where a token is at hand."""
+        """Make a real call; it costs no login if a token is stored."""
         try:
             self.call(protocol.list_directory(), retry_for=10)
         except Pan123Error as error:

@@ -1,16 +1,17 @@
-"""Submits one image."""
+"""The operator that submits one image."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 
 from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,31 +20,31 @@ if TYPE_CHECKING:
 
 
 class Pan123OfflineDownloadOperator(BaseOperator):
-    """Let 123pan fetch an image by itself (offline migration) into its image host.
+    """Have 123pan fetch an image by itself (offline migration) into its image host.
 
-    Returns, and pushes each key as an XCom of its own: ``taskID`` (int; None only where an earlier try was found
-    again without it), ``url``, ``file_name``, ``directory_id`` (as given), ``callback_id`` and ``submitted_at``
+    Returns, and pushes each key as a separate XCom: ``taskID`` (int; None only if an earlier try was recognised by
+    its image), ``url``, ``file_name``, ``directory_id`` (as given), ``callback_id`` and ``submitted_at``
     (ISO 8601, UTC). Pass it to :class:`~airflow_provider_123pan.sensors.offline_download.\
 Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's keys.
 
-    A retry after a crash goes on with what the crashed try submitted (Airflow 3.3; on 3.2 it submits again); a
-    cleared task submits anew.
+    A retry after a crash continues with what the crashed try submitted (Airflow 3.3; on 3.2 it submits again). A
+    cleared task submits again.
 
-    :param url: http or https address of the image. (templated)
-    :param file_name: name in the image host, ending with png, gif, jpeg, tiff, webp, jpg, tif, svg or bmp; by
-        default the last part of the address, where it ends so. Without any name the new address cannot be found.
-        (templated)
-    :param directory_id: target directory, not the root; by default the service's own, ``来自:离线下载``. (templated)
-    :param use_callback: let 123pan call back, which wakes a deferred wait at once and tells why a download failed; by
+    :param url: the image's http or https URL. (templated)
+    :param file_name: its name in the image host, ending with png, gif, jpeg, tiff, webp, jpg, tif, svg or bmp; by
+        default the last part of the URL, if it ends so. Without any name the new URL cannot be found. (templated)
+    :param directory_id: the target directory, not the root; by default the one named ``来自:离线下载``. (templated)
+    :param use_callback: have 123pan call back, which wakes a deferred wait at once and says why a download failed; by
         default, if the connection has a ``callback_base_url``.
     :param wait_for_completion: wait for the end; a failed download fails the task, and its retry submits again.
     :param deferrable: wait in the triggerer.
-    :param poke_interval: seconds between two questions while waiting.
-    :param timeout: seconds to wait at most.
+    :param poke_interval: seconds between two polls.
+    :param timeout: the longest wait in seconds.
     :param pan123_conn_id: the connection, of type ``pan123``. (templated)
     """
 
     template_fields: Sequence[str] = ("url", "file_name", "directory_id", "pan123_conn_id")
+    timing: ClassVar[WaitTiming] = WaitTiming()
     ui_color = "#d9ecff"
 
     def __init__(
@@ -73,6 +74,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self.pan123_conn_id = pan123_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
+        """Submit the image, and wait for it if the operator does that."""
         from airflow_provider_123pan.download.submit import submit_once
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
@@ -80,12 +82,12 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         with failing_without_retry():
             request = Request.of(self.url, self.file_name, self.directory_id)
             hook = Pan123Hook(self.pan123_conn_id)
-            submission = submit_once(hook, request, context, self.use_callback)
+            submission = submit_once(hook, request, context, self.use_callback, self.timing)
             hook.keep_rate()
             if not self.wait_for_completion:
                 return submission.xcom()
             for key, value in submission.xcom().items():
-                context["ti"].xcom_push(key, value)  # known from now on, whatever becomes of the wait
+                context["ti"].xcom_push(key, value)  # the wait may fail
             return self._result(context, submission, self._wait(hook, submission))
 
     def execute_complete(
@@ -110,7 +112,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
         deadline = time.time() + self.timeout
-        strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id)
+        strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id, self.timing)
         if not self.deferrable:
             end = hook.run(
                 wait_for_outcome(
@@ -150,6 +152,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
 
 
 def seconds(name: str, value: Any) -> float:
+    """Return an argument that is a timedelta or a number as seconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
         raise ValueError(f"{name} must be a timedelta or seconds, not below 0; got {value!r}")

@@ -1,4 +1,4 @@
-"""Makes a directory of the image host hold what a list says."""
+"""The operator that brings a directory of the image host in line with a list."""
 
 from __future__ import annotations
 
@@ -6,51 +6,52 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, BaseOperator, conf
 
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 from airflow_provider_123pan.operators.offline_download import seconds
+from airflow_provider_123pan.sync.timing import SyncTiming
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_provider_123pan.sync.inventory import Inventory
-    from airflow_provider_123pan.sync.run import SyncOptions, SyncRun
+    from airflow_provider_123pan.sync.options import SyncOptions
+    from airflow_provider_123pan.sync.run import SyncRun
 
-#: Downstream DAGs may be scheduled on it: every directory that a batch has brought up to date.
+#: Every directory that a sync has brought up to date; downstream DAGs can be scheduled on it.
 DIRECTORIES = AssetAlias("pan123_directories")
 
 
 class Pan123SyncImagesOperator(BaseOperator):
-    """Make a directory hold the images of a list: submit what is missing, and wait for it.
+    """Bring a directory in line with a list of images: submit what is missing, and wait for it.
 
-    What is there already, by its name, is not submitted; so a second run costs a listing, a run that was killed goes
-    on, and an image that was deleted comes back. No worker is held while it waits (with ``deferrable``).
+    An image whose name is there already is not submitted. So a second run costs one listing, a run that was killed
+    continues, and an image that was deleted comes back. With ``deferrable`` no worker is occupied by the wait.
 
-    Returns, and pushes each key as an XCom of its own: ``total``, ``present``, ``migrated``, ``failed``,
+    Returns, and pushes each key as a separate XCom: ``total``, ``present``, ``migrated``, ``failed``,
     ``directory_id``, ``results`` and ``failures``, the first 20 (``url``, ``file_name``, ``reason``). The XCom
-    ``progress`` tells how far it is while it runs. On success an asset event for
-    ``pan123://<connection>/<directory>``, by the alias ``pan123_directories``, has the counts as its extra.
+    ``progress`` shows the progress of a running task. On success an asset event for
+    ``pan123://<connection>/<directory>``, by the alias ``pan123_directories``, carries the counts as its extra.
 
-    :param images: addresses, or dicts with ``url`` and at will ``file_name``, ``size`` (bytes) and ``md5`` (hex or
-        base 64). Without a name, the address's last part and a digest of the address make one. (templated)
-    :param manifest: instead, a file anywhere that Airflow's object storage reaches: ``.txt`` (an address per line),
-        ``.csv`` (header ``url[,file_name][,size][,md5]``), ``.jsonl`` (the same keys) or ``.tsv``
+    :param images: URLs, or dicts with ``url`` and optionally ``file_name``, ``size`` (bytes) and ``md5`` (hex or
+        base64). Without a name, the last part of the URL and a digest of the URL make one. (templated)
+    :param manifest: instead, a file that Airflow's object storage can open: ``.txt`` (one URL per line), ``.csv``
+        (header ``url[,file_name][,size][,md5]``), ``.jsonl`` (the same keys) or ``.tsv``
         (``TsvHttpData-1.0``). (templated)
     :param directory_id: the directory's id; or
-    :param directory: its path by names, such as ``photos/2026``; what is missing of it is made. Without both, the
-        service's own, ``来自:离线下载``. (templated, both)
+    :param directory: its path, such as ``photos/2026``; missing directories are made. Without both, the default
+        directory ``来自:离线下载``. (both templated)
     :param results: a path for one record per image, ``.jsonl`` or ``.csv``: ``url``, ``file_name``, ``status``
         (``present``, ``migrated``, ``failed``), ``taskID``, ``fileID``, ``download_url``, ``user_url``, ``etag``,
         ``size``, ``reason``. (templated)
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
-    :param max_active: offline tasks at once, at most; the service's own limit is found. At most 1,000.
-    :param max_failures: the task fails if more images than this failed: a number, or a share such as ``"5%"``.
-        (templated)
-    :param use_callback: let 123pan call back; by default, if the connection has a ``callback_base_url``.
+    :param max_active: the most offline tasks at once, up to 1,000; the limit of the service is found.
+    :param max_failures: the task fails if more images fail: a number, or a share such as ``"5%"``. (templated)
+    :param use_callback: have 123pan call back; by default, if the connection has a ``callback_base_url``.
     :param deferrable: wait in the triggerer.
     :param timeout: seconds for each try, its waits included.
     :param pan123_conn_id: the connection, of type ``pan123``. (templated)
@@ -65,6 +66,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         "max_failures",
         "pan123_conn_id",
     )
+    timing: ClassVar[SyncTiming] = SyncTiming()
     ui_color = "#d9ecff"
 
     def __init__(
@@ -104,6 +106,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         self._hosts: list[str] = []
 
     def execute(self, context: Context) -> dict[str, Any]:
+        """Begin the sync."""
         return self._go(context, None)
 
     def execute_complete(
@@ -118,10 +121,10 @@ class Pan123SyncImagesOperator(BaseOperator):
             from_event(event)
         except Pan123Error as error:
             return self._go(context, state, aborted_by=error)
-        raise AssertionError(f"no event of a batch: {event!r:.200}")
+        raise AssertionError(f"no event of a sync: {event!r:.200}")
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Source hosts → directory, for the openlineage provider."""
+        """Return the source hosts and the directory, for the OpenLineage provider."""
         from airflow_provider_123pan.sync.lineage import openlineage
 
         return openlineage(self._hosts, self._uri())
@@ -137,23 +140,28 @@ class Pan123SyncImagesOperator(BaseOperator):
 
         :param aborted_by: the error that ended the wait; then only the known results are written.
         """
+        from airflow_provider_123pan.callbacks.client import CallbackSigner
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.sync.checkpoint import Checkpoint
         from airflow_provider_123pan.sync.inventory import Inventory
         from airflow_provider_123pan.sync.lineage import MAX_HOSTS, announce
         from airflow_provider_123pan.sync.run import SyncRun
 
         with failing_without_retry():
             allowed = _allowance(self.max_failures)
-            options = self._options(state["deadline"] if state else time.time() + self.timeout)
+            checkpoint = Checkpoint.load(state) if state else None
+            options = self._options(checkpoint.deadline if checkpoint else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
-            hook.settings  # noqa: B018 - checked before the list is read
+            # Before the list is read: a wrong connection fails at once.
+            signer = CallbackSigner.of(hook.settings, self.use_callback)
             inventory = Inventory(_signature_parameters())
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
-                sync_run = SyncRun(hook, inventory, options, context, state, ended)
+                given = (hook, inventory, options, signer, context, self.timing)
+                sync_run = SyncRun.resume(*given, checkpoint, ended) if checkpoint else SyncRun.begin(*given)
                 try:
                     pause = sync_run.run() if aborted_by is None else sync_run.abort(aborted_by)
                 except Pan123Error:
@@ -165,7 +173,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             finally:
                 inventory.close()
             if pause is not None:
-                self._defer(pause.state, pause.trigger, options)
+                self._defer(pause.checkpoint.dump(), pause.trigger, options)
             if found["failed"] > allowed(found["total"]):
                 self._push(context, found)
                 first = "; ".join(f"{each['url']}: {each['reason']}" for each in sync_run.failures[:3])
@@ -186,14 +194,14 @@ class Pan123SyncImagesOperator(BaseOperator):
 
     @staticmethod
     def _push(context: Context, found: Mapping[str, Any]) -> None:
-        """For a task that fails, and so returns nothing."""
+        """Push the XComs of a task that fails, and so returns nothing."""
         for key, value in found.items():
             context["ti"].xcom_push(key, value)
 
     def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.sync.directory import parse_path
-        from airflow_provider_123pan.sync.run import SyncOptions
+        from airflow_provider_123pan.sync.options import SyncOptions
 
         if self.directory is not None and self.directory_id is not None:
             raise Pan123InputError("directory: give either directory or directory_id")
@@ -210,7 +218,6 @@ class Pan123SyncImagesOperator(BaseOperator):
             results=self.results,
             overwrite=self.if_exists == "overwrite",
             max_in_flight=max_in_flight,
-            use_callback=self.use_callback,
             deferrable=self.deferrable,
             deadline=deadline,
         )
@@ -236,14 +243,14 @@ class Pan123SyncImagesOperator(BaseOperator):
         )
 
     def _uri(self) -> str:
-        from airflow_provider_123pan.download.lookup import DEFAULT_DIRECTORY
+        from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
         from airflow_provider_123pan.sync.lineage import directory_uri
 
         return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)
 
 
 def _allowance(max_failures: Any) -> Any:
-    """How many of so many images may fail."""
+    """Return the function from the number of images to the number that may fail."""
     text = str(max_failures).strip()
     try:
         share = float(text.removesuffix("%"))

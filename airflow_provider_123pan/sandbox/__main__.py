@@ -1,4 +1,4 @@
-"""`python -m airflow_provider_123pan.sandbox`: the sandbox until SIGINT or SIGTERM."""
+"""The command `python -m airflow_provider_123pan.sandbox`: runs the sandbox until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -13,48 +13,55 @@ from pydantic import ValidationError
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.options import Options
 
-_STOP = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return a parser with one argument per option of the sandbox."""
-    made = argparse.ArgumentParser(
+    result = argparse.ArgumentParser(
         "python -m airflow_provider_123pan.sandbox",
         usage="%(prog)s [options]",
-        description="A local 123pan, for trying things and for tests. The page at its root shows what it holds.",
+        description="A local 123pan for trials and tests. Its page at / shows its tasks and images.",
     )
     for name, field in Options.model_fields.items():
         option = "--" + name.replace("_", "-")
-        text = f"{field.description} (default: {_written(field.default)})".replace("%", "%%")
+        help_text = f"{field.description} (default: {_written(field.default)})".replace("%", "%%")
         if field.annotation is bool:
-            made.add_argument(
-                option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+            result.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text
             )
         else:
-            made.add_argument(option, default=argparse.SUPPRESS, help=text, metavar=_values(field.annotation))
-    return made
+            result.add_argument(
+                option, default=argparse.SUPPRESS, help=help_text, metavar=_values(field.annotation)
+            )
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser()
-    changes = vars(options.parse_args(arguments))
-    # Blocked here and so in every thread made from now on: only `sigwait` sees them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    """Run the sandbox until a signal stops it.
+
+    :param arguments: The command line's arguments, or None for those of this process.
+    :returns: The exit code.
+    """
+    command = parser()
+    options = vars(command.parse_args(arguments))
+    # Threads started later inherit the blocked signals, so only `sigwait` receives them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
-        sandbox = Sandbox(**changes)
+        sandbox = Sandbox(**options)
     except ValidationError as error:
-        options.error("; ".join(f"{_option(each['loc'])}: {each['msg']}" for each in error.errors()))
+        command.error("; ".join(f"{_option(problem['loc'])}: {problem['msg']}" for problem in error.errors()))
     try:
         sandbox.start()
     except (OSError, ImportError) as error:
-        options.error(str(error))
+        command.error(str(error))
     try:
         print(
             f"123pan sandbox at {sandbox.base_url}"
             f" with client ID {sandbox.client_id} and client secret {sandbox.client_secret}",
             flush=True,
         )
-        signal.sigwait(_STOP)
+        signal.sigwait(_STOP_SIGNALS)
     finally:
         sandbox.stop()
     return 0
@@ -67,9 +74,9 @@ def _values(annotation: Any) -> str:
 
 
 def _written(default: Any) -> str:
-    """A default as one would write it on the command line."""
+    """Return a default value as it is written on the command line."""
     if isinstance(default, tuple):
-        return ",".join(str(end) for end in dict.fromkeys(default))
+        return ",".join(str(bound) for bound in dict.fromkeys(default))
     if isinstance(default, dict):
         return ",".join(f"{name}:{value}" for name, value in default.items())
     return str(default) if default or default == 0 else "none"

@@ -1,4 +1,4 @@
-"""Routes that the real service does not have: the page at `/`, and `/sandbox/...` for tests."""
+"""Routes that the real service does not have: the page at `/`, and `/sandbox/…` for tests."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _PAGE_HEADERS = {
 
 
 def add_routes(app: FastAPI, backend: Backend) -> None:
+    """Add the page and the routes for tests to an application."""
     router = APIRouter()
 
     @router.get("/")
@@ -66,12 +67,12 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
 
     @router.post("/sandbox/kill-tokens")
     async def kill_tokens() -> dict[str, int]:
-        return {"killed": backend.tokens.kill_all()}
+        return {"killed": backend.tokens.expire_all()}
 
     @router.get("/sandbox/thumbnail/{file_id}")
-    async def small(file_id: str) -> Response:
-        found = (tree.images.get(file_id) for tree in backend.store.trees.values())
-        image = next((image for image in found if image), None)
+    async def image_thumbnail(file_id: str) -> Response:
+        candidates = (tree.images.get(file_id) for tree in backend.store.trees.values())
+        image = next((image for image in candidates if image), None)
         if image is None:
             return PlainTextResponse("no such image", 404)
         content, media_type = backend.store.content(image), image.media_type
@@ -101,7 +102,7 @@ def _state(backend: Backend, base_url: str, limit: int) -> dict[str, Any]:
             "tasks": dict(Counter(task.state for task in tasks)),
             "files": sum(len(tree.images) for tree in trees),
         },
-        "tokens": backend.tokens.alive(),
+        "tokens": backend.tokens.count_valid(),
         "running": dict(backend.tasks.running),
         "answers_left": backend.faults.left(),
         "tasks": [_task(task) for task in tasks[:limit]],

@@ -1,4 +1,4 @@
-"""The service's routes: what comes in, in which order it is judged, and what goes out."""
+"""The service's routes: how requests are read, checked and answered."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from airflow_provider_123pan.sandbox.envelope import TOO_FREQUENT, Refusal, enve
 from airflow_provider_123pan.sandbox.options import ScriptedAnswer
 
 LOGIN = "/api/v1/access_token"
-TOO_OFTEN = "请求太频繁"
-# An SVG may hold scripts: whoever opens one here opens it in a box of its own.
+RATE_EXCEEDED = "请求太频繁"
+# An SVG may contain scripts, so browsers are made to isolate it from the sandbox's page.
 IMAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
 
-Work = Callable[[Request], Awaitable[Any]]
+Handler = Callable[[Request], Awaitable[Any]]
 
 
 def add_routes(app: FastAPI, backend: Backend) -> None:
-    # Plain routes: FastAPI's own would read and refuse bodies in its own way, and more slowly.
+    """Add the service's routes to an application."""
+    # Starlette's plain routes: FastAPI's would validate bodies by their own rules, and more slowly.
     app.add_route(LOGIN, _endpoint(backend, _login(backend)), methods=["POST"])
     for (method, path), call in CALLS.items():
         app.add_route(path, _endpoint(backend, _with_token(backend, call)), methods=[method])
     app.add_route("/{user_id:int}/{name}", _image(backend), methods=["GET"])
 
 
-def _endpoint(backend: Backend, work: Work) -> Callable[[Request], Awaitable[Response]]:
-    """Around every call: counting, scripted answers, latency, and refusals as body codes."""
+def _endpoint(backend: Backend, handle: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that adds counts, scripted answers, latency and refusals to a handler."""
 
-    async def judge(request: Request) -> Response:
+    async def process(request: Request) -> Response:
         try:
             if request.headers.get("platform") != "open_platform":
                 raise Refusal("header Platform must be open_platform")
-            return envelope(await work(request))
+            return envelope(await handle(request))
         except Refusal as refusal:
             backend.refusals[refusal.code] += 1
             return envelope(None, refusal.code, refusal.message)
@@ -55,10 +56,10 @@ def _endpoint(backend: Backend, work: Work) -> Callable[[Request], Awaitable[Res
         if fault is None or fault.action == "pass":
             if fault:
                 await backend.pause(fault.delay)
-            answer = await judge(request)
+            answer = await process(request)
         else:
             if fault.action.startswith("process"):
-                await judge(request)
+                await process(request)
             await backend.pause(fault.delay)
             if fault.action.endswith("drop"):
                 await _hang_up(backend, request)
@@ -72,7 +73,7 @@ def _endpoint(backend: Backend, work: Work) -> Callable[[Request], Awaitable[Res
 
 async def _hang_up(backend: Backend, request: Request) -> None:
     backend.hang_up(request.scope["client"])
-    # Once the server knows that the peer is gone, it throws the answer away.
+    # uvicorn discards the answer only after it has noticed the disconnection.
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -85,32 +86,32 @@ def _scripted(fault: ScriptedAnswer) -> Response:
     )
 
 
-def _login(backend: Backend) -> Work:
-    async def work(request: Request) -> Any:
+def _login(backend: Backend) -> Handler:
+    async def handle(request: Request) -> Any:
         params = await _params(request)
         rate = backend.options.login_rate
-        # Whoever is no account shares one limit, so that made-up names take no memory.
+        # All unknown client IDs share one limit, so that invented ones use no memory.
         key = params.get("clientID") if params.get("clientID") in backend.options.accounts else ""
         if rate and not backend.limits.allows(f"login {key}", rate, backend.options.rate_kind):
-            raise Refusal(TOO_OFTEN, TOO_FREQUENT)
+            raise Refusal(RATE_EXCEEDED, TOO_FREQUENT)
         return log_in(backend, params)
 
-    return work
+    return handle
 
 
-def _with_token(backend: Backend, call: Callable[[Call], Awaitable[Any]]) -> Work:
-    async def work(request: Request) -> Any:
+def _with_token(backend: Backend, call: Callable[[Call], Awaitable[Any]]) -> Handler:
+    async def handle(request: Request) -> Any:
         client_id = backend.tokens.client_of(request.headers.get("authorization", ""))
         rate = backend.options.rate
         if rate and not backend.limits.allows(client_id, rate, backend.options.rate_kind):
-            raise Refusal(TOO_OFTEN, TOO_FREQUENT)
+            raise Refusal(RATE_EXCEEDED, TOO_FREQUENT)
         return await call(Call(backend, client_id, await _params(request), str(request.base_url).rstrip("/")))
 
-    return work
+    return handle
 
 
 async def _params(request: Request) -> dict[str, Any]:
-    """The query of a GET, the JSON object of a POST."""
+    """Return the query of a GET or the JSON object of a POST."""
     if request.method in ("GET", "HEAD"):
         return dict(request.query_params)
     if not request.headers.get("content-type", "").startswith("application/json"):

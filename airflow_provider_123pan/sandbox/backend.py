@@ -1,4 +1,4 @@
-"""One sandbox: its settings and all of its parts."""
+"""One running sandbox: its options and all of its parts."""
 
 from __future__ import annotations
 
@@ -22,39 +22,56 @@ LOGIN_REFUSED = "clientID or clientSecret is wrong"
 
 
 class Backend:
-    """Lives in one event loop, so nothing in it needs a lock.
+    """The state of one sandbox; only its event loop uses it, so it needs no locks.
 
-    `hang_up(client)` closes the connection of a peer, given as `(host, port)`, without an answer.
+    :ivar options: The current options.
+    :ivar requests: Number of requests per path.
+    :ivar refusals: Number of refusals per code.
+    :ivar logins: Number of successful logins.
+    :ivar submissions: Number of offline tasks created.
     """
 
     def __init__(self, options: Options, hang_up: Callable[[tuple[str, int]], None]) -> None:
+        """Create an empty sandbox.
+
+        :param options: The options at the start; `reset()` restores them.
+        :param hang_up: Closes the connection of a client, given as `(host, port)`, without an answer.
+        """
         self.options = options.model_copy()
         self.hang_up = hang_up
-        self._at_start = options
+        self._options_at_start = options
         self.fetcher = Fetcher(self.options)
         self.callbacks = Callbacks(self.options)
-        self._fill(last_id=0)
+        self._empty(last_id=0)
 
-    def _fill(self, last_id: int) -> None:
+    def _empty(self, last_id: int) -> None:
         self.store = Store()
         self.tokens = Tokens()
         self.limits = Limits()
         self.faults = Faults(self.options)
-        self.callbacks.sent = 0
-        self.tasks = OfflineTasks(self.options, self.store, self.fetcher, self.callbacks, last_id)
+        self.callbacks.reset()
+        self.tasks = OfflineTasks(self.options, self.store, self.fetcher, self.callbacks.announce, last_id)
         self._ending = asyncio.Event()
-        self.requests: Counter[str] = Counter()  # by path
-        self.refusals: Counter[int] = Counter()  # by code
+        self.requests: Counter[str] = Counter()
+        self.refusals: Counter[int] = Counter()
         self.logins = 0
         self.submissions = 0
 
     def configure(self, changes: dict[str, Any]) -> None:
-        """Change some options; raise `pydantic.ValidationError` and change nothing if one is invalid."""
+        """Change some options.
+
+        :param changes: New values by the options' names.
+        :raises pydantic.ValidationError: A value is invalid; no option is changed.
+        """
         self.options.take(self.options.changed(changes))
-        self.faults.changed(set(changes))
-        self.tasks.changed()
+        self.faults.options_changed(set(changes))
+        self.tasks.options_changed()
 
     def login(self, client_id: str, client_secret: str) -> Token:
+        """Return a new token of an account.
+
+        :raises Refusal: The clientID is unknown, or the clientSecret is wrong.
+        """
         if self.options.accounts.get(client_id) != client_secret:
             raise Refusal(LOGIN_REFUSED)
         self.logins += 1
@@ -62,22 +79,23 @@ class Backend:
         return self.tokens.issue(client_id, user_id, self.options.token_cap, self.options.token_life)
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the end of this world: a hanging answer must not hold up a stop."""
+        """Sleep until the time is over or the sandbox stops or resets: a delayed answer must not delay a stop."""
         if seconds:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), seconds)
 
     def end(self) -> None:
-        """Wake whoever pauses."""
+        """End all pauses."""
         self._ending.set()
 
     def reset(self) -> None:
-        """As after the start, the settings too; only taskIDs go on growing."""
+        """Restore the state after the start, including the options; only taskIDs keep growing."""
         self._stop()
-        self.options.take(self._at_start)
-        self._fill(self.tasks.last_id)
+        self.options.take(self._options_at_start)
+        self._empty(self.tasks.last_id)
 
     async def close(self) -> None:
+        """Stop everything that runs, and close all connections and files."""
         self._stop()
         await self.fetcher.close()
         await self.callbacks.close()

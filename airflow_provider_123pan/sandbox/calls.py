@@ -1,6 +1,6 @@
 """What each call of the service does.
 
-Spellings as in the official documents: requests say `fileID`, answers `fileId`.
+Parameters and keys are spelled as in the official documents: `fileID` in requests, `fileId` in answers.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
 
 _BEIJING = timezone(timedelta(hours=8))
-_MAX_ITEMS = 100  # of a list, of fileIDs
+_MAX_ITEMS = 100  # files per page of a list, and fileIDs per call
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request whose token is good. `base_url` is how the caller reached us."""
+    """One request with a valid token.
+
+    :ivar backend: The sandbox's state.
+    :ivar client_id: The clientID of the token.
+    :ivar params: The query's or the body's parameters.
+    :ivar base_url: The base URL under which the client reached the sandbox.
+    """
 
     backend: Backend
     client_id: str
@@ -31,33 +37,56 @@ class Call:
 
     @property
     def tree(self) -> Tree:
+        """The account's directories and images."""
         return self.backend.store.tree(self.client_id)
 
     def text(self, name: str, default: str | None = None) -> str:
+        """Return a string parameter.
+
+        :param name: Name of the parameter.
+        :param default: The value if the parameter is missing or null; None makes it required.
+        :raises Refusal: The parameter is required, or it is not a valid string.
+        """
         return _text(self.params, name, default)
 
-    def whole(self, name: str, default: int | None = None) -> int:
+    def integer(self, name: str, default: int | None = None) -> int:
+        """Return an integer parameter.
+
+        :param name: Name of the parameter.
+        :param default: The value if the parameter is missing or null; None makes it required.
+        :raises Refusal: The parameter is required, or it is not an integer.
+        """
         value = self.params.get(name)
         value = default if value is None else value
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Refusal(f"{name} must be a whole number")
+            raise Refusal(f"{name} must be an integer")
         return value
 
     def require_type(self) -> None:
+        """Check that the parameter `type` is 1, which means the image host.
+
+        :raises Refusal: It is missing or has another value.
+        """
         value = self.params.get("type")
         if isinstance(value, bool) or value != 1:
             raise Refusal("type must be 1")
 
 
 def log_in(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
-    """→ `{"accessToken", "expiredAt"}`, the latter RFC 3339 with +08:00."""
+    """Log in.
+
+    :returns: `{"accessToken", "expiredAt"}`; the latter is an RFC 3339 time with the offset +08:00.
+    """
     token = backend.login(_text(params, "clientID"), _text(params, "clientSecret"))
     expired_at = datetime.fromtimestamp(token.expires_at, _BEIJING).isoformat()
     return {"accessToken": token.text, "expiredAt": expired_at}
 
 
 async def create_offline_task(call: Call) -> dict[str, Any]:
-    """→ `{"taskID": number}`: created, not downloaded."""
+    """Create an offline task; it downloads the image later.
+
+    :returns: `{"taskID": number}`.
+    """
     call.require_type()
     url, callback_url = call.text("url"), call.text("callBackUrl", "")
     if not _is_http(url):
@@ -78,26 +107,31 @@ async def create_offline_task(call: Call) -> dict[str, Any]:
 
 
 async def progress(call: Call) -> dict[str, Any]:
-    """→ `{"process": 0 to 100, "status": 0 running, 1 failed, 2 success, 3 retrying}`."""
+    """Return the progress of an offline task.
+
+    :returns: `{"process", "status"}`: a percentage, and 0 (running), 1 (failed), 2 (success) or 3 (retrying).
+    """
     try:
         task_id = int(call.text("taskID"))
     except ValueError as error:
-        raise Refusal("taskID must be a whole number") from error
+        raise Refusal("taskID must be an integer") from error
     process, status = call.backend.tasks.find(call.client_id, task_id).progress()
     return {"process": int(process) if process == int(process) else process, "status": status}
 
 
 async def list_files(call: Call) -> dict[str, Any]:
-    """→ `{"lastFileId", "fileList"}`, newest first; `lastFileId` is "-1" on the last page.
+    """Return one page of a directory, newest first.
 
-    `startTime` and `endTime` are compared with the time of creation (which of the two times is undocumented).
+    `startTime` and `endTime` restrict the time of creation (assumed; the documents do not say which time).
+
+    :returns: `{"lastFileId", "fileList"}`; `lastFileId` is "-1" on the last page.
     """
     call.require_type()
-    limit = call.whole("limit")
+    limit = call.integer("limit")
     if not 1 <= limit <= _MAX_ITEMS:
         raise Refusal(f"limit must be 1 to {_MAX_ITEMS}")
     directory = call.tree.directory(call.text("parentFileId", ""))
-    start, end = call.whole("startTime", 0), call.whole("endTime", 2**62)
+    start, end = call.integer("startTime", 0), call.integer("endTime", 2**62)
     last = call.text("lastFileId", "")
     if last == LAST_PAGE:
         return {"lastFileId": LAST_PAGE, "fileList": []}
@@ -118,35 +152,43 @@ async def list_files(call: Call) -> dict[str, Any]:
 
 
 async def detail(call: Call) -> dict[str, Any]:
-    """→ one item."""
+    """Return one directory or image."""
     entry = call.tree.entry(call.text("fileID"))
     return item(entry, call.tree, call.base_url, call.backend.options.own_domain)
 
 
 async def make_directories(call: Call) -> dict[str, Any]:
-    """→ `{"list": [{"filename", "dirID"}]}`; `name` is a list by the field table, a string by the sample."""
+    """Create directories.
+
+    `name` is a list in the official table of fields and a string in the official sample; both work.
+
+    :returns: `{"list": [{"filename", "dirID"}]}`.
+    """
     call.require_type()
     names = call.params.get("name")
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not names or not all(_is_text(name) and name for name in names):
-        raise Refusal("name must be a name or a list of names")
+        raise Refusal("name must be a string or a list of strings")
     parent = call.tree.directory(call.text("parentID", ""))
     if len(set(names)) < len(names):
-        raise Refusal("name repeats itself")
+        raise Refusal("name contains duplicates")
     for name in names:
         if name in parent.by_name:
-            raise Refusal(f"{name} exists already")
-    made = [call.tree.make_directory(name, parent) for name in names]
-    return {"list": [{"filename": directory.name, "dirID": directory.file_id} for directory in made]}
+            raise Refusal(f"name {name} already exists")
+    created = [call.tree.make_directory(name, parent) for name in names]
+    return {"list": [{"filename": directory.name, "dirID": directory.file_id} for directory in created]}
 
 
 async def move_files(call: Call) -> None:
-    """→ null. To the root: the documents contradict each other; here it works."""
+    """Move directories and images.
+
+    Moving to the root works here; the documents contradict themselves about it.
+    """
     call.tree.move(_entries(call), call.tree.directory(call.text("toParentFileID")))
 
 
 async def delete_files(call: Call) -> None:
-    """→ null."""
+    """Delete directories and images."""
     for entry in _entries(call):
         call.tree.delete(entry)
 
@@ -163,7 +205,13 @@ CALLS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 
 
 def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, Any]:
-    """What list and detail tell of a directory or an image."""
+    """Return what list and detail report about a directory or an image.
+
+    :param entry: The directory or image.
+    :param tree: The tree that contains it.
+    :param base_url: Base of `downloadURL`.
+    :param own_domain: Base of `userSelfURL`, or an empty string.
+    """
     image = entry if isinstance(entry, Image) else None
     extension = extension_of(entry.name) if image else ""
     path = f"/{tree.user_id}/{entry.file_id}.{extension}"
@@ -186,7 +234,7 @@ def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, 
 
 
 def _entries(call: Call) -> list[Entry]:
-    """All of `fileIDs`, or a refusal before anything is done."""
+    """Return all entries of `fileIDs`; a call with an invalid one is refused as a whole."""
     file_ids = call.params.get("fileIDs")
     if not isinstance(file_ids, list) or not 1 <= len(file_ids) <= _MAX_ITEMS:
         raise Refusal(f"fileIDs must be a list of 1 to {_MAX_ITEMS} ids")
@@ -204,10 +252,10 @@ def _text(params: dict[str, Any], name: str, default: str | None = None) -> str:
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
-    """JSON can hold half a surrogate pair, which no answer could repeat."""
+    """Return True for a string without unpaired surrogates, which JSON allows but UTF-8 cannot encode."""
     if not isinstance(value, str):
         return False
-    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_http(url: str) -> bool:
@@ -218,6 +266,6 @@ def _is_http(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
-def _beijing(moment: float) -> str:
-    """The documents give no zone; Beijing time is presumed."""
-    return datetime.fromtimestamp(moment, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+def _beijing(seconds: float) -> str:
+    """Format a Unix time in Beijing time (assumed; the documents name no time zone)."""
+    return datetime.fromtimestamp(seconds, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")

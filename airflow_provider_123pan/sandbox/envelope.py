@@ -1,4 +1,4 @@
-"""The envelope of every answer, and the codes of refusals (official documents, unless marked)."""
+"""The envelope of all answers, and the codes of refusals (official unless marked otherwise)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,35 @@ from typing import Any
 
 from starlette.responses import Response
 
-INTERNAL = 1  # the service's catch-all, validation included (seen)
+INTERNAL = 1  # the service's catch-all, also for invalid input (observed)
 TOKEN = 401
 TOO_FREQUENT = 429
 NO_FILE = 5066
 
 
 class Refusal(Exception):
-    """An answer with a code other than 0; raised anywhere below the routes."""
+    """An answer with a code other than 0."""
 
     def __init__(self, message: str, code: int = INTERNAL) -> None:
+        """Create a refusal.
+
+        :param message: The envelope's message.
+        :param code: The envelope's code.
+        """
         super().__init__(message)
         self.message = message
         self.code = code
 
 
 def envelope(data: Any = None, code: int = 0, message: str = "ok") -> Response:
-    """`{"code", "message", "data", "x-traceID"}`; errors too come under HTTP 200, with null data (seen)."""
+    """Return an answer with HTTP 200 and the body `{"code", "message", "data", "x-traceID"}`.
+
+    Refusals have HTTP 200 as well, and null data (observed).
+
+    :param data: The call's result, as JSON values.
+    :param code: 0, or the code of a refusal.
+    :param message: `ok`, or the message of a refusal.
+    """
     trace_id = f"{uuid.uuid4()}_kong-db-sandbox"
     body = {"code": code, "message": message, "data": data, "x-traceID": trace_id}
     return Response(json.dumps(body, ensure_ascii=False).encode(), media_type="application/json")

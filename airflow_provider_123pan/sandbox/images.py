@@ -1,4 +1,4 @@
-"""What an image is: the nine extensions, the formats behind them, and thumbnails."""
+"""Image formats: the nine extensions that the service accepts, recognising formats, and thumbnails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 EXTENSIONS = ("png", "gif", "jpeg", "tiff", "webp", "jpg", "tif", "svg", "bmp")
 
-# Pillow's names of the formats. A JPEG with more pictures inside is "MPO" to Pillow.
+# By Pillow's names of the formats. Pillow calls a JPEG with several pictures "MPO".
 _RASTER = {
     "PNG": ("png", "image/png"),
     "GIF": ("gif", "image/gif"),
@@ -25,16 +25,22 @@ _RASTER = {
 }
 _SVG = ("svg", "image/svg+xml")
 _MAX_PIXELS = 50_000_000
-_THUMBNAIL = (240, 180)
+_THUMBNAIL_PIXELS = (240, 180)
 
 
 class NotAnImage(Exception):
-    """The bytes are none of the nine formats."""
+    """The bytes are in none of the accepted formats."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Checked bytes. `etag` is their MD5, `extension` that of the format found in them."""
+    """An image whose format has been checked.
+
+    :ivar content: The image's bytes.
+    :ivar etag: The MD5 of the bytes, in hexadecimal digits.
+    :ivar extension: The usual extension of the format, without a dot.
+    :ivar media_type: The format's media type.
+    """
 
     content: bytes
     etag: str
@@ -43,13 +49,16 @@ class Picture:
 
 
 def identify(content: bytes) -> Picture:
-    """Look at the bytes, not at a name or a header; raises `NotAnImage`."""
+    """Return the image that the bytes are; no file name or header is considered.
+
+    :raises NotAnImage: The bytes are in none of the accepted formats.
+    """
     extension, media_type = _SVG if _is_svg(content) else _raster_format(content)
     return Picture(content, hashlib.md5(content, usedforsecurity=False).hexdigest(), extension, media_type)
 
 
 def tiny(url: str) -> Picture:
-    """A PNG of 2 × 2 pixels whose colours are the url's digest: as many images as urls, at no cost."""
+    """Return a PNG of 2 × 2 pixels whose colours are a digest of the URL, so that each URL has its own image."""
     colours = hashlib.sha256(url.encode()).digest()
     rows = b"\0" + colours[:6] + b"\0" + colours[6:12]
     chunks = (
@@ -65,21 +74,24 @@ def tiny(url: str) -> Picture:
 
 
 def thumbnail(content: bytes) -> bytes:
-    """A small PNG of a raster image; raises `NotAnImage` where Pillow cannot draw it."""
+    """Return a small PNG of a raster image.
+
+    :raises NotAnImage: Pillow cannot decode the image, or it has too many pixels.
+    """
     try:
         with Pillow.open(io.BytesIO(content), formats=_pillow_formats()) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise NotAnImage("too many pixels for a thumbnail")
-            image.thumbnail(_THUMBNAIL)
+            image.thumbnail(_THUMBNAIL_PIXELS)
             small = io.BytesIO()
             image.convert("RGBA").save(small, "PNG")
             return small.getvalue()
-    except Exception as error:  # Pillow's plugins raise nearly anything on broken bytes
+    except Exception as error:  # Pillow's plugins raise many types of errors for broken images
         raise NotAnImage(str(error)) from error
 
 
 def extension_of(name: str) -> str:
-    """The extension of a name, if it is one of the nine; else an empty string."""
+    """Return the extension of a file name in lower case, or an empty string if the service does not accept it."""
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     return extension if extension in EXTENSIONS else ""
 
@@ -98,7 +110,7 @@ def _pillow_formats() -> list[str]:
 
 
 def _is_svg(content: bytes) -> bool:
-    """Whether the bytes are well-formed XML with `svg` as their root element."""
+    """Return True if the bytes are well-formed XML whose root element is `svg`."""
     if not content.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):
         return False
     roots: list[str] = []

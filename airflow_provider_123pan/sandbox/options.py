@@ -1,4 +1,4 @@
-"""All options of the sandbox: one model for the CLI, for `Sandbox(...)` and for `PUT /sandbox/settings`."""
+"""The options of the sandbox: one model for the command, for `Sandbox(...)` and for `PUT /sandbox/settings`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 FIXED_AT_START = ("host", "port")
 
 
-def _span(value: Any) -> Any:
-    """`2`, `"2"`, `"1,3"` and `[1, 3]` all say between how many seconds something lasts."""
+def _seconds_range(value: Any) -> Any:
+    """Return the minimum and maximum of a duration in seconds, given as `2`, `"2"`, `"1,3"` or `[1, 3]`."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
         parts = [parts]
@@ -20,19 +20,19 @@ def _span(value: Any) -> Any:
     except (IndexError, TypeError, ValueError):
         low = high = float("nan")
     if len(parts) > 2 or not 0 <= low <= high < float("inf"):
-        raise ValueError("a span of seconds is one number, or two with the smaller one first")
+        raise ValueError("must be a number of seconds, or a range of two numbers with the smaller one first")
     return low, high
 
 
 def _accounts(value: Any) -> Any:
-    """`"id:secret,id2:secret2"`, as the command line gives it, or a mapping."""
+    """Parse accounts that are given on the command line, as `id:secret,id2:secret2`."""
     if isinstance(value, str):
         return {name: secret for name, _, secret in (pair.partition(":") for pair in value.split(","))}
     return value
 
 
 def _json(value: Any) -> Any:
-    """The command line gives a list of answers as JSON text."""
+    """Parse a list that is given on the command line, as JSON."""
     return TypeAdapter(list[Any]).validate_json(value) if isinstance(value, str) else value
 
 
@@ -40,101 +40,127 @@ def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-Span = Annotated[tuple[float, float], BeforeValidator(_span)]
+SecondsRange = Annotated[tuple[float, float], BeforeValidator(_seconds_range)]
 Pattern = Annotated[re.Pattern[str] | None, BeforeValidator(_empty_is_none)]
 Rate = Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_none)]
 
 
 class ScriptedAnswer(BaseModel):
-    """A scripted answer: what the next `times` calls of a matching path get."""
+    """An answer that the next calls of a matching path get instead of the usual one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    path: re.Pattern[str] = Field(description="regex searched in the path, e.g. '/offline/download$'")
-    times: int | None = Field(1, description="for how many calls; null = for ever")
+    path: re.Pattern[str] = Field(
+        description="regex searched in the call's path, such as '/offline/download$'"
+    )
+    times: int | None = Field(1, description="number of calls that get this answer; null = unlimited")
     action: Literal["answer", "process-then-answer", "drop", "process-then-drop", "pass"] = Field(
         "answer",
-        description="answer: give this instead of the work; drop: close the connection without an answer; "
-        "process-then-...: do the work first; pass: only the delay, then the usual answer",
+        description="answer: send this answer and do not process the call; drop: close the connection "
+        "without an answer and do not process the call; process-then-...: process the call first; "
+        "pass: wait for `delay`, then process and answer the call as usual",
     )
-    status: int = Field(200, ge=200, le=599, description="the HTTP status")
-    body: JsonValue = Field("", description="a string is sent raw; anything else as JSON")
+    status: int = Field(200, ge=200, le=599, description="HTTP status")
+    body: JsonValue = Field("", description="a string is sent as it is, anything else as JSON")
     headers: dict[str, str] = Field(default_factory=dict)
-    delay: float = Field(0, ge=0, description="seconds before the answer (after the work)")
+    delay: float = Field(0, ge=0, description="seconds before the answer, or before the connection closes")
 
 
 class Options(BaseModel):
-    """The options; each is an argument of the command line with the same name."""
+    """The options; the command has an argument of the same name for each."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
     host: str = Field("127.0.0.1", description="address to listen on (fixed at start)")
-    port: int = Field(0, ge=0, le=65535, description="port to listen on; 0 = a free one (fixed at start)")
+    port: int = Field(0, ge=0, le=65535, description="port to listen on; 0 = a free port (fixed at start)")
     accounts: Annotated[dict[str, str], BeforeValidator(_accounts)] = Field(
         {"sandbox-client": "sandbox-secret-0123456789"},
         min_length=1,
-        description="who may log in, clientID to clientSecret; on the command line id:secret,id2:secret2",
+        description="clientSecret of each clientID that may log in; on the command line id:secret,id2:secret2",
     )
-    delay: Span = Field((0.5, 0.5), description="seconds an offline task takes, or a range a,b")
-    latency: Span = Field((0, 0), description="seconds added to each API answer, or a range a,b")
-    rate: Rate = Field(None, description="calls per second and clientID over which 429 is given (not logins)")
+    delay: SecondsRange = Field((0.5, 0.5), description="seconds an offline task takes, or a range a,b")
+    latency: SecondsRange = Field(
+        (0, 0), description="seconds by which each API answer is delayed, or a range a,b"
+    )
+    rate: Rate = Field(
+        None, description="calls per second and clientID, except logins; calls above this get 429"
+    )
     rate_kind: Literal["bucket", "window"] = Field(
-        "bucket", description="token bucket that holds one second's worth, or fixed one-second windows"
+        "bucket",
+        description="token buckets that hold the calls of one second, or fixed windows of one second",
     )
-    login_rate: Rate = Field(None, description="logins per second and clientID, over which 429 is given")
-    token_cap: int = Field(3, ge=1, description="tokens of one clientID that are alive at once")
-    token_life: float = Field(30 * 86400, gt=0, description="seconds a token lives")
-    active_cap: int | None = Field(None, ge=0, description="offline tasks of one clientID that run at once")
-    first_task_id: int = Field(403316, ge=1, lt=2**63, description="the next taskID is at least this")
-    fail: Pattern = Field(None, description="regex on url: the task ends in failure")
-    fail_reason: str = Field("the source answered 404", description="the reason that `fail` gives")
+    login_rate: Rate = Field(None, description="logins per second and clientID; logins above this get 429")
+    token_cap: int = Field(
+        3, ge=1, description="number of valid tokens per clientID; a login above this revokes the oldest"
+    )
+    token_life: float = Field(30 * 86400, gt=0, description="seconds for which a token is valid")
+    active_cap: int | None = Field(
+        None, ge=0, description="number of offline tasks per clientID that may run at the same time"
+    )
+    first_task_id: int = Field(403316, ge=1, lt=2**63, description="smallest taskID for new tasks")
+    fail: Pattern = Field(None, description="regex on url: the task fails")
+    fail_reason: str = Field("the source answered 404", description="reason of the tasks that `fail` matches")
     review: Pattern = Field(None, description="regex on url: the image is rejected by review (status 101)")
-    stuck: Pattern = Field(None, description="regex on url: the task has status 3 for ever")
+    stuck: Pattern = Field(None, description="regex on url: the task keeps status 3 and never ends")
     hold: Pattern = Field(None, description="regex on url: the task runs until this option no longer matches")
-    retrying: Pattern = Field(None, description="regex on url: progress says 3 at least once before the end")
+    retrying: Pattern = Field(None, description="regex on url: progress reports status 3 once before the end")
     visible_after: float = Field(
-        0, ge=0, description="seconds from progress 2 until the image is in list and detail"
+        0, ge=0, description="seconds from the end of a task until list and detail show the image"
     )
-    unknown_task: float = Field(0, ge=0, description="seconds in which a new taskID is answered by an error")
+    unknown_task: float = Field(0, ge=0, description="seconds for which progress does not know a new taskID")
     callback: Literal["normal", "never", "late", "twice", "twice-at-once", "early", "lying", "wrong-file"] = (
         Field(
             "normal",
-            description="late: after callback_delay; twice: at the end and after callback_delay; "
-            "early: before the submission is answered; "
-            "lying: the opposite status; wrong-file: another fileID",
+            description="normal: once, when the task ends; never: no callback; late: callback_delay after the end; "
+            "twice: at the end and callback_delay later; twice-at-once: two at the end; "
+            "early: before the submission is answered; lying: with the opposite status; "
+            "wrong-file: with the fileID of another image",
         )
     )
-    callback_delay: float = Field(2, ge=0, description="seconds that `late` and `twice` wait")
+    callback_delay: float = Field(
+        2, ge=0, description="seconds that callbacks of the kinds `late` and `twice` wait"
+    )
     reason_spelling: Literal["failReason", "fileReason"] = Field(
-        "failReason", description="the callback's key of the reason"
+        "failReason", description="key of the reason in a callback"
     )
     file_id_as: Literal["string", "number"] = Field(
         "string",
-        description="the callback's fileID; a number is an alias that detail, move and delete take as well",
+        description="type of the fileID in a callback; detail, move and delete accept the number too",
     )
     fetch: bool = Field(
-        True, description="download and check the image; without, tiny bytes are made from the url"
+        True, description="download and check source images; otherwise each URL gets an invented tiny image"
     )
-    max_bytes: int = Field(100 * 1024 * 1024, ge=1, description="the largest image that is taken")
+    max_bytes: int = Field(
+        100 * 1024 * 1024, ge=1, description="size of the largest image that is accepted, in bytes"
+    )
     same_etag: Literal["rename", "keep"] = Field(
-        "rename", description="an equal image in the directory is overwritten: under the new name, or the old"
+        "rename",
+        description="name of an image that an equal one in its directory overwrites: the new or the old one",
     )
     same_etag_dates: Literal["refresh", "keep"] = Field(
-        "refresh", description="whether an overwritten image gets new dates"
+        "refresh", description="dates of an overwritten image: new or old ones"
     )
-    own_domain: str = Field("", description="base of userSelfURL, e.g. https://img.example.com; empty = none")
-    gateway: Pattern = Field(None, description="regex on path: the gateway answers HTTP 502 with HTML")
-    gateway_times: int | None = Field(None, ge=0, description="for how many calls; none = for ever")
-    gateway_share: float = Field(1, ge=0, le=1, description="with which probability per call")
+    own_domain: str = Field(
+        "", description="base of userSelfURL, such as https://img.example.com; empty = no userSelfURL"
+    )
+    gateway: Pattern = Field(None, description="regex on path: the gateway answers with HTTP 502 and HTML")
+    gateway_times: int | None = Field(
+        None, ge=0, description="number of calls that `gateway` fails; none = unlimited"
+    )
+    gateway_share: float = Field(1, ge=0, le=1, description="probability that `gateway` fails a call")
     answers: Annotated[list[ScriptedAnswer], BeforeValidator(_json)] = Field(
-        [], description="scripted answers, the first that matches and is not used up wins; a JSON list"
+        [], description="scripted answers as a JSON list; the first that matches and is not used up applies"
     )
 
     def changed(self, changes: dict[str, Any]) -> Options:
-        """Return these options with `changes` applied; raise `pydantic.ValidationError` if one is invalid."""
+        """Return new options with some values changed.
+
+        :param changes: New values by the options' names.
+        :raises pydantic.ValidationError: A value is invalid.
+        """
         return Options.model_validate({**dict(self), **changes})
 
     def take(self, other: Options) -> None:
-        """Everybody holds this one object, so a change reaches all of them at once."""
+        """Take over all values of other options; all parts of the sandbox share this object and see them at once."""
         for name in Options.model_fields:
             setattr(self, name, getattr(other, name))

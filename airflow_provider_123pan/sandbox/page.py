@@ -1,4 +1,4 @@
-"""The page at `/`: what the sandbox holds, without a script; it loads itself anew every few seconds."""
+"""The page at `/`: tasks, images and options of the sandbox; it has no script and reloads itself every 3 seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, Image, Tree
 from airflow_provider_123pan.sandbox.tasks import OfflineTask
 
-_TASKS, _IMAGES = 100, 60
+_MAX_TASKS, _MAX_IMAGES = 100, 60
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --ink: #1d2330; --faint: #667085;
@@ -62,25 +62,31 @@ footer { color: var(--faint); padding: 24px 0 32px; font-size: 12px; }
 
 
 def render(backend: Backend, base_url: str) -> str:
+    """Return the page as HTML.
+
+    :param backend: The sandbox's state.
+    :param base_url: The base URL under which the browser reached the sandbox.
+    """
     images = [(tree, image) for tree in backend.store.trees.values() for image in _newest(tree)]
     images.sort(key=lambda pair: pair[1].updated, reverse=True)
     total = sum(len(tree.images) for tree in backend.store.trees.values())
-    tasks = backend.tasks.newest_first(_TASKS)
+    tasks = backend.tasks.newest_first(_MAX_TASKS)
     clients = ", ".join(backend.options.accounts)
+    label = "client ID" if len(backend.options.accounts) == 1 else "client IDs"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>123pan sandbox</title><style>{_STYLE}</style></head><body>
 <header><div><h1>123pan sandbox</h1>
 <p>A local stand-in for 123pan's image host at <code>{escape(base_url)}</code>,
-client ID <code>{escape(clients)}</code></p>
+{label} <code>{escape(clients)}</code></p>
 <ul class="numbers">{_numbers(backend, total)}</ul></div></header>
 <main>
-<h2>Offline tasks <small>{_shown(len(tasks), len(backend.tasks))}</small></h2>
+<h2>Offline tasks <small>{_count(len(tasks), len(backend.tasks))}</small></h2>
 <div class="card">{_tasks(tasks)}</div>
-<h2>Images <small>{_shown(min(total, _IMAGES), total)}</small></h2>
-{_images(images[:_IMAGES])}
-<h2>Settings <small>changed ones are coloured; PUT /sandbox/settings changes them</small></h2>
+<h2>Images <small>{_count(min(total, _MAX_IMAGES), total)}</small></h2>
+{_images(images[:_MAX_IMAGES])}
+<h2>Options <small>changed options are coloured; PUT /sandbox/settings changes options</small></h2>
 <div class="card"><dl>{_options(backend.options)}</dl></div>
 <footer>GET /sandbox/state · GET, PUT /sandbox/settings ·
 POST /sandbox/reset · POST /sandbox/kill-tokens</footer>
@@ -88,22 +94,22 @@ POST /sandbox/reset · POST /sandbox/kill-tokens</footer>
 
 
 def _newest(tree: Tree) -> list[Image]:
-    return list(islice(reversed(tree.images.values()), _IMAGES))
+    return list(islice(reversed(tree.images.values()), _MAX_IMAGES))
 
 
-def _shown(some: int, total: int) -> str:
-    return f"the newest {some} of {total}" if some < total else str(total)
+def _count(shown: int, total: int) -> str:
+    return f"the newest {shown} of {total}" if shown < total else str(total)
 
 
 def _numbers(backend: Backend, images: int) -> str:
     numbers = {
         "images": images,
-        "running": sum(backend.tasks.running.values()),
+        "tasks running": sum(backend.tasks.running.values()),
         "submissions": backend.submissions,
         "logins": backend.logins,
-        "tokens alive": sum(backend.tokens.alive().values()),
+        "valid tokens": sum(backend.tokens.count_valid().values()),
         "calls": sum(backend.requests.values()),
-        "refused 429": backend.refusals[429],
+        "refused with 429": backend.refusals[429],
         "callbacks": backend.callbacks.sent,
     }
     return "".join(f"<li><b>{number}</b>{name}</li>" for name, number in numbers.items())
@@ -111,14 +117,14 @@ def _numbers(backend: Backend, images: int) -> str:
 
 def _tasks(tasks: list[OfflineTask]) -> str:
     if not tasks:
-        return '<div class="empty">No offline task yet.</div>'
+        return '<div class="empty">No offline tasks yet.</div>'
     rows = "".join(
         f'<tr><td class="id">{task.task_id}</td>'
         f'<td class="state"><span class="pill {task.state}">{task.state}</span></td>'
         f"<td>{escape(task.url)}</td><td>{escape(_result(task))}</td></tr>"
         for task in tasks
     )
-    head = '<th class="id">taskID</th><th class="state">State</th><th>Source</th><th>Name or reason</th>'
+    head = '<th class="id">taskID</th><th class="state">State</th><th>Source URL</th><th>Name or reason</th>'
     return f"<table><tr>{head}</tr>{rows}</table>"
 
 
@@ -128,7 +134,7 @@ def _result(task: OfflineTask) -> str:
 
 def _images(images: list[tuple[Tree, Image]]) -> str:
     if not images:
-        return '<div class="card empty">No image yet.</div>'
+        return '<div class="card empty">No images yet.</div>'
     return f'<div class="images">{"".join(_figure(*pair) for pair in images)}</div>'
 
 
@@ -158,17 +164,17 @@ def _size(size: int) -> str:
 
 
 def _options(options: Options) -> str:
-    usual, now = Options.model_validate({}).model_dump(mode="json"), options.model_dump(mode="json")
-    now["accounts"] = usual["accounts"] = ", ".join(options.accounts)  # not the secrets
+    defaults, current = Options.model_validate({}).model_dump(mode="json"), options.model_dump(mode="json")
+    current["accounts"] = defaults["accounts"] = ", ".join(options.accounts)  # without the secrets
     return "".join(
-        f"<div{'' if value == usual[name] else ' class=changed'}><dt>{name}</dt>"
-        f"<dd>{escape(_shown_value(value))}</dd></div>"
-        for name, value in now.items()
+        f"<div{'' if value == defaults[name] else ' class=changed'}><dt>{name}</dt>"
+        f"<dd>{escape(_written(value))}</dd></div>"
+        for name, value in current.items()
         if name not in ("host", "port")
     )
 
 
-def _shown_value(value: Any) -> str:
+def _written(value: Any) -> str:
     if value is None or value == "" or value == []:
         return "–"
     if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:

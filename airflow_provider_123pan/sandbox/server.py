@@ -1,4 +1,4 @@
-"""Runs a world under uvicorn, in a thread of its own."""
+"""Runs a sandbox under uvicorn in a background thread."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ from airflow_provider_123pan.sandbox import admin, api
 from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.options import Options
 
-_START_TIMEOUT = 30.0
+_START_TIMEOUT_SECONDS = 30.0
 
 
 class Server:
-    """Listens as soon as it is made; answers from `start()` to `stop()`, which belong to each other."""
+    """The HTTP server of one sandbox.
+
+    It listens from the beginning, answers after `start()`, and needs `stop()` after `start()`.
+
+    :ivar port: The port on which it listens.
+    """
 
     def __init__(self, options: Options) -> None:
+        """Listen on the port of the options.
+
+        :param options: The options at the start.
+        :raises OSError: The port is not available.
+        """
         self._socket = socket.create_server((options.host, options.port), backlog=2048)
         self._backend = Backend(options, self._hang_up)
         self.port: int = self._socket.getsockname()[1]
@@ -38,7 +48,7 @@ class Server:
                 server_header=False,
                 proxy_headers=False,
                 lifespan="on",
-                timeout_keep_alive=75,  # the gateway's, so that pooled connections stay good
+                timeout_keep_alive=75,  # as the real gateway, so that clients can reuse connections
                 timeout_graceful_shutdown=2,
             )
         )
@@ -47,11 +57,16 @@ class Server:
         )
 
     def start(self) -> None:
+        """Start the thread and wait until the server answers.
+
+        :raises RuntimeError: The server did not start in time.
+        """
         self._thread.start()
-        if not self._ready.wait(_START_TIMEOUT):
-            raise RuntimeError("the sandbox did not start")
+        if not self._ready.wait(_START_TIMEOUT_SECONDS):
+            raise RuntimeError(f"the sandbox did not start within {_START_TIMEOUT_SECONDS:.0f} seconds")
 
     def stop(self) -> None:
+        """Stop the server and wait until its thread has ended."""
         self._uvicorn.should_exit = True
         self._loop.call_soon_threadsafe(self._backend.end)
         self._thread.join()

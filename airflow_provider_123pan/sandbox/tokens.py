@@ -1,4 +1,4 @@
-"""Logins: at most `token_cap` tokens of one clientID are alive, and a new one knocks the oldest off."""
+"""Access tokens: each clientID has a limited number of valid tokens, and a new one revokes the oldest."""
 
 from __future__ import annotations
 
@@ -13,71 +13,94 @@ from typing import Any
 
 from airflow_provider_123pan.sandbox.envelope import TOKEN, Refusal
 
-KNOCKED_OFF = "tokens number has exceeded the limit"
+REVOKED = "tokens number has exceeded the limit"
 EXPIRED = "token is expired"
 INVALID = "access_token is invalid"
 
-_REMEMBERED_DEAD = 1000
+_MAX_REVOKED = 1000
 
 
 @dataclass(frozen=True)
 class Token:
+    """An access token.
+
+    :ivar text: What the `Authorization` header contains after `Bearer`.
+    :ivar client_id: The clientID of its account.
+    :ivar expires_at: When it expires, in Unix seconds.
+    """
+
     text: str
     client_id: str
-    expires_at: int  # Unix seconds
+    expires_at: int
 
 
 class Tokens:
+    """All tokens that are valid, and the last ones that no longer are."""
+
     def __init__(self) -> None:
+        """Start without tokens."""
         self._key = secrets.token_bytes(32)
-        self._alive: dict[str, Token] = {}
-        self._dead: dict[str, str] = {}  # text → why it is refused
+        self._valid: dict[str, Token] = {}
+        self._invalid: dict[str, str] = {}  # text → reason for the refusal
 
     def issue(self, client_id: str, user_id: int, cap: int, life: float) -> Token:
-        """A new token: an HS256 JWT whose claims are `id` and `exp` (and `jti`, to be unlike all others)."""
+        """Return a new token: an HS256 JWT with the claims `id`, `exp` and, to make it unique, `jti`.
+
+        :param client_id: The clientID of the account.
+        :param user_id: The account's number.
+        :param cap: Maximum number of valid tokens of the account; the oldest ones are revoked.
+        :param life: Seconds for which the token is valid.
+        """
         now = time.time()
-        mine = [token for token in self._alive.values() if token.client_id == client_id]
-        for token in mine:
+        own = [token for token in self._valid.values() if token.client_id == client_id]
+        for token in own:
             if token.expires_at <= now:
-                self._bury(token, EXPIRED)
-        mine = [token for token in mine if token.text in self._alive]
-        for token in mine[: max(0, len(mine) + 1 - cap)]:
-            self._bury(token, KNOCKED_OFF)
+                self._invalidate(token, EXPIRED)
+        own = [token for token in own if token.text in self._valid]
+        for token in own[: max(0, len(own) + 1 - cap)]:
+            self._invalidate(token, REVOKED)
         expires_at = int(now + life)
         text = self._jwt({"id": user_id, "exp": expires_at, "jti": secrets.token_hex(8)})
-        token = self._alive[text] = Token(text, client_id, expires_at)
+        token = self._valid[text] = Token(text, client_id, expires_at)
         return token
 
     def client_of(self, authorization: str) -> str:
-        """Whose token an `Authorization` header holds; refuses with code 401."""
+        """Return the clientID of the token in an `Authorization` header.
+
+        :raises Refusal: The token is not valid (code 401).
+        """
         scheme, _, text = authorization.partition(" ")
-        token = self._alive.get(text)
+        token = self._valid.get(text)
         if token is None or scheme != "Bearer":
-            raise Refusal(self._dead.get(text, INVALID), TOKEN)
+            raise Refusal(self._invalid.get(text, INVALID), TOKEN)
         if token.expires_at <= time.time():
-            self._bury(token, EXPIRED)
+            self._invalidate(token, EXPIRED)
             raise Refusal(EXPIRED, TOKEN)
         return token.client_id
 
-    def kill_all(self) -> int:
-        """Let every living token expire now."""
-        tokens = list(self._alive.values())
+    def expire_all(self) -> int:
+        """Let all valid tokens expire now.
+
+        :returns: The number of tokens.
+        """
+        tokens = list(self._valid.values())
         for token in tokens:
-            self._bury(token, EXPIRED)
+            self._invalidate(token, EXPIRED)
         return len(tokens)
 
-    def alive(self) -> dict[str, int]:
+    def count_valid(self) -> dict[str, int]:
+        """Return the number of valid tokens per clientID."""
         counts: dict[str, int] = {}
         now = time.time()
-        for token in self._alive.values():
+        for token in self._valid.values():
             counts[token.client_id] = counts.get(token.client_id, 0) + (token.expires_at > now)
         return counts
 
-    def _bury(self, token: Token, message: str) -> None:
-        del self._alive[token.text]
-        self._dead[token.text] = message
-        if len(self._dead) > _REMEMBERED_DEAD:
-            del self._dead[next(iter(self._dead))]
+    def _invalidate(self, token: Token, message: str) -> None:
+        del self._valid[token.text]
+        self._invalid[token.text] = message
+        if len(self._invalid) > _MAX_REVOKED:
+            del self._invalid[next(iter(self._invalid))]
 
     def _jwt(self, claims: dict[str, Any]) -> str:
         parts = (json.dumps(part, separators=(",", ":")) for part in ({"alg": "HS256", "typ": "JWT"}, claims))

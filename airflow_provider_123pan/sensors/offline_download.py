@@ -1,4 +1,4 @@
-"""Waits for one submission."""
+"""The sensor that waits for one submission."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import (
@@ -18,32 +18,35 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.exceptions import Pan123Error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_123pan.download.wait import Outcome
+    from airflow_provider_123pan.download.wait_strategy import WorkerWait
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 
 
 class Pan123OfflineDownloadSensor(BaseSensorOperator):
-    """Wait until 123pan has fetched an image, and give its new address.
+    """Wait until 123pan has fetched an image, and return its new URL.
 
-    Returns, and pushes each key as an XCom of its own: ``taskID``, ``url``, ``fileID``, ``file_name``,
+    Returns, and pushes each key as a separate XCom: ``taskID``, ``url``, ``fileID``, ``file_name``,
     ``directory_id``, ``download_url``, ``user_url`` (on the user's own domain), ``etag`` (MD5) and ``size``
-    (bytes); None where the service does not tell.
+    (bytes); None where the service does not say.
 
-    A failed download fails the task without a retry, since waiting again cannot mend it. Errors of the service are
-    retried. ``soft_fail`` skips on a time-out and on a failed download, and on nothing else, in every mode.
+    A failed download fails the task without a retry, because another wait cannot help. Errors of the service are
+    retried. In every mode, ``soft_fail`` skips the task on a timeout and on a failed download, and on nothing else.
 
     :param submission: what Pan123OfflineDownloadOperator returned, or a bare taskID. (templated)
     :param deferrable: wait in the triggerer.
     :param pan123_conn_id: the connection, of type ``pan123``. (templated)
-    :param poke_interval: seconds between two questions; all other arguments as for every sensor.
+    :param poke_interval: seconds between two polls. All other arguments are those of every sensor.
     """
 
     template_fields: Sequence[str] = ("submission", "pan123_conn_id")
+    timing: ClassVar[WaitTiming] = WaitTiming()
     ui_color = "#c8f0e0"
 
     def __init__(
@@ -62,20 +65,23 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         self.pan123_conn_id = pan123_conn_id
 
     def execute(self, context: Context) -> Any:
+        """Check the arguments, then wait in the sensor's mode."""
         from airflow_provider_123pan.retries import failing_without_retry
 
-        # Bad input, and what else no retry mends, is raised outside of the base sensor, which would skip it.
+        # Bad input is raised outside of the base sensor, which would skip it under soft_fail.
         with failing_without_retry():
             self._parsed = Submission.parse(self.submission)
             self._deadline = self._started(context) + self.timeout
-            self._hook.settings  # noqa: B018 - checked before anything else
+            self._wait_strategy = self._make_wait_strategy()  # a wrong connection fails before anything else
             if not self.deferrable:
                 return super().execute(context)
             with self._never_failing():
                 return self._execute_deferrable()
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        outcome = self._check_once(self._deadline)
+        """Check once."""
+        last = time.time() + self.poke_interval >= self._deadline
+        outcome = self._check_once(self._deadline, last=last)
         return False if outcome is None else PokeReturnValue(True, self._result(outcome))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
@@ -91,7 +97,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
                 raise self._timed_out(str(error)) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        # Not the base sensor's, which under soft_fail skips on every AirflowException.
+        """Resume without the base sensor's rule, which under soft_fail skips on every AirflowException."""
         with self._never_failing():
             try:
                 return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
@@ -110,7 +116,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         except Pan123Error as error:
             if not self.silent_fail:
                 raise
-            self.log.error("The wait goes on: %s", error)
+            self.log.error("The wait continues: %s", error)
         self.log.info("Waiting in the triggerer for taskID %s", self._parsed.taskID)
         self.defer(
             trigger=Pan123OfflineDownloadTrigger(
@@ -128,10 +134,13 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     @contextlib.contextmanager
     def _never_failing(self) -> Iterator[None]:
-        """``never_fail`` as the base sensor knows it for poking, for the deferred wait."""
+        """Apply ``never_fail`` to a deferred wait, as the base sensor does to its pokes."""
         try:
             yield
-        except (AirflowSkipException, AirflowSensorTimeout):  # nor does the base sensor skip on its time-out
+        except (
+            AirflowSkipException,
+            AirflowSensorTimeout,
+        ):  # the base sensor does not skip on its timeout either
             raise
         except Exception as error:
             if not self.never_fail:
@@ -148,18 +157,25 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     @cached_property
     def _hook(self) -> Pan123Hook:
-        """One for all pokes: it knows the token and the rate."""
+        """One hook for all pokes: it knows the token and the rate."""
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 
         return Pan123Hook(self.pan123_conn_id)
 
-    def _check_once(self, deadline: float) -> Outcome | None:
+    @cached_property
+    def _wait_strategy(self) -> WorkerWait:
+        return self._make_wait_strategy()
+
+    def _make_wait_strategy(self) -> WorkerWait:
         from airflow_provider_123pan.callbacks.client import inbox_endpoint
-        from airflow_provider_123pan.download.wait import check_once
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
-        strategy = WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id)
-        return self._hook.run(check_once(self._parsed, deadline, strategy))
+        return WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing)
+
+    def _check_once(self, deadline: float, *, last: bool = False) -> Outcome | None:
+        from airflow_provider_123pan.download.wait import check_once
+
+        return self._hook.run(check_once(self._parsed, deadline, self._wait_strategy, last=last))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.reason is None:

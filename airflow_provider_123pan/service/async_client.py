@@ -23,8 +23,9 @@ from airflow_provider_123pan.service.flow import (
     TokenSource,
     adrive,
 )
-from airflow_provider_123pan.service.protocol import RETRY_FOR_SECONDS, Answer, Call, MakeCall, Send, Step
+from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, Step
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 

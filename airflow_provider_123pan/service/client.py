@@ -13,8 +13,9 @@ from urllib3.exceptions import MaxRetryError
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, TokenSource, drive
-from airflow_provider_123pan.service.protocol import RETRY_FOR_SECONDS, Answer, Call, MakeCall, Send, Step
+from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, Step
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 

@@ -14,14 +14,9 @@ from airflow_provider_123pan.exceptions import (
     Pan123TooManyTasksError,
 )
 from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
-from airflow_provider_123pan.service.protocol import (
-    RETRY_FOR_SECONDS,
-    TOO_MANY_TASKS_PAUSES,
-    Call,
-    Send,
-    read,
-)
+from airflow_provider_123pan.service.protocol import Call, Send, read
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS, TOO_MANY_TASKS_PAUSES
 
 T = TypeVar("T")
 

@@ -232,10 +232,15 @@ def _datetime(text: str) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=BEIJING)
 
 
-def _optional_datetime(text: Any) -> datetime | None:
+def _optional_datetime(value: Any) -> datetime | None:
+    """Read a date: a string with or without an offset, ``/`` as separator, or Unix seconds or milliseconds."""
     try:
-        return _datetime(text)
-    except (TypeError, ValueError):
+        if isinstance(value, str) and not value.isdecimal():
+            return _datetime(value.strip().replace("/", "-"))
+        number = float(value)
+        seconds = number / 1000 if number > 1e11 else number
+        return datetime.fromtimestamp(seconds, BEIJING) if seconds > 0 else None
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ from airflow_provider_123pan.exceptions import (
     Pan123TokenError,
     Pan123TooManyTasksError,
     Pan123UnavailableError,
+    Pan123VerifyingError,
 )
 from airflow_provider_123pan.service.flow import Await, Blocking, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
@@ -33,15 +36,12 @@ BASE_URL = "https://open-api.123pan.com"
 PAGE = 100
 #: Shorter than other time-outs, because other processes wait for the one that logs in.
 LOGIN_TIMEOUT_SECONDS = 15.0
-#: How long a call that the service refuses because of its load is repeated.
-RETRY_FOR_SECONDS = 600.0
 
 # 429 and its first wording are official, the others observed.
 RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
+VERIFYING = 20103
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
-#: Seconds; pauses that other clients of the service use (observed).
-TOO_MANY_TASKS_PAUSES = (5.0, 15.0, 30.0)
 INTERNAL_ERROR = "internal error"
 # Both refuse the account rather than the image.
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
@@ -220,7 +220,7 @@ def read(call: Call[T], answer: Answer) -> T:
     except (ValueError, KeyError, TypeError):
         raise _without_envelope(call, answer) from None
     trace_id = envelope.get("x-traceID")
-    if isinstance(code, str) and code.isdecimal():
+    if (isinstance(code, str) and code.isdecimal()) or (isinstance(code, float) and code.is_integer()):
         code = int(code)
     if isinstance(code, bool) or not isinstance(code, int):
         raise Pan123AnswerError(
@@ -246,6 +246,8 @@ def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error
         return Pan123RateLimitError
     if TOO_MANY_TASKS in message:
         return Pan123TooManyTasksError
+    if code == VERIFYING:
+        return Pan123VerifyingError
     if 500 <= code < 600:
         return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
     if call.name == "login" and INTERNAL_ERROR not in message.lower():
@@ -265,20 +267,23 @@ def _advice(kind: Callable[..., Pan123Error], code: int, message: str) -> str:
 
 
 def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
-    status = answer.status
+    status, words = answer.status, _first_words(answer.body)
     if status < 400:
-        return Pan123AnswerError(
-            f"HTTP {status} without the service's JSON; is the connection's host the URL of the open platform?",
-            call=call.name,
-            code=status,
-        )
+        message = f"HTTP {status} without the service's JSON{words}; if it stays, check the connection's host"
+        return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=True)
     message = (
-        f"HTTP {status} from the gateway, not from the service; if it persists, check the connection's host"
+        f"HTTP {status} from the gateway, not the service{words}; if it stays, check the connection's host"
     )
     if status == 429:
         return Pan123RateLimitError(message, call=call.name, code=status)
     if status == 401 and call.name != "login":
         return Pan123TokenError(message, call=call.name, code=status)
-    return Pan123UnavailableError(
-        message, call=call.name, code=status, ambiguous=status in AMBIGUOUS_STATUSES
-    )
+    ambiguous = status == 500 or status in AMBIGUOUS_STATUSES
+    return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=ambiguous)
+
+
+def _first_words(body: bytes) -> str:
+    """Quote the beginning of a body that is not the service's JSON, since only that shows the cause."""
+    text = re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace"))
+    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return f" ({words[:100]})" if words else ""

@@ -1,0 +1,1 @@
+"""Many images: a sync brings a directory in line with a list."""

@@ -1,18 +1,16 @@
-"""What callbacks tell about images in flight."""
+"""Reads which images in flight were called back."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from airflow_provider_123pan.callbacks.client import InboxEndpoint, look_up
 from airflow_provider_123pan.callbacks.contract import MAX_ITEMS
 from airflow_provider_123pan.exceptions import InboxUnreachableError
-from airflow_provider_123pan.sync.in_flight import InFlight
+from airflow_provider_123pan.sync.in_flight import Clock, InFlight
+from airflow_provider_123pan.sync.timing import SyncTiming
 
 log = logging.getLogger(__name__)
-
-INBOX_RETRY_SECONDS = 60.0  # seconds until an inbox that was out of reach is tried again
 
 
 class DeliveryReader:
@@ -21,29 +19,30 @@ class DeliveryReader:
     :param inbox: None without callbacks.
     """
 
-    def __init__(self, in_flight: InFlight, inbox: InboxEndpoint | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, in_flight: InFlight, inbox: InboxEndpoint | None, timing: SyncTiming, clock: Clock
+    ) -> None:
         self._in_flight = in_flight
         self._inbox = inbox
+        self._timing = timing
         self._clock = clock
-        self._ignore_refusals_until = 0.0
+        self._not_before = 0.0
 
     @property
     def expected(self) -> bool:
-        """True if the submissions of this sync have callbacks."""
+        """Whether the submissions of this sync have callbacks."""
         return self._inbox is not None
 
     def read(self) -> None:
-        """Note what was delivered; who was called back is asked about next."""
-        if self._inbox is None or self._clock() < self._ignore_refusals_until:
+        """Add the deliveries to their images, which are polled next."""
+        if self._inbox is None or self._clock() < self._not_before:
             return
-        ids = {self._in_flight.callback_id(each): each for each in self._in_flight}
-        batches = [list(ids)[start : start + MAX_ITEMS] for start in range(0, len(ids), MAX_ITEMS)]
+        images = {self._in_flight.callback_id(image): image for image in self._in_flight}
+        ids = list(images)
         try:
-            for batch in batches:
-                for delivery in look_up(self._inbox, batch):
-                    if delivery not in (active := ids[delivery.callback_id]).deliveries:
-                        active.deliveries += (delivery,)
-                        active.poll_at = self._clock()
+            for start in range(0, len(ids), MAX_ITEMS):
+                for delivery in look_up(self._inbox, ids[start : start + MAX_ITEMS]):
+                    images[delivery.callback_id].deliver(delivery, self._clock())
         except InboxUnreachableError as error:
-            log.warning("The inbox is out of reach, so only progress is known: %s", error)
-            self._ignore_refusals_until = self._clock() + INBOX_RETRY_SECONDS
+            log.warning("The inbox is unreachable, so only progress is known: %s", error)
+            self._not_before = self._clock() + self._timing.inbox_retry

@@ -1,4 +1,4 @@
-"""An image that shall be there: its address, and the name by which it is known again tomorrow."""
+"""An entry of the list: the source URL of an image, and the name by which the next run recognises it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from airflow_provider_123pan.download.request import EXTENSIONS, check_file_name
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url
 
-#: Query parameters that say the image's format where the path does not (``wx_fmt=png``, ``format=image/webp``).
+#: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
 
-DIGEST = 12  # letters of base 32: 60 bits keep a million images of one name apart
+DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
 _NUMBERED = re.compile(r"\(\d+\)$")
 _ODD = frozenset('\\/:*?"<>|')
@@ -25,9 +25,12 @@ _ODD = frozenset('\\/:*?"<>|')
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """An image that shall be there.
+    """An image that the directory should hold.
 
-    :ivar size: bytes, where the list says it; :ivar md5: lower-case hex, likewise.
+    :ivar url: the source URL.
+    :ivar file_name: its name in the image host.
+    :ivar size: bytes, if the list gives them.
+    :ivar md5: lower-case hex, if the list gives it.
     """
 
     url: str
@@ -37,18 +40,18 @@ class ManifestEntry:
 
     @property
     def stem(self) -> str:
-        """The name without its extension, by which images are compared: the service may change the extension."""
+        """The name without its extension, which the service may change; images are compared by it."""
         return stem_of(self.file_name)
 
     @classmethod
     def of(cls, row: Any, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> ManifestEntry:
-        """From a list's entry: ``url`` and at will ``file_name``, ``size``, ``md5``; an error names the field."""
+        """Check an entry: ``url``, and optionally ``file_name``, ``size`` and ``md5``; an error names the field."""
         url = row.get("url")
         url = check_url(url.strip() if isinstance(url, str) else url)
         name = row.get("file_name")
         name = check_file_name(name.strip() if isinstance(name, str) else name)
         if not all(map(_is_text, (url, name or ""))):
-            raise Pan123InputError("url, file_name: half a surrogate pair is no letter")
+            raise Pan123InputError("url, file_name: there is half a surrogate pair, which is not a character")
         return cls(
             url,
             name or _derived_name(url, signature_parameters),
@@ -58,21 +61,23 @@ class ManifestEntry:
 
 
 def stem_of(file_name: str) -> str:
+    """Return a name without its extension."""
     return file_name.rpartition(".")[0] or file_name
 
 
 def unnumbered(stem: str) -> str:
-    """Without the number that the service adds where a name is taken (``a(1).jpg``)."""
+    """Return a name without the number that the service adds to a name that is taken (``a(1).jpg``)."""
     return _NUMBERED.sub("", stem)
 
 
 def digest(text: str) -> str:
+    """Return a digest of 12 characters that is safe in URLs and file names."""
     hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return base64.b32encode(hashed[:10])[:DIGEST].decode().lower()
 
 
 def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:
-    """The address's last part and a digest of the whole: unique, and the same tomorrow."""
+    """Return the last part of a URL and a digest of the whole: unique, and the same in every run."""
     parts = urlsplit(url)
     last = unquote(parts.path).rstrip("/").rpartition("/")[2]
     stem, _, extension = last.rpartition(".")
@@ -92,7 +97,7 @@ def _told_format(query: str) -> str:
     for name in FORMAT_PARAMETERS:
         if (extension := parameters.get(name, "").lower().rpartition("/")[2]) in EXTENSIONS:
             return extension
-    raise Pan123InputError("file_name: the address shows no image extension; give a name that has one")
+    raise Pan123InputError("file_name: the URL shows no image extension; give a name that has one")
 
 
 def _size(value: Any) -> int | None:
@@ -106,7 +111,7 @@ def _size(value: Any) -> int | None:
 
 
 def _md5(value: Any) -> str | None:
-    """Lower-case hex, from hex or from base 64 (as Google's Storage Transfer Service has it)."""
+    """Return lower-case hex, from hex or from base64 (as in lists for Google's Storage Transfer Service)."""
     if value is None or value == "":
         return None
     text = value.strip() if isinstance(value, str) else ""
@@ -114,4 +119,4 @@ def _md5(value: Any) -> str | None:
         return text.lower()
     if re.fullmatch(r"[0-9A-Za-z+/]{22}==", text):
         return base64.b64decode(text).hex()
-    raise Pan123InputError(f"md5: {value!r} is neither 32 hex digits nor 24 letters of base 64")
+    raise Pan123InputError(f"md5: {value!r} is neither 32 hex digits nor 24 characters of base64")

@@ -1,34 +1,68 @@
-"""What is in flight: submitted, and not known to have ended."""
+"""The images in flight: submitted, and not known to have ended."""
 
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.service.models import OfflineTask
 from airflow_provider_123pan.sync.inventory import Inventory
 
-SKEW = timedelta(seconds=5)  # an image may be dated a little before the answer to its submission
-
 Clock = Callable[[], float]
+
+
+class StoredImage(NamedTuple):
+    """An image in flight as a checkpoint and ``task_state_store`` hold it: a list in this order.
+
+    :ivar canonical_digest: a digest of its source URL without what signs it.
+    :ivar attempt: 0, or 1 for the second submission.
+    :ivar taskID: None while it is not known whether the submission arrived.
+    :ivar sent_at, submitted_at, succeeded_at, failed_at: as in :class:`InFlightImage`.
+    """
+
+    canonical_digest: str
+    attempt: int
+    taskID: int | None
+    sent_at: float
+    submitted_at: float
+    succeeded_at: float | None
+    failed_at: float | None
+
+
+class Watched(NamedTuple):
+    """An image in flight as the trigger's arguments hold it: a list in this order.
+
+    :ivar called_back: a callback came, so that no other is waited for.
+    """
+
+    taskID: int | None
+    attempt: int
+    called_back: bool
 
 
 @dataclass(slots=True)
 class InFlightImage:
     """An image in flight. Moments are Unix seconds.
 
+    :ivar number: its number in the inventory.
+    :ivar key: a digest of its name.
+    :ivar canonical_digest: a digest of its source URL without what signs it.
+    :ivar attempt: 0, or 1 for the second submission of an image that failed.
     :ivar taskID: None while it is not known whether the submission arrived.
-    :ivar calling: it is about to be submitted, or the answer to that is awaited.
-    :ivar attempt: 0, or 1 for the second submission of one that failed.
-    :ivar sent_at: by our clock; :ivar submitted_at: by the service's, as far as we know it.
+    :ivar sent_at: by our clock.
+    :ivar submitted_at: by the service's clock, as far as it is known.
+    :ivar calling: the submission is about to be sent, or its answer has not come.
     :ivar deliveries: the callbacks received.
     :ivar problem: why it is unknown whether the submission arrived.
-    :ivar ask_at: when progress is asked next, and after what pause again.
-    :ivar failed_at, succeeded_at, unknown_at: when progress first said so.
+    :ivar poll_at: when its progress is polled next; 0 before that is known.
+    :ivar poll_pause: seconds between its last two polls.
+    :ivar failed_at, succeeded_at, refused_at: when polls first reported failure, success, or an error for the taskID.
     """
 
     number: int
@@ -42,92 +76,168 @@ class InFlightImage:
     deliveries: tuple[Delivery, ...] = ()
     problem: str = ""
     poll_at: float = 0.0
-    pause: float = 0.0
+    poll_pause: float = 0.0
     failed_at: float | None = None
     succeeded_at: float | None = None
-    unknown_at: float | None = None
+    refused_at: float | None = None
+
+    def send(self, now: float, ahead: float) -> None:
+        """Note that the submission is sent now.
+
+        :param ahead: seconds by which the service's clock is ahead of ours.
+        """
+        self.sent_at, self.submitted_at = now, now + ahead
+
+    def accept(self, task: OfflineTask) -> None:
+        """Note that the service accepted the submission."""
+        self.taskID, self.submitted_at, self.calling = task.taskID, task.seen_at.timestamp(), False
+
+    def doubt(self, problem: str) -> None:
+        """Note that the submission may have arrived, so the image is looked for."""
+        self.calling, self.problem = False, problem
+
+    def search_from(self, now: float) -> None:
+        """Look for an image of which it is unknown whether its submission arrived, from now on."""
+        if self.taskID is None:
+            self.sent_at = now
+
+    def deliver(self, delivery: Delivery, now: float) -> None:
+        """Take a callback; a new one brings the next poll forward."""
+        if delivery not in self.deliveries:
+            self.deliveries += (delivery,)
+            self.poll_at = now
+
+    def poll_soon(self, at: float) -> None:
+        """Poll its progress at that moment, if not before."""
+        self.poll_at = min(self.poll_at, at)
+
+    def poll_again(self, at: float) -> None:
+        """Poll its progress at that moment."""
+        self.poll_at = at
+
+    def schedule_poll(self, now: float, silent: tuple[float, float]) -> None:
+        """Poll after a pause that doubles from time to time, within these bounds in seconds."""
+        first, longest = silent
+        self.poll_pause = min(self.poll_pause * 2, longest) if self.poll_pause else first
+        self.poll_at = now + self.poll_pause * random.uniform(0.5, 1.5)
+
+    def report_succeeded(self, now: float) -> None:
+        """Note that a poll reports success."""
+        self.succeeded_at = now
+
+    def report_running(self, failed_at: float | None, refused_at: float | None) -> None:
+        """Note that a poll has not decided yet, and when polls first reported failure or an error."""
+        self.failed_at, self.refused_at = failed_at, refused_at
+
+    def dump(self) -> StoredImage:
+        """Return the stored form."""
+        return StoredImage(
+            self.canonical_digest,
+            self.attempt,
+            self.taskID,
+            self.sent_at,
+            self.submitted_at,
+            self.succeeded_at,
+            self.failed_at,
+        )
 
 
-@dataclass(slots=True)
 class InFlight:
-    """All that is in flight, by number.
+    """The images in flight, by their numbers in the inventory.
 
-    :ivar seed: makes this batch's callback_ids.
-    :ivar began_at: when the first image was submitted, by the service's clock.
-    :ivar ahead: seconds by which the service's clock is before ours.
+    :ivar seed: makes the callback ids of this sync.
+    :ivar began_at: when the first image was submitted, by the service's clock in Unix seconds.
+    :ivar ahead: seconds by which the service's clock is ahead of ours.
+    :ivar alone: the images, ended or not, that are submitted while nothing else is in flight.
     """
 
-    seed: str
-    began_at: float | None = None
-    active: dict[int, InFlightImage] = field(default_factory=dict)
-    ahead: float = 0.0
+    def __init__(self, seed: str, began_at: float | None = None) -> None:
+        self.seed = seed
+        self.began_at = began_at
+        self.ahead = 0.0
+        self.alone: set[int] = set()
+        self._images: dict[int, InFlightImage] = {}
 
-    @property
-    def since(self) -> datetime:
-        """Nothing that is in flight is older."""
-        oldest = min((each.submitted_at for each in self.active.values()), default=time.time() + self.ahead)
-        return datetime.fromtimestamp(oldest, timezone.utc) - SKEW
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._images
 
     def __iter__(self) -> Iterator[InFlightImage]:
-        """Those that are submitted."""
-        return iter([each for each in self.active.values() if not each.calling])
+        """Those whose submission was answered, or is in doubt."""
+        return iter([image for image in self._images.values() if not image.calling])
 
     def get(self, number: int) -> InFlightImage | None:
-        """One of those that are submitted."""
-        active = self.active.get(number)
-        return None if active is None or active.calling else active
+        """Return one whose submission was answered, or is in doubt."""
+        image = self._images.get(number)
+        return None if image is None or image.calling else image
 
-    def callback_id(self, active: InFlightImage) -> str:
-        return callback_id(self.seed, active.key, active.attempt)
+    def only(self) -> InFlightImage | None:
+        """Return the image in flight if there is just one, and its submission was answered."""
+        return next(iter(self), None) if len(self._images) == 1 else None
+
+    def task_id(self, number: int) -> int | None:
+        """Return the taskID of an image, if it is in flight and has one."""
+        image = self._images.get(number)
+        return image.taskID if image else None
+
+    def oldest(self) -> datetime:
+        """Return a moment by the service's clock before which no image in flight was submitted."""
+        moment = min(
+            (image.submitted_at for image in self._images.values()), default=time.time() + self.ahead
+        )
+        return datetime.fromtimestamp(moment, timezone.utc)
+
+    def callback_id(self, image: InFlightImage) -> str:
+        """Return the id of an image's callback."""
+        return callback_id(self.seed, image.key, image.attempt)
+
+    def add(self, image: InFlightImage) -> None:
+        """Take an image that is about to be submitted."""
+        self._images[image.number] = image
+
+    def remove(self, number: int) -> None:
+        """Let go of an image, if it is in flight."""
+        self._images.pop(number, None)
+
+    def accept(self, image: InFlightImage, task: OfflineTask, now: float) -> None:
+        """Note that the service accepted a submission; its answer shows the service's clock."""
+        image.accept(task)
+        self.ahead = image.submitted_at - now
+        self.began_at = self.began_at or image.submitted_at
 
     def dump(self) -> dict[str, Any]:
-        """By what an image is, never by its place in the list, which may be another one by then."""
+        """Return the stored form: by what an image is, not by its number, which may change with the list."""
         return {
             "seed": self.seed,
             "began_at": self.began_at,
-            "active": {
-                each.key: [
-                    each.canonical_digest,
-                    each.attempt,
-                    each.taskID,
-                    each.sent_at,
-                    each.submitted_at,
-                    each.succeeded_at,
-                    each.failed_at,
-                ]
-                for each in self.active.values()
-            },
+            "active": {image.key: list(image.dump()) for image in self._images.values()},
         }
 
     @classmethod
-    def load(cls, dumped: Mapping[str, Any], inventory: Inventory) -> InFlight:
-        """What was in flight and is still on the list, under the same address."""
-        in_flight = cls(dumped["seed"], dumped["began_at"])
-        for key, (
-            canonical_digest,
-            attempt,
-            taskID,
-            sent_at,
-            submitted_at,
-            succeeded_at,
-            failed_at,
-        ) in dumped["active"].items():
-            number = inventory.number(key)
-            if number is not None and inventory.canonical_digest(number) == canonical_digest:
-                in_flight.active[number] = InFlightImage(
-                    number,
-                    key,
-                    canonical_digest,
-                    attempt,
-                    taskID,
-                    sent_at,
-                    submitted_at,
-                    succeeded_at=succeeded_at,
-                    failed_at=failed_at,
+    def load(cls, stored: Mapping[str, Any], inventory: Inventory) -> InFlight:
+        """Return what was in flight and is still on the list, with the same source URL."""
+        in_flight = cls(stored["seed"], stored["began_at"])
+        for key, values in stored["active"].items():
+            image, number = StoredImage(*values), inventory.number(key)
+            if number is not None and inventory.canonical_digest(number) == image.canonical_digest:
+                in_flight.add(
+                    InFlightImage(
+                        number,
+                        key,
+                        image.canonical_digest,
+                        image.attempt,
+                        image.taskID,
+                        image.sent_at,
+                        image.submitted_at,
+                        succeeded_at=image.succeeded_at,
+                        failed_at=image.failed_at,
+                    )
                 )
         return in_flight
 
 
 def callback_id(seed: str, key: str, attempt: int) -> str:
-    """32 hex digits that worker and triggerer both know."""
+    """Return the id of a callback, 32 hex digits, as worker and triggerer both compute it."""
     return hashlib.sha256(f"{seed} {key} {attempt}".encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""What shall be there, and what has become of each image: a million of them in a few megabytes of memory.
+"""The images of the list with their states and results: a million of them in a few megabytes of memory.
 
-The list lies in a temporary SQLite database, which SQLite itself deletes; one byte per image says how far it is. Those
-bytes, a few kilobytes when compressed, are all that travels when a task defers: the list is read again.
+The list is in a temporary SQLite database, which SQLite deletes; one byte per image holds its state. Only these bytes,
+a few kilobytes when compressed, are stored when a task defers: the next worker reads the list again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from airflow_provider_123pan.sync.manifest import RawEntry
 
 log = logging.getLogger(__name__)
 
-_MAX_ERRORS_SHOWN = 50  # wrong entries in an error; the log has all
+_MAX_ERRORS_SHOWN = 50  # wrong entries in an error message; the log names them all
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -32768;
@@ -41,18 +41,18 @@ BEGIN;
 
 
 class ImageState(IntEnum):
-    """How far an image is."""
+    """The state of an image."""
 
     MISSING = 0
-    PRESENT = 1  # it was there before
+    PRESENT = 1  # it was in the directory before the sync
     ACTIVE = 2  # submitted, and not known to have ended
     MIGRATED = 3
-    AGAIN = 4  # failed once: it is submitted again, when all others have ended
+    AGAIN = 4  # failed once: submitted again when all others have ended
     FAILED = 5
 
 
 class ResultRecord(NamedTuple):
-    """A line of the results."""
+    """A record of the results file."""
 
     url: str
     file_name: str
@@ -67,7 +67,10 @@ class ResultRecord(NamedTuple):
 
 
 class Inventory:
-    """The images of a list, by number; for one thread."""
+    """The images of a list, by number; for use by one thread.
+
+    :param signature_parameters: query parameters that sign a URL, and do not tell two images apart.
+    """
 
     def __init__(self, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> None:
         self._signature_parameters = signature_parameters
@@ -76,15 +79,16 @@ class Inventory:
         self._digest = hashlib.sha256()
         self._knows_md5 = False
         self._repeated = 0
-        self.states = bytearray()
+        self._states = bytearray()
 
     def close(self) -> None:
+        """Delete the database."""
         self._database.close()
 
     def load(self, rows: Iterable[RawEntry]) -> None:
-        """Take a list; equal entries are one.
+        """Take a list; equal entries count once.
 
-        :raises Pan123InputError: names all that is wrong, with where it stands.
+        :raises Pan123InputError: names everything that is wrong, and where.
         """
         wrong: list[str] = []
         for row in rows:
@@ -106,17 +110,17 @@ class Inventory:
                 f"{len(wrong)} entries are wrong, nothing was submitted:\n{redacted}{more}"
             )
         if self._repeated:
-            log.info("%d entries repeat others, whatever signs their addresses", self._repeated)
+            log.info("%d entries repeat others, apart from the signatures of their URLs", self._repeated)
         self._database.execute("CREATE INDEX by_md5 ON wanted (md5) WHERE md5 IS NOT NULL")
 
     def _add(self, place: str, entry: ManifestEntry) -> None:
-        number, key = len(self.states), digest(entry.stem)
+        number, key = len(self._states), digest(entry.stem)
         added = self._database.execute(
             "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?)",
             (number, key, place, entry.url, entry.file_name, entry.size, entry.md5),
         )
         if added.rowcount:
-            self.states.append(ImageState.MISSING)
+            self._states.append(ImageState.MISSING)
             self._digest.update(
                 f"{entry.file_name}\n{self._canonical_url(entry)}\n".encode("utf-8", "surrogatepass")
             )
@@ -131,7 +135,7 @@ class Inventory:
             )
         for name in ("size", "md5"):
             if None not in (pair := (getattr(first, name), getattr(entry, name))) and pair[0] != pair[1]:
-                raise Pan123InputError(f"{name}: it contradicts {first_place}, which has the same address")
+                raise Pan123InputError(f"{name}: it contradicts {first_place}, which has the same URL")
         self._database.execute(
             "UPDATE wanted SET size = coalesce(size, ?), md5 = coalesce(md5, ?) WHERE number = ?",
             (entry.size, entry.md5, number),
@@ -139,70 +143,86 @@ class Inventory:
         self._knows_md5 |= entry.md5 is not None
         self._repeated += 1
 
-    # -- what shall be there --
+    # -- the list --
 
     def __len__(self) -> int:
-        return len(self.states)
+        return len(self._states)
 
     def count(self, state: ImageState) -> int:
-        return self.states.count(state)
+        """Return the number of images in a state."""
+        return self._states.count(state)
 
     def counts(self) -> dict[str, int]:
-        """How many there are, and how many of them have ended how."""
+        """Return the number of images, and how many are present, migrated and failed."""
         ended = (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)
         return {"total": len(self)} | {each.name.lower(): self.count(each) for each in ended}
 
+    def state(self, number: int) -> ImageState:
+        """Return an image's state."""
+        return ImageState(self._states[number])
+
+    def activate(self, number: int) -> None:
+        """Set an image's state to ACTIVE."""
+        self._states[number] = ImageState.ACTIVE
+
+    def put_back(self, number: int, attempt: int) -> None:
+        """Return an image to its state before this attempt, because the submission did not arrive."""
+        self._states[number] = ImageState.AGAIN if attempt else ImageState.MISSING
+
     def first(self, state: ImageState, start: int = 0) -> int | None:
-        """The first image from ``start`` on that is so far."""
-        found = self.states.find(state, start)
+        """Return the first image in a state, from number ``start`` on."""
+        found = self._states.find(state, start)
         return None if found < 0 else found
 
     def entry(self, number: int) -> ManifestEntry:
+        """Return an image's entry in the list."""
         row = self._database.execute(
             "SELECT url, file_name, size, md5 FROM wanted WHERE number = ?", (number,)
         )
         return ManifestEntry(*row.fetchone())
 
     def key(self, number: int) -> str:
-        """What an image is known by outside of this process: a digest of its name."""
+        """Return a digest of an image's name, which identifies it outside of this process."""
         return str(self._cell("key", number))
 
     def number(self, key: str) -> int | None:
+        """Return the number of the image with a key, if it is on the list."""
         return next(iter(self._numbers("key = ?", key)), None)
 
     def canonical_digest(self, number: int) -> str:
-        """A digest of an image's address, whatever signs it."""
+        """Return a digest of an image's source URL without its signature."""
         return digest(self._canonical_url(self.entry(number)))
 
     def redacted(self, number: int) -> str:
-        """An image's address for logs, without what signs it."""
+        """Return an image's source URL for logs, without its signature."""
         return self.redacted_url(self.entry(number).url)
 
     def redacted_url(self, url: str) -> str:
+        """Return a URL for logs, without its signature."""
         return redact_url(url, self._signature_parameters)
 
     def redact(self, number: int, text: str) -> str:
-        """A text that may quote an image's address, for people."""
+        """Return a text for logs that may quote an image's source URL, without that URL's signature."""
         return redact_text(text, self.entry(number).url, self._signature_parameters)
 
-    def hosts(self, most: int) -> list[str]:
-        """The hosts of the addresses, with their schemes; not more than so many."""
+    def hosts(self, limit: int) -> list[str]:
+        """Return the schemes and hosts of the source URLs, up to a limit."""
         hosts = "SELECT DISTINCT substr(url, 1, instr(substr(url || '/', 9), '/') + 7) AS host FROM wanted LIMIT ?"
-        parts = (urlsplit(host) for (host,) in self._database.execute(hosts, (most,)))
-        return sorted({f"{each.scheme}://{each.netloc.rpartition('@')[2]}" for each in parts})
+        parts = (urlsplit(host) for (host,) in self._database.execute(hosts, (limit,)))
+        return sorted({f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts})
 
-    # -- what is there --
+    # -- the directory --
 
     def entry_named(self, image: Image) -> int | None:
-        """The image of the list that one of the directory is by its name, whether or not the service renamed it."""
+        """Return the number of the image whose name a stored one has, even if the service numbered that."""
         stem = stem_of(image.file_name)
-        for each in (stem, unnumbered(stem)):
-            if (number := self.number(digest(each))) is not None:
+        for name in (stem, unnumbered(stem)):
+            if (number := self.number(digest(name))) is not None:
                 return number
         return None
 
     def matches(self, image: Image) -> list[int]:
-        """The images of the list that one of the directory is, by its name or by its MD5."""
+        """Return the numbers of the images that a stored one is, by its name or by its MD5."""
         number = self.entry_named(image)
         numbers = [] if number is None or difference(self.entry(number), image) else [number]
         if self._knows_md5 and image.etag:
@@ -218,8 +238,8 @@ class Inventory:
         taskID: int | None = None,
         reason: str | None = None,
     ) -> None:
-        """Say how far an image is, and what has become of it."""
-        self.states[number] = state
+        """Set an image's state, and keep its result."""
+        self._states[number] = state
         if image is None:
             found: tuple[Any, ...] = (None,) * 6
         else:
@@ -231,18 +251,18 @@ class Inventory:
                 image.etag,
                 image.size if image.size is None or image.size < 2**63 else None,
             )
-        # SQLite's numbers have a sign: a taskID of 64 bits may not fit.
+        # SQLite's integers are signed, so a taskID of 64 bits may not fit.
         values = (number, None if taskID is None else str(taskID), *found, reason)
         self._database.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def records(self) -> Iterator[ResultRecord]:
-        """What has become of the images that have ended since the list was loaded, in its order."""
+        """Yield the results of the images that have ended since the list was loaded, in the order of the list."""
         rows = self._database.execute(
             "SELECT number, url, coalesce(stored_name, file_name), taskID, fileID, download_url, user_url, etag, "
             "outcomes.size, reason FROM outcomes JOIN wanted USING (number) ORDER BY number"
         )
         for number, url, file_name, taskID, *rest in rows:
-            state = ImageState(self.states[number])
+            state = ImageState(self._states[number])
             if state in (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED):
                 yield ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
@@ -251,17 +271,17 @@ class Inventory:
     # -- across a deferral --
 
     def dump(self) -> dict[str, str]:
-        """What another worker needs beside the list itself."""
+        """Return what the next worker needs in addition to the list."""
         return {
             "list": self._digest.hexdigest(),
-            "states": base64.b85encode(zlib.compress(bytes(self.states))).decode(),
+            "states": base64.b85encode(zlib.compress(bytes(self._states))).decode(),
         }
 
     def restore(self, dumped: dict[str, str]) -> bool:
-        """Go on where another worker was; False if the list is another one now."""
+        """Continue where another worker stopped; return False if the list has changed."""
         if dumped["list"] != self._digest.hexdigest():
             return False
-        self.states = bytearray(zlib.decompress(base64.b85decode(dumped["states"])))
+        self._states = bytearray(zlib.decompress(base64.b85decode(dumped["states"])))
         return True
 
     def _canonical_url(self, entry: ManifestEntry) -> str:
@@ -277,7 +297,7 @@ class Inventory:
 
 
 def difference(entry: ManifestEntry, image: Image) -> str | None:
-    """How a stored image differs from what the list says of it, or None."""
+    """Return how a stored image differs from its entry in the list, or None."""
     if entry.md5 is not None and image.etag is not None and image.etag != entry.md5:
         return f"the stored image's MD5 is {image.etag}, the list says {entry.md5}"
     if entry.size is not None and image.size is not None and image.size != entry.size:

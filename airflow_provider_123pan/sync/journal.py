@@ -1,24 +1,29 @@
-"""Keeps what is in flight in Airflow's ``task_state_store``."""
+"""Keeps the images in flight in Airflow's ``task_state_store``, so that a retry continues with them."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 STORE_KEY = "pan123_sync"
 
 
-_DUTY = 1.0  # the store is left in peace for so many times what a write takes
+# After a write, the store gets a pause of this many times the duration of the write.
+_PAUSE_FACTOR = 1.0
 
 
 class Journal:
-    """Keeps what is in flight in Airflow's ``task_state_store`` (3.3), so that a retry goes on with it.
+    """The record of the images in flight.
 
-    :param store: None on 3.2: a retry after a crash submits again what was in flight.
-    :param target: a digest of account and directory; the record of another one is not taken.
+    :param store: None on Airflow 3.2, where a retry after a crash submits again what was in flight.
+    :param target: a digest of account and directory; a record of another target is ignored.
     """
 
     def __init__(self, store: Any, target: str, clock: Clock = time.monotonic) -> None:
@@ -27,7 +32,14 @@ class Journal:
         self._clock = clock
         self._due_at = 0.0
 
+    @classmethod
+    def of(cls, account: str, directory: str, context: Context) -> Journal:
+        """Return the journal of a task for a directory of an account."""
+        store: Any = context.get("task_state_store")  # Airflow 3.3
+        return cls(store, hashlib.sha256(f"{account} {directory}".encode()).hexdigest())
+
     def load(self) -> Mapping[str, Any] | None:
+        """Return the stored form of what an earlier try left in flight, if there is any."""
         record = self._store.get(STORE_KEY) if self._store is not None else None
         match record:
             case {"target": self._target, "seed": str(), "began_at": _, "active": Mapping()}:
@@ -35,18 +47,19 @@ class Journal:
         return None
 
     def save(self, in_flight: InFlight) -> None:
-        """Write; when it returns, a crash loses nothing that is in flight."""
+        """Write the record; afterwards a crash loses nothing that is in flight."""
         if self._store is None:
             return
         began = self._clock()
         self._store.set(STORE_KEY, {"target": self._target, **in_flight.dump()})
         took = self._clock() - began
-        self._due_at = self._clock() + _DUTY * took
+        self._due_at = self._clock() + _PAUSE_FACTOR * took
 
     def due(self) -> bool:
-        """Whether the store had its peace after the last write."""
+        """Return whether the pause after the last write is over."""
         return self._clock() >= self._due_at
 
     def forget(self) -> None:
+        """Delete the record."""
         if self._store is not None:
             self._store.delete(STORE_KEY)

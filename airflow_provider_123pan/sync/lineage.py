@@ -1,4 +1,4 @@
-"""What a batch tells other systems: an asset event for its directory, and OpenLineage's datasets."""
+"""What a sync reports to other systems: an asset event for its directory, and OpenLineage datasets."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MAX_HOSTS = 100
 
 
 def directory_uri(pan123_conn_id: str, directory: str) -> str:
-    """The asset of a directory: ``pan123://<connection>/<path or id>``, percent-encoded."""
+    """Return the asset URI of a directory: ``pan123://<connection>/<path or id>``, percent-encoded."""
     return f"pan123://{quote(pan123_conn_id, safe='')}/{quote(directory.strip('/'), safe='/')}"
 
 
 def announce(context: Context, alias: AssetAlias, uri: str, counts: dict[str, Any]) -> None:
-    """Let an event of the directory's asset follow on the task's success, with the counts as its extra."""
+    """Add the asset event of the directory to the task's success, with the counts as its extra."""
     from airflow.sdk import Asset
 
     events: Any = context["outlet_events"]
@@ -27,7 +27,7 @@ def announce(context: Context, alias: AssetAlias, uri: str, counts: dict[str, An
 
 
 def openlineage(hosts: Iterable[str], uri: str) -> OperatorLineage[Any, Any]:
-    """Source hosts → directory; needs the openlineage provider."""
+    """Return the source hosts and the directory as OpenLineage datasets; needs the OpenLineage provider."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 

@@ -1,9 +1,10 @@
-"""What shall be there, read as a stream: a list in the DAG, or a file wherever Airflow's object storage reaches."""
+"""Reads the list of images as a stream: from the DAG, or from a file that Airflow's object storage can open."""
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,8 @@ from airflow_provider_123pan.exceptions import Pan123InputError
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+log = logging.getLogger(__name__)
+
 KEYS = ("url", "file_name", "size", "md5")
 TSV_HEADER = "TsvHttpData-1.0"
 
@@ -19,8 +22,9 @@ TSV_HEADER = "TsvHttpData-1.0"
 class RawEntry(NamedTuple):
     """One entry of a list, not yet checked.
 
-    :ivar place: where it stands, for people: ``line 7`` or ``images[6]``.
-    :ivar wrong: what is wrong with its form; then there are no values.
+    :ivar place: where it is, for messages: ``line 7`` or ``images[6]``.
+    :ivar values: its fields.
+    :ivar wrong: what is wrong with its form, in which case there are no values.
     """
 
     place: str
@@ -29,10 +33,10 @@ class RawEntry(NamedTuple):
 
 
 def read_images(images: Any) -> Iterator[RawEntry]:
-    """From the operator's ``images``: addresses, or dicts with ``url`` and the other keys."""
+    """Read the operator's ``images``: URLs, or dicts with ``url`` and the other keys."""
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise Pan123InputError(
-            f"images: got a {type(images).__name__}, not a list of addresses or dicts; a template that gives a list "
+            f"images: got a {type(images).__name__}, not a list of URLs or dicts; a template that gives a list "
             "needs render_template_as_native_obj=True, or pass the output of a task itself"
         )
     for number, image in enumerate(images):
@@ -41,9 +45,9 @@ def read_images(images: Any) -> Iterator[RawEntry]:
 
 
 def read_manifest(path: str) -> Iterator[RawEntry]:
-    """From a file: ``.txt``, ``.csv``, ``.jsonl``, or ``.tsv`` as Google's Storage Transfer Service has it.
+    """Read a file: ``.txt``, ``.csv``, ``.jsonl``, or ``.tsv`` as for Google's Storage Transfer Service.
 
-    :raises Pan123InputError: it is none of these, cannot be opened, or its header is not right.
+    :raises Pan123InputError: it is none of these, it cannot be opened, or its header is wrong.
     """
     read = _FORMATS.get(path.rpartition(".")[2].lower())
     if read is None:
@@ -60,15 +64,15 @@ def read_manifest(path: str) -> Iterator[RawEntry]:
 
 
 def path_of(field: str, path: str) -> ObjectStoragePath:
-    """Where an operator's argument points to.
+    """Return the path that an operator's argument names.
 
-    :raises Pan123InputError: no provider that is installed knows the place.
+    :raises Pan123InputError: no installed provider can open it.
     """
     from airflow.sdk import ObjectStoragePath
 
     place = ObjectStoragePath(path)
     try:
-        place.fs  # noqa: B018 - made at the first use
+        log.debug("%s: opened with %s", field, type(place.fs).__name__)
     except (ValueError, ImportError) as error:
         scheme = path.partition("://")[0]
         raise Pan123InputError(
@@ -79,14 +83,14 @@ def path_of(field: str, path: str) -> ObjectStoragePath:
 
 def _of_mapping(place: str, value: Any) -> RawEntry:
     if not isinstance(value, Mapping):
-        return RawEntry(place, {}, f"got a {type(value).__name__}, neither an address nor a dict with url")
+        return RawEntry(place, {}, f"got a {type(value).__name__}, neither a URL nor a dict with url")
     if unknown := [str(key) for key in value if key not in KEYS]:
         return RawEntry(place, {}, f"{', '.join(unknown)}: unknown; there are {', '.join(KEYS)}")
     return RawEntry(place, value)
 
 
 def _txt(lines: Iterable[str]) -> Iterator[RawEntry]:
-    """An address per line; empty lines and those that begin with ``#`` say nothing."""
+    """Read one URL per line; skip empty lines and those that begin with ``#``."""
     for number, line in enumerate(lines, 1):
         if (text := line.strip()) and not text.startswith("#"):
             yield RawEntry(f"line {number}", {"url": text})
@@ -121,7 +125,7 @@ def _jsonl(lines: Iterable[str]) -> Iterator[RawEntry]:
 
 
 def _tsv(lines: Iterable[str]) -> Iterator[RawEntry]:
-    """Address, size and base-64 MD5, the latter two at will, under the line ``TsvHttpData-1.0``."""
+    """Read URL, and optionally size and base64 MD5, under the line ``TsvHttpData-1.0``."""
     rows = enumerate(lines, 1)
     _, first = next(rows, (1, ""))
     if first.strip() != TSV_HEADER:

@@ -1,4 +1,4 @@
-"""Tells people how far a batch is: in the log, in an XCom that the UI shows, and through Airflow's metrics."""
+"""Reports the progress of a sync: in the log, in an XCom that the UI shows, and through Airflow's metrics."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 
 log = logging.getLogger(__name__)
 
-INTERVAL_SECONDS = 15.0  # seconds between two log lines
+INTERVAL_SECONDS = 15.0  # between two reports
 KEY = "progress"
 GAUGE = "pan123.sync.images"
 
 
 class Reporter:
-    """Speaks up at a steady pace.
+    """Reports at a steady interval.
 
     :param ti: the running task.
     """
@@ -29,12 +29,16 @@ class Reporter:
         self._rate = 0.0
 
     def report_if_due(self, active: int) -> None:
-        """Tell, if it is time again."""
+        """Report if the interval is over.
+
+        :param active: the number of images in flight.
+        """
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + INTERVAL_SECONDS
             self.report(active)
 
     def report(self, active: int) -> None:
+        """Report now."""
         now, done = time.monotonic(), self._ended()
         if now - self._at >= 1:
             self._rate = (done - self._done) / (now - self._at)
@@ -72,5 +76,5 @@ class Reporter:
 def _gauge(what: str, number: int) -> None:
     from airflow.sdk.observability.stats import Stats
 
-    gauge: Any = Stats.gauge  # a metaclass's on 3.2, a static method on 3.3
+    gauge: Any = Stats.gauge  # a method of the metaclass on Airflow 3.2, a static method on 3.3
     gauge(f"{GAUGE}.{what}", number)

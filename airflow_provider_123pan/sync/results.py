@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
-_ROWS = 1000  # per write
+_ROWS = 1000  # records per write
 
 
 class Results:
-    """Where the records go. What is known when a task defers waits beside it in parts, which the end takes in.
+    """The results file. A task that defers writes what it knows to a part beside it; the end collects the parts.
 
-    :param path: ends with ``.jsonl`` or ``.csv``; anywhere that Airflow's object storage reaches.
-    :param owner: keeps the parts of two tasks apart that write to one path.
-    :param parts: how many there are from before.
+    :param path: ends with ``.jsonl`` or ``.csv``; Airflow's object storage opens it.
+    :param owner: tells the parts of two tasks apart that write to one path.
+    :param parts: the number of parts that earlier workers wrote.
     """
 
     def __init__(self, path: str, owner: str, parts: int = 0) -> None:
@@ -35,24 +36,33 @@ class Results:
         self._owner = owner
         self.parts = parts
 
+    @classmethod
+    def of(cls, path: str | None, context: Context, parts: int = 0) -> Results | None:
+        """Return the results file of a task, if it has one."""
+        ti: Any = context["ti"]
+        owner = hashlib.sha256(f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}".encode()).hexdigest()[
+            :12
+        ]
+        return cls(path, owner, parts) if path else None
+
     def spill(self, records: Iterable[ResultRecord]) -> None:
-        """Keep records for the worker that goes on."""
+        """Write records to a part, for the next worker."""
         if first := next(records := iter(records), None):
             self._write(self._part(self.parts), chain([first], records), as_csv=False)
             self.parts += 1
 
     def write(self, records: Iterable[ResultRecord]) -> None:
-        """Write all of the parts and these; afterwards there are no parts."""
+        """Write the records of all parts, and these, to the results file; then remove the parts."""
         earlier = chain.from_iterable(_read(self._part(number)) for number in range(self.parts))
         self._write(_place(self._path), chain(earlier, records), as_csv=self._path.endswith(".csv"))
         self.discard()
 
     def whole(self) -> bool:
-        """Whether all parts are there: a local path may be another worker's."""
+        """Return whether all parts are there: a local path may be on another worker's disk."""
         return all(self._part(number).exists() for number in range(self.parts))
 
     def discard(self) -> None:
-        """Remove the parts, also those that a crash left behind."""
+        """Remove the parts, including those that a crash left behind."""
         there = list(takewhile(lambda part: part.exists(), map(self._part, count())))
         for part in reversed(there):
             part.unlink()
@@ -63,7 +73,7 @@ class Results:
 
     @staticmethod
     def _write(path: ObjectStoragePath, records: Iterable[ResultRecord], *, as_csv: bool) -> None:
-        if path.protocol in ("", "file"):  # elsewhere there are no directories, and mkdir may make a bucket
+        if path.protocol in ("", "file"):  # object storage has no directories, and mkdir may make a bucket
             path.parent.mkdir(parents=True, exist_ok=True)
         lines = _csv(records) if as_csv else _jsonl(records)
         with path.open("w", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
@@ -72,7 +82,7 @@ class Results:
 
 
 def read_results(path: str) -> Iterator[ResultRecord]:
-    """The records of a results file, JSON lines or CSV, as a stream."""
+    """Yield the records of a results file, JSON lines or CSV."""
     place = _place(path)
     if not path.endswith(".csv"):
         yield from _read(place)

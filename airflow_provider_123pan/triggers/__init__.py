@@ -1,0 +1,1 @@
+"""The triggers: they wait in the triggerer, and only read."""

@@ -1,13 +1,14 @@
-"""Waits in the triggerer for the end of a submission. Only reads, since a trigger may run twice."""
+"""The trigger that waits for one submission. It only reads, because a trigger may run twice."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -17,8 +18,8 @@ from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, InboxFollower, follower_for
 from airflow_provider_123pan.download.events import to_event
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import (
-    POLL_DELAYS_AFTER_DELIVERY,
     Outcome,
     poke_intervals,
     wait_for_outcome,
@@ -27,26 +28,24 @@ from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow
 from airflow_provider_123pan.service.progress_queue import ProgressQueue
 
-#: Seconds from the trigger's start to its event at least. The worker's supervisor tells of the deferral some seconds
-#: late, and a task that was resumed before that is taken for a failed one by the scheduler.
-MIN_SECONDS_TO_EVENT = 5.0
-LAST_POLL_SECONDS = 5.0  # seconds
-FALLBACK_POLL_SECONDS = (
-    30.0,
-    300.0,
-)  # seconds after which a wait with a callback asks progress: the first, the longest
+log = logging.getLogger(__name__)
+
+#: How the line in a task's log begins when a callback ends a pause.
+WOKEN = "A callback woke this wait"
 
 
 class Pan123OfflineDownloadTrigger(BaseTrigger):
-    """Fires once, when the submission has ended, at the deadline, or at an error that ends the wait.
+    """Fire once: when the submission has ended, at the deadline, or at an error that ends the wait.
 
-    :param submission: the operator's XCom.
-    :param pan123_conn_id: the connection; looked up once, in ``run``.
-    :param deadline: Unix seconds; absolute, so that a restart does not move it.
-    :param poke_interval: seconds between two questions; grows where ``exponential_backoff``, up to ``max_wait``.
-        With a callback it counts only while the inbox is out of reach.
-    :param silent_fail: log an error and go on.
+    :param submission: what the operator returned.
+    :param pan123_conn_id: the connection, which ``run`` reads once.
+    :param deadline: Unix seconds, so that a restart does not move it.
+    :param poke_interval: seconds between two polls; with ``exponential_backoff`` they grow up to ``max_wait``. With a
+        callback it applies only while the inbox is unreachable.
+    :param silent_fail: log an error and continue.
     """
+
+    timing: ClassVar[WaitTiming] = WaitTiming()
 
     def __init__(
         self,
@@ -69,6 +68,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         self.silent_fail = silent_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments, as Airflow stores them."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -83,12 +83,13 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
         started = time.monotonic()
         try:
             event = to_event(await self._end(Submission.parse(self.submission)))
         except Pan123Error as error:
             event = to_event(error)
-        await asyncio.sleep(max(0.0, MIN_SECONDS_TO_EVENT - (time.monotonic() - started)))
+        await asyncio.sleep(max(0.0, self.timing.min_to_event - (time.monotonic() - started)))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _end(self, submission: Submission) -> Outcome | None:
@@ -103,9 +104,9 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
                         submission,
                         self.deadline,
                         self._poking() if follower is None else self._safety_net(follower),
-                        _TriggerWait(shared.queue, waiter),
+                        _TriggerWait(shared.queue, waiter, self.timing),
                         silent=self.silent_fail,
-                        rest_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
+                        pause_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
                     )
                 )
             finally:
@@ -116,9 +117,11 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         return poke_intervals(self.poke_interval, self.exponential_backoff, self.max_wait)
 
     def _safety_net(self, follower: InboxFollower) -> Iterator[float]:
-        """Seldom, while the inbox is in reach; else as without callbacks."""
-        poking: Iterator[float] | None = None  # made when it is needed: thousands wait, and most never do
-        pause, longest = FALLBACK_POLL_SECONDS
+        """Yield long pauses, or those of a wait without callbacks while the inbox is unreachable."""
+        poking: Iterator[float] | None = (
+            None  # made when it is needed: most of the thousands of waits never need it
+        )
+        pause, longest = self.timing.fallback_poll
         while True:
             if not follower.reachable:
                 poking = poking or self._poking()
@@ -129,24 +132,26 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
 
 class _TriggerWait:
-    """A trigger's: it queues with all others for questions, and a delivery ends its rest."""
+    """How a trigger waits: its polls queue with those of all other triggers, and a delivery ends its pause."""
 
-    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter")
+    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter", "timing")
 
-    def __init__(self, queue: ProgressQueue, waiter: DeliveryWaiter) -> None:
+    def __init__(self, queue: ProgressQueue, waiter: DeliveryWaiter, timing: WaitTiming) -> None:
+        self.timing = timing
         self._waiter = waiter
         self._queue = queue
         self._polled_at = asyncio.get_running_loop().time()
-        self._urgent = 0  # questions that need no turn, after a delivery
+        self._urgent = 0  # polls that need no place in the queue, after a delivery
 
     def acquire_poll(self, left: float) -> Flow[bool]:
-        if self._urgent:  # most likely such a question ends the wait: it is no cost of waiting
+        """Queue for a poll."""
+        if self._urgent:  # such a poll most likely ends the wait
             self._urgent -= 1
             return True
         acquire_poll = self._queue.enqueue(self._polled_at)
-        # At the deadline thousands may want their last question at once: those that get none time out.
+        # At the deadline thousands of waits may want their last poll at once: those that get none time out.
         if (
-            not (yield from self.pause(max(left, LAST_POLL_SECONDS), acquire_poll))
+            not (yield from self.pause(max(left, self.timing.last_poll), acquire_poll))
             and not acquire_poll.result()
         ):
             return False
@@ -154,11 +159,14 @@ class _TriggerWait:
         return True
 
     def deliveries(self) -> Flow[tuple[Delivery, ...]]:
+        """Return what the follower received."""
         yield from ()
         return self._waiter.deliveries
 
     def pause(self, seconds: float, acquire_poll: asyncio.Future[bool] | None = None) -> Flow[bool]:
+        """Pause until a delivery, until the poll may be made, or for these seconds."""
         notified: bool = yield Await(partial(self._waiter.wait, seconds, acquire_poll))
         if notified:
-            self._urgent = len(POLL_DELAYS_AFTER_DELIVERY)
+            log.info("%s; asking 123pan for the offline task's progress", WOKEN)
+            self._urgent = len(self.timing.after_delivery)
         return notified

@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import uvicorn
@@ -177,7 +178,7 @@ class Fuzzer:
             case 2:
                 body = GOOD_BODY + self._random.choice([b"x", b"}", b"[]", b"\0", GOOD_BODY])
             case 3:
-                status = self._random.choice(
+                status: Any = self._random.choice(
                     [2, -1, 3, 0.5, 1e400, True, False, None, "", "x", [], {}, [0], "00", 10**30]
                 )
                 body = json.dumps({"url": "http://dc.com/a.jpg", "status": status}).encode()

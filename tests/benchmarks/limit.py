@@ -64,7 +64,7 @@ class Target:
             "extra": {"requests_per_second": self.ceiling},
         }
         os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
-        account.AirflowVariables = partial(FileVariables, self.folder)  # type: ignore[assignment,misc]
+        account.AirflowVariables = partial(FileVariables, self.folder)  # type: ignore[assignment,attr-defined]
         made = Pan123Hook()
         made.client.token()
         return made

@@ -61,7 +61,7 @@ def our_hook(base_url: str, token: str) -> Pan123Hook:
     """As a task uses it, but for the pace."""
     connection = {"conn_type": "pan123", "host": base_url, "extra": {"access_token": token}}
     os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
-    account.AirflowVariables = NoVariables  # type: ignore[assignment,misc]
+    account.AirflowVariables = NoVariables  # type: ignore[assignment,attr-defined]
     hook = Pan123Hook()
     hook.client.throttle = NoLimit()
     return hook

@@ -19,7 +19,7 @@ from airflow.sdk.api.client import Client
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_123pan.account.connection import Settings
+from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.account.token import SharedToken
 from airflow_provider_123pan.exceptions import Pan123TokenError
 from airflow_provider_123pan.service.client import Pan123Client
@@ -129,7 +129,7 @@ def work(job: Job, common: Common, told: Pipe) -> None:
         if response.url.endswith("/access_token"):
             reached("after the login was answered")
 
-    settings = Settings.of(Connection(**job.connection))
+    settings = ConnectionSettings.of(Connection(**job.connection))
     variables = MortalVariables(ExecutionAPIVariables(job.execution_api, job.identity), reached)
     tokens = SharedToken(
         settings.account, settings.client_id, settings.client_secret, variables, lambda token: None

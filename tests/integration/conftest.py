@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,13 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_123pan.account.token import LoginTiming
 from airflow_provider_123pan.callbacks.address import secret_keys
+from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
+from airflow_provider_123pan.sync.timing import SyncTiming
+from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 from tests.integration.receiver_world import Keys, Running, running
 
 CONN_ID = "pan123_default"
@@ -65,6 +72,29 @@ def sandbox(_running_sandbox: Sandbox) -> Sandbox:
     return _running_sandbox
 
 
+SetTiming = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
+    """Change durations of waits and syncs, by the names of the fields of WaitTiming and SyncTiming."""
+
+    def change(**durations: Any) -> None:
+        own = {name: durations.pop(name) for name in [*durations] if hasattr(SyncTiming, name)}
+        for waits in (
+            Pan123OfflineDownloadOperator,
+            Pan123OfflineDownloadSensor,
+            Pan123OfflineDownloadTrigger,
+        ):
+            monkeypatch.setattr(waits, "timing", replace(waits.timing, **durations))
+        for syncs in (Pan123SyncImagesOperator, Pan123SyncImagesTrigger):
+            timing = replace(syncs.timing, wait=replace(syncs.timing.wait, **durations), **own)
+            monkeypatch.setattr(syncs, "timing", timing)
+
+    change(min_to_event=0.0)
+    return change
+
+
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> MemoryVariables:
     made = MemoryVariables()
@@ -72,7 +102,6 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> MemoryVariables:
     monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
     timing = LoginTiming(settle_seconds=0.0)
     monkeypatch.setattr("airflow_provider_123pan.account.account.login_timing", timing)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.offline_download.MIN_SECONDS_TO_EVENT", 0.0)
     return made
 
 

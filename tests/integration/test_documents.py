@@ -30,7 +30,7 @@ from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
-from tests.integration.modes import run
+from tests.support import run
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "airflow_provider_123pan"
@@ -129,7 +129,7 @@ def run_all(dag: DAG, context: dict[str, Any]) -> dict[str, Any]:
             return {key: resolved(item) for key, item in value.items()}
         return task.render_template(value, context)
 
-    for task in dag.topological_sort():
+    for task in dag.topological_sort():  # type: ignore[no-untyped-call]
         for name in task.template_fields:
             setattr(task, name, resolved(getattr(task, name)))
         if hasattr(task, "poke_interval"):

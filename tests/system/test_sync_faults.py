@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def submissions(sandbox: Sandbox) -> Counter[str]:
     return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
+def reached(sandbox: Sandbox, count: int) -> bool:
+    return len(submissions(sandbox)) >= count
+
+
 def test_killed_at_random_moments(airflow: Cluster, sandbox: Sandbox, tmp_path: Path) -> None:
     urls = [f"https://example.com/{number}.png" for number in range(IMAGES)]
     manifest, results = tmp_path / "list.txt", tmp_path / "results.jsonl"
@@ -70,7 +75,7 @@ def test_killed_at_random_moments(airflow: Cluster, sandbox: Sandbox, tmp_path: 
     outages = {moments[3]: "api-server", moments[6]: "triggerer"}
     for moment in moments:
         wait_for(
-            lambda moment=moment: len(submissions(sandbox)) >= moment,
+            partial(reached, sandbox, moment),
             what=f"{moment} submissions",
             timeout=300,
         )

@@ -137,7 +137,7 @@ def test_random_tokens_of_the_right_shape_are_refused() -> None:
 
 def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_800_000_000.0
-    monkeypatch.setattr(address.time, "time", lambda: now)
+    monkeypatch.setattr("time.time", lambda: now)
     token, read = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS)), make_read_token("a", KEYS)
     for later, callback, reading in (
         (0, True, True),
@@ -148,7 +148,7 @@ def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
         (-300, True, True),  # the clock that checks is behind
         (-301, False, False),
     ):
-        monkeypatch.setattr(address.time, "time", lambda later=later: now + later)
+        monkeypatch.setattr("time.time", lambda later=later: now + later)
         assert bool(verify_callback_token(token, KEYS, DAY)) is callback
         assert verify_read_token(read, KEYS) is reading
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.download import wait as subject
-from airflow_provider_123pan.download.lookup import choose_image, find_image
-from airflow_provider_123pan.download.wait_strategy import WorkerWait
-from airflow_provider_123pan.service.flow import Flow, drive
+from airflow_provider_123pan.download.lookup import (
+    Evidence,
+    Stage,
+    choose_image,
+    newer_than,
+    perhaps_newer_than,
+)
+from airflow_provider_123pan.download.names import Likeness, compare_names
+from airflow_provider_123pan.download.search import ImageSearch
+from airflow_provider_123pan.download.timing import WaitTiming
+from airflow_provider_123pan.service.flow import drive
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import MakeCall
-from tests.unit.outcome_world import Service, image, submission
+from tests.support import START, Service, image, submission
 
 
 def test_an_earlier_try_found_again_without_its_taskid() -> None:
@@ -82,84 +90,162 @@ def test_a_given_directory_is_not_looked_up() -> None:
     assert service.asked == ["get_offline_download", "list_images"]
 
 
-def test_the_sole_older_file_is_taken_only_after_the_new_one_had_its_time() -> None:
+def test_the_sole_older_image_is_taken_only_at_the_end_of_the_window() -> None:
     service = Service(lambda _: 2, lambda _: [image(age=86_400)])
-    assert service.wait() is not None
-    assert service.elapsed >= subject.SETTLING_SECONDS
+    found = service.wait()
+    assert found is not None
+    assert found.matched_by == "older"
+    assert service.elapsed >= WaitTiming().visible_within
 
 
-UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is UTC's
+UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is in UTC
+OLD, NEW = 9999, -1
+HASHED = "e" * 32 + ".jpg"
+
+
+def other(name: str, age: float = NEW, **more: Any) -> Image:
+    return image(name, age=age, file_id=name, **more)
 
 
 @pytest.mark.parametrize(
-    ("images", "settled", "expected"),
+    ("images", "stage", "expected"),
     [
-        ([image(age=0, file_id="new"), image(age=9999, file_id="old")], False, "new"),
-        ([image(age=-5, file_id="newer"), image(age=0, file_id="new")], False, "newer"),
-        ([image("b.jpg")], True, None),
-        ([image(age=9999, file_id="old")], False, None),
-        ([image(age=9999, file_id="old")], True, "old"),
-        ([image(age=9999, file_id="old"), image(age=8888, file_id="old2")], True, None),
-        ([image(age=9999, file_id="old"), image("a(1).jpg", file_id="renamed")], True, "renamed"),
-        ([image(age=9999, file_id="old"), image("a(1).jpg", file_id="renamed")], False, None),
-        ([image(age=9999, file_id="old"), image("a(1).jpg", age=8888)], True, None),
-        ([image("a(1).jpg", file_id="renamed"), image(file_id="same")], True, "same"),
-        ([image("a(1).jpg", age=9999)], True, None),
-        ([image("a.png")], True, None),
-        ([image("a(1).png")], True, None),
-        ([image("xa.jpg")], True, None),
-        ([image(age=60, file_id="just before")], False, None),
-        ([image(age=60, file_id="just before"), image("a(1).jpg", file_id="renamed")], True, "renamed"),
-        ([image(age=60, file_id="by another clock"), image(age=9999)], True, "by another clock"),
-        ([image("a.JPEG", file_id="spelled otherwise")], True, "spelled otherwise"),
-        ([image("a.JPEG")], False, None),
-        ([image("a.JPEG", age=9999)], True, None),
-        ([image("a(2).jpeg", file_id="both")], True, "both"),
-        ([image(age=UTC, file_id="new"), image(age=UTC + 9999)], True, "new"),
-        ([image(age=UTC, file_id="new"), image(age=UTC + 9999)], False, None),
-        ([image(age=99_999), image("a(1).jpg", age=UTC, file_id="renamed")], True, "renamed"),
-        ([image(age=UTC), image("a(1).jpg", age=0, file_id="renamed")], True, "renamed"),
-        ([image(changed_at=None, file_id="undated")], True, "undated"),
-        ([image(changed_at=None)], False, None),
+        # Rule 3: the name, and new by a strict reading of its date.
+        ([image(age=0, file_id="new"), image(age=OLD, file_id="old")], Stage.FIRST, ("new", "name")),
+        ([image(age=-5, file_id="newer"), image(age=0, file_id="new")], Stage.FIRST, ("newer", "name")),
+        ([image("a.JPEG", file_id="spelled otherwise")], Stage.FIRST, ("spelled otherwise", "name")),
+        ([other("b.jpg")], Stage.FINAL, None),
+        ([other("xa.jpg")], Stage.FINAL, None),
+        # An older image of the name is not the new one, at whatever age, while a newer explanation is possible.
+        ([image(age=OLD)], Stage.SETTLED, None),
+        ([image(age=60)], Stage.SETTLED, None),
+        ([image(age=UTC)], Stage.SETTLED, None),
+        ([image(changed_at=None)], Stage.SETTLED, None),
+        # Rule 3: a variant of the name, once settled.
+        ([image(age=OLD), other("a(1).jpg")], Stage.FIRST, None),
+        ([image(age=OLD), other("a(1).jpg")], Stage.SETTLED, ("a(1).jpg", "variant")),
+        ([image(age=OLD), other("a (1).jpg")], Stage.SETTLED, ("a (1).jpg", "variant")),
+        ([image(age=OLD), other("a_20261125120000.jpg")], Stage.SETTLED, ("a_20261125120000.jpg", "variant")),
+        ([other("a(2).jpeg")], Stage.SETTLED, ("a(2).jpeg", "variant")),
+        ([other("a(1).jpg"), other("a(2).jpg")], Stage.FINAL, None),
+        ([other("a(1).jpg", OLD)], Stage.SETTLED, None),
+        # A name that people write as well counts at the end only.
+        ([image(age=OLD), other("a-1.jpg")], Stage.SETTLED, None),
+        ([image(age=OLD), other("a-1.jpg")], Stage.FINAL, ("a-1.jpg", "variant")),
+        ([image(age=OLD), other("a_1.jpg")], Stage.FINAL, ("a_1.jpg", "variant")),
+        ([other("a.png")], Stage.SETTLED, None),
+        ([other("a.png")], Stage.FINAL, ("a.png", "variant")),
+        # Rule 4: a name made of the content, if nothing else is new.
+        ([other(HASHED)], Stage.SETTLED, None),
+        ([other(HASHED)], Stage.FINAL, (HASHED, "renamed")),
+        ([other(HASHED), image(age=OLD)], Stage.FINAL, None),
+        ([other(HASHED), other("neighbour.jpg")], Stage.FINAL, None),
+        # Rule 5: the older image of the name, if nothing is new.
+        ([image(age=OLD, file_id="old")], Stage.FINAL, ("old", "older")),
+        ([image(age=OLD), other("neighbour.jpg")], Stage.FINAL, None),
+        ([image(age=OLD), image(age=8888, file_id="old2")], Stage.FINAL, None),
+        ([image(changed_at=None, file_id="undated")], Stage.FINAL, ("undated", "older")),
+        # Dates read loosely, at the end only, and only where one image is possible.
+        (
+            [image(age=60, file_id="by another clock"), image(age=OLD)],
+            Stage.FINAL,
+            ("by another clock", "name"),
+        ),
+        ([image(age=UTC, file_id="new"), image(age=UTC + OLD)], Stage.FINAL, ("new", "name")),
+        ([other("a(1).jpg", UTC)], Stage.FINAL, ("a(1).jpg", "variant")),
+        ([image(age=99_999), other("a(1).jpg", UTC)], Stage.FINAL, None),
     ],
 )
-def test_which_image_is_meant(images: list[Image], settled: bool, expected: str | None) -> None:
-    found = choose_image(images, submission(), renamed=settled, settled=settled, older=settled)
-    assert (found.fileID if found else None) == expected
+def test_which_image_is_meant(images: list[Image], stage: Stage, expected: tuple[str, str] | None) -> None:
+    assert chosen(images, stage) == expected
 
 
-def test_names_are_no_patterns() -> None:
-    images = [image("axb.jpg"), image("axb(1).jpg")]
-    assert (
-        choose_image(images, submission(file_name="a.b.jpg"), renamed=True, settled=True, older=True) is None
+def chosen(images: list[Image], stage: Stage, **evidence: Any) -> tuple[str, str] | None:
+    match = choose_image(
+        images,
+        Evidence("a.jpg", **evidence),
+        newer_than(START, WaitTiming().same_second),
+        stage,
+        perhaps_newer_than(START, START),
     )
+    return (match.image.fileID, match.matched_by) if match else None
 
 
 @pytest.mark.parametrize(
-    ("deliveries", "settled", "expected"),
+    ("images", "named", "stage", "expected"),
     [
-        (image(), False, True),
-        (image(changed_at=None), False, True),
-        (image("a(1).jpg"), False, True),
-        (image("b.jpg"), False, False),
-        (image("b.jpg", changed_at=None), False, False),
-        (image(directory_name="elsewhere"), False, False),
-        (image(age=60), False, False),
-        (image(age=60), True, True),
-        (image(age=9999), True, False),
+        ([other("a.jpg")], "a.jpg", Stage.FIRST, "callback"),
+        ([other("a(1).jpg"), image(age=OLD)], "a(1).jpg", Stage.FIRST, "callback"),
+        ([other("a-1.jpg"), image(age=OLD)], "a-1.jpg", Stage.FIRST, "callback"),
+        ([image(age=OLD, file_id="old")], "old", Stage.SETTLED, None),
+        ([other("neighbour.jpg")], "neighbour.jpg", Stage.SETTLED, None),
+        ([other("odd.jpg")], "odd.jpg", Stage.FINAL, "renamed"),
+        ([other("odd.jpg"), other("neighbour.jpg")], "odd.jpg", Stage.FINAL, None),
+        ([other("neighbour.jpg"), image(age=OLD)], "neighbour.jpg", Stage.FINAL, None),
+        ([other(HASHED), image(age=OLD)], HASHED, Stage.FINAL, "renamed"),
     ],
 )
-def test_a_file_that_was_called_back_is_taken_only_if_it_is_the_right_one(
-    deliveries: Image, settled: bool, expected: bool
+def test_a_delivery_alone_proves_nothing(
+    images: list[Image], named: str, stage: Stage, expected: str | None
 ) -> None:
-    class DeliveryReader(WorkerWait):
-        def deliveries(self) -> Flow[tuple[Delivery, ...]]:
-            yield from ()
-            return (Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1"),)
+    assert chosen(images, stage, fileIDs={named}) == ((named, expected) if expected else None)
 
+
+def test_the_content_is_proof_whatever_the_name() -> None:
+    found = other("odd.jpg", OLD, etag="c" * 32)
+    assert chosen([found, image()], Stage.FIRST, md5="c" * 32) == ("odd.jpg", "content")
+
+
+def test_no_image_is_given_to_two_submissions() -> None:
+    assert chosen([image(file_id="new")], Stage.FINAL, claimed={"new"}) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "likeness"),
+    [
+        ("café.jpg", unicodedata.normalize("NFD", "café.jpg"), Likeness.SAME),
+        ("a.b.TIFF", "a.b.tif", Likeness.SAME),
+        ("axb.jpg", "a.b.jpg", Likeness.OTHER),
+        ("x" * 40 + ".jpg", "x" * 60 + ".jpg", Likeness.VARIANT),
+        ("img.jpg", "img_of_a_cat.jpg", Likeness.OTHER),
+        ("a1764072000.jpg", "a.jpg", Likeness.VARIANT),
+    ],
+)
+def test_names_compare_as_the_service_may_write_them(stored: str, sent: str, likeness: Likeness) -> None:
+    assert compare_names(stored, sent) is likeness
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        (image(), True),
+        (image(directory_name="来自：离线下载"), True),
+        (image("a(1).jpg"), True),
+        (image("b.jpg"), False),
+        (image(directory_name="elsewhere"), False),
+        (image(age=60), False),
+    ],
+)
+def test_a_file_that_a_delivery_names_is_looked_at_first(named: Image, expected: bool) -> None:
     def perform(step: Any) -> Any:
         assert isinstance(step, MakeCall)
-        return deliveries if step.call.name == "get_image" else Listing((), (), None)
+        return named if step.call.name == "get_image" else Listing((), (), None)
 
-    found = drive(find_image(submission(directory_id=None), DeliveryReader(), settled=settled), perform)
-    assert found == (deliveries if expected else None)
+    search = ImageSearch(submission(directory_id=None), WaitTiming())
+    deliveries = [Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1")]
+    match = drive(search.look(deliveries, Stage.SETTLED), perform)
+    assert (match.image if match else None) == (named if expected else None)
+
+
+def test_an_image_that_a_later_look_shows_is_new_by_any_clock() -> None:
+    images = [image(age=OLD, file_id="old")]
+
+    def perform(step: Any) -> Any:
+        return Listing(tuple(images), (), None)
+
+    search = ImageSearch(submission(directory_id="dir"), WaitTiming())
+    assert drive(search.look((), Stage.SETTLED), perform) is None
+    images.append(image("a(1).jpg", age=UTC, file_id="new"))
+    match = drive(search.look((), Stage.SETTLED), perform)
+    assert match is not None
+    assert (match.image.fileID, match.matched_by) == ("new", "variant")

@@ -80,8 +80,16 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
         ),
         (PROGRESS, answer(envelope(code=1, message="slow"), 429), exceptions.Pan123RateLimitError, "slow"),
         (PROGRESS, answer(envelope(code=5066), 500), exceptions.Pan123ServiceError, "5066"),
-        (PROGRESS, answer(b"<html>hi</html>"), exceptions.Pan123AnswerError, "host"),
-        (PROGRESS, answer([1, 2]), exceptions.Pan123AnswerError, "host"),
+        (PROGRESS, answer(b"<html>hi</html>"), exceptions.Pan123UnavailableError, "(hi)"),
+        (PROGRESS, answer([1, 2]), exceptions.Pan123UnavailableError, "host"),
+        (PROGRESS, answer(b""), exceptions.Pan123UnavailableError, "host"),
+        (
+            PROGRESS,
+            answer(b"123pan-global-slb forbidden client ip", 403),
+            exceptions.Pan123UnavailableError,
+            "forbidden client ip",
+        ),
+        (PROGRESS, answer(envelope(code=20103)), exceptions.Pan123VerifyingError, "20103"),
         (PROGRESS, answer({"code": "zero"}), exceptions.Pan123AnswerError, "not a number"),
         (PROGRESS, answer(envelope(None)), exceptions.Pan123NoDataError, "data is None"),
         (PROGRESS, answer(envelope({})), exceptions.Pan123NoDataError, "status is None"),
@@ -113,7 +121,9 @@ def test_each_answer_becomes_its_error(call: Any, given: Answer, kind: type[Exce
     assert call.name in str(caught.value)
 
 
-@pytest.mark.parametrize(("status", "ambiguous"), [(500, False), (502, True), (503, False), (504, True)])
+@pytest.mark.parametrize(
+    ("status", "ambiguous"), [(200, True), (500, True), (502, True), (503, False), (504, True)]
+)
 def test_which_gateway_errors_are_ambiguous(status: int, ambiguous: bool) -> None:
     with pytest.raises(exceptions.Pan123UnavailableError) as caught:
         read(CREATE, answer(b"", status))
@@ -135,6 +145,7 @@ def test_a_creation_is_dated_by_the_service() -> None:
 )
 def test_the_expiry_of_a_token_is_read_in_all_its_spellings(text: str) -> None:
     token = read(LOGIN, answer(envelope({"accessToken": "jwt", "expiredAt": text})))
+    assert token.expires_at is not None
     assert token.expires_at.astimezone(BEIJING).isoformat() == "2025-03-23T15:48:37+08:00"
     assert "jwt" not in repr(token)
 

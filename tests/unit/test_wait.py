@@ -9,10 +9,11 @@ import pytest
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.download.events import from_event, to_event
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, check_once, poke_intervals
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import drive
-from tests.unit.outcome_world import Service, submission
+from tests.support import Service, submission
 
 
 def test_success_gives_the_image() -> None:
@@ -27,6 +28,7 @@ def test_success_gives_the_image() -> None:
         None,
         "e" * 32,
         3,
+        "name",
     )
     assert found is not None
     assert list(found.xcom()) == [
@@ -39,6 +41,7 @@ def test_success_gives_the_image() -> None:
         "user_url",
         "etag",
         "size",
+        "matched_by",
     ]
 
 
@@ -58,6 +61,12 @@ def test_status_3_for_ever_ends_at_the_deadline() -> None:
     service = Service(lambda _: 3)
     assert service.wait(timeout=1234) is None
     assert service.elapsed == 1234
+
+
+def test_a_forgotten_task_is_looked_up_once_before_the_timeout() -> None:
+    found = Service(lambda _: 0).wait(timeout=1234)
+    assert found is not None
+    assert found.fileID == "f1"
 
 
 def test_the_last_look_is_at_the_deadline() -> None:
@@ -139,7 +148,10 @@ def test_intervals_grow_up_to_the_limit() -> None:
 def test_one_look_is_one_question() -> None:
     service = Service(lambda _: 0)
     assert (
-        drive(check_once(submission(), service.now + 100, WorkerWait(), service.clock), service.perform)
+        drive(
+            check_once(submission(), service.now + 100, WorkerWait(None, None, WaitTiming()), service.clock),
+            service.perform,
+        )
         is None
     )
     assert service.asked == ["get_offline_download"]

@@ -14,9 +14,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow_provider_123pan.callbacks.address import callback_address
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.triggers import offline_download
-from tests.integration.modes import MODES, run, sensor
 from tests.integration.receiver_world import Running
+from tests.support import MODES, run, sensor
 
 URL = "https://example.com/a.jpg"
 
@@ -30,12 +29,13 @@ def submission(
     sandbox: Sandbox,
     context: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
 ) -> dict[str, Any]:
     """Of an image that is held; the service itself does not call."""
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # No question about progress in the tests' time: what ends a deferred wait is the delivery.
-    monkeypatch.setattr(offline_download, "FALLBACK_POLL_SECONDS", (1000.0, 1000.0))
+    set_timing(fallback_poll=(1000.0, 1000.0))
     sandbox.configure(callback="never", delay=0, hold="example")
     found: dict[str, Any] = Pan123OfflineDownloadOperator(task_id="submit", url=URL).execute(context)  # type: ignore[arg-type]
     return found

@@ -14,19 +14,23 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.triggers import offline_download
-from tests.integration.modes import MODES, run, sensor
+from tests.support import MODES, run, sensor
 
 URL = "https://example.com/a.jpg"
 ALL_MODES = pytest.mark.parametrize("mode", MODES)
 
 
 @pytest.fixture(autouse=True)
-def base_url(receiver: str, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> str:
+def base_url(
+    receiver: str,
+    connect: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
+) -> str:
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # No question about progress in the tests' time: what ends a deferred wait is the delivery.
-    monkeypatch.setattr(offline_download, "FALLBACK_POLL_SECONDS", (1000.0, 1000.0))
+    set_timing(fallback_poll=(1000.0, 1000.0))
     return receiver
 
 
@@ -110,9 +114,9 @@ def test_a_running_task_is_not_ended_by_a_delivery(sandbox: Sandbox, context: di
 
 
 def test_without_a_callback_progress_is_asked(
-    sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(offline_download, "FALLBACK_POLL_SECONDS", (0.5, 1.0))
+    set_timing(fallback_poll=(0.5, 1.0))
     sandbox.configure(callback="never")
     assert run(sensor("deferrable", submit(context)), context)["fileID"]
 
@@ -183,9 +187,9 @@ def test_a_waiting_operator_is_woken(sandbox: Sandbox, context: dict[str, Any]) 
 
 
 def test_no_event_before_the_scheduler_knows_of_the_deferral(
-    sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(offline_download, "MIN_SECONDS_TO_EVENT", 2.0)
+    set_timing(min_to_event=2.0)
     with pytest.raises(TaskDeferred) as deferred:
         sensor("deferrable", submit(context)).execute(context)  # type: ignore[arg-type]
     started = time.monotonic()

@@ -35,8 +35,8 @@ def submit(context: Any, **arguments: Any) -> Any:
     ("arguments", "words"),
     [
         ({"url": "ftp://example.com/a.jpg"}, r"^url: the scheme .* is not http or https"),
-        ({"url": ""}, r"^url: got ''; give the image's address"),
-        ({"url": None}, r"^url: got None; give the image's address"),
+        ({"url": ""}, r"^url: got ''; give the image's URL"),
+        ({"url": None}, r"^url: got None; give the image's URL"),
         ({"file_name": "a.exe"}, r"^file_name: 'a.exe' needs .* one of bmp, gif, jpeg"),
         ({"directory_id": "0"}, r"^directory_id: '0' is the root"),
         ({"directory_id": ""}, r"^directory_id: '' is the root"),
@@ -138,8 +138,8 @@ ENVELOPE = {"code": 0, "message": "ok", "x-traceID": "trace-5"}
     [
         pytest.param(
             {"body": "<html>hello</html>"},
-            Pan123AnswerError,
-            "^create_offline_download: HTTP 200 without the service's JSON; is the connection's host",
+            Pan123UnavailableError,
+            r"^create_offline_download: HTTP 200 without the service's JSON \(hello\); if it stays, check",
             id="not JSON",
         ),
         pytest.param(
@@ -182,8 +182,14 @@ ENVELOPE = {"code": 0, "message": "ok", "x-traceID": "trace-5"}
 )
 @pytest.mark.usefixtures("connect")
 def test_answers(
-    answer: dict[str, Any], kind: type[Exception], words: str, sandbox: Sandbox, context: dict[str, Any]
+    answer: dict[str, Any],
+    kind: type[Exception],
+    words: str,
+    sandbox: Sandbox,
+    context: dict[str, Any],
+    set_timing: Callable[..., None],
 ) -> None:
+    set_timing(search=0.2, search_interval=0.1)
     sandbox.configure(answers=[{"path": CREATE, "times": None} | answer])
     with pytest.raises(kind, match=words):
         submit(context)

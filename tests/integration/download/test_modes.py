@@ -11,16 +11,25 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_123pan import exceptions
-from airflow_provider_123pan.download import lookup as finding
-from airflow_provider_123pan.download import wait as outcomes
 from airflow_provider_123pan.exceptions import Pan123DownloadFailedError, Pan123Error
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.waiting import wait_for
-from tests.integration.modes import MODES, run, sensor
+from tests.support import MODES, run, sensor
 
 URL = "https://example.com/pictures/a.jpg"
-KEYS = ["taskID", "url", "fileID", "file_name", "directory_id", "download_url", "user_url", "etag", "size"]
+KEYS = [
+    "taskID",
+    "url",
+    "fileID",
+    "file_name",
+    "directory_id",
+    "download_url",
+    "user_url",
+    "etag",
+    "size",
+    "matched_by",
+]
 UNKNOWN_STATUS = {"code": 0, "message": "ok", "data": {"process": 5, "status": 8}, "x-traceID": "trace-8"}
 
 pytestmark = [pytest.mark.usefixtures("connect"), pytest.mark.parametrize("mode", MODES)]
@@ -123,9 +132,13 @@ def test_never_fail_skips(mode: str, sandbox: Sandbox, context: dict[str, Any]) 
 def test_trouble_does_not_end_the_wait(
     mode: str, trouble: dict[str, Any], sandbox: Sandbox, context: dict[str, Any]
 ) -> None:
+    sandbox.configure(delay=1)
     submission = submit(context)
-    sandbox.configure(answers=[trouble])
+    # The first poll is the worker's in every mode; the trouble begins with the second, which in deferrable mode is
+    # the trigger's.
+    sandbox.configure(answers=[progress(action="pass"), trouble])
     assert run(sensor(mode, submission), context)["fileID"]
+    assert sum(sandbox.state()["answers_left"]) == 0
 
 
 def test_network_gone_and_back(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
@@ -153,10 +166,10 @@ def test_a_taskid_unknown_early(mode: str, sandbox: Sandbox, context: dict[str, 
 
 
 def test_a_taskid_unknown_late(
-    mode: str, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    mode: str, sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(outcomes, "UNKNOWN_GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(outcomes, "UNKNOWN_RECHECK_SECONDS", 0.1)
+    set_timing(unknown_grace=0.0)
+    set_timing(unknown_recheck=0.1)
     submission = submit(context) | {"taskID": 1, "file_name": "other.jpg"}
     with pytest.raises(AirflowFailException, match="does not know taskID 1"):
         run(sensor(mode, submission), context)
@@ -180,10 +193,12 @@ def test_an_image_that_is_there_already(
     dates: str,
     sandbox: Sandbox,
     context: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
 ) -> None:
-    monkeypatch.setattr(finding, "_READINGS", [(timedelta(seconds=-1), False)])  # as if time had passed
-    monkeypatch.setattr(outcomes, "SETTLING_SECONDS", 1.0)
+    set_timing(
+        same_second=timedelta(seconds=-1), clock_skew=timedelta(seconds=-1), visible_within=2.0
+    )  # as if time had passed
+    set_timing(settling=1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
     context["task_state_store"].values.clear()
@@ -261,11 +276,11 @@ def test_never_fail_does_not_hide_the_timeout(mode: str, sandbox: Sandbox, conte
 
 
 def test_a_name_that_is_taken(
-    mode: str, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    mode: str, sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
     """The service renames the new one; the older one of the name, and those alike, are not taken for it."""
-    monkeypatch.setattr(finding, "_READINGS", [(timedelta(), False)])
-    monkeypatch.setattr(outcomes, "SETTLING_SECONDS", 1.0)
+    set_timing(same_second=timedelta(), clock_skew=timedelta())
+    set_timing(settling=1.0)
     sandbox.configure(delay=0)
     for url in ("https://example.com/1/a.jpg", "https://example.com/a.png"):
         run(sensor(mode, submit(context, url=url)), context)

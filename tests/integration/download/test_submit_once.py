@@ -11,14 +11,13 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_123pan.account.token import LoginTiming
-from airflow_provider_123pan.download import submit as submit_once
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.client import Pan123Client
 from tests.integration.conftest import MemoryStore, MemoryVariables
-from tests.integration.modes import run
+from tests.support import run
 
 URL = "https://example.com/a.jpg"
 
@@ -30,11 +29,13 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def _short(variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch) -> None:
+def _short(
+    variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch, set_timing: Callable[..., None]
+) -> None:
     timing = LoginTiming(settle_seconds=0.0, lock_stale_seconds=0.2)
     monkeypatch.setattr("airflow_provider_123pan.account.account.login_timing", timing)
-    monkeypatch.setattr(submit_once, "SEARCH_SECONDS", 1.0)
-    monkeypatch.setattr(submit_once, "SEARCH_INTERVAL_SECONDS", 0.1)
+    set_timing(search=1.0)
+    set_timing(search_interval=0.1)
 
 
 @pytest.fixture
@@ -215,9 +216,9 @@ def test_a_login_that_fails_is_no_submission(
 
 
 def test_an_image_of_yesterday_proves_nothing(
-    sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.download.lookup._READINGS", [(timedelta(seconds=-2), False)])
+    set_timing(same_second=timedelta(seconds=-2), clock_skew=timedelta(seconds=-2))
     sandbox.configure(delay=0)
     operator().execute(context)  # type: ignore[arg-type]
     sandbox.configure(answers=[{"path": "offline/download$", "action": "drop"}])

@@ -49,7 +49,12 @@ def test_a_full_queue_says_come_back_later(receiver: Running, monkeypatch: pytes
 
 def test_a_store_that_hangs_says_come_back_later(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Inbox.store
-    monkeypatch.setattr(Inbox, "store", lambda self, batch: (time.sleep(1), store(self, batch))[1])
+
+    def slow(self: Inbox, batch: Any) -> Any:
+        time.sleep(1)
+        return store(self, batch)
+
+    monkeypatch.setattr(Inbox, "store", slow)
     monkeypatch.setattr(writer, "TRANSACTION_SECONDS", 0.2)
     callback_id = new_callback_id()
     _unavailable(receiver.deliver(callback_id))

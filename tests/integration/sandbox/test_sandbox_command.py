@@ -11,13 +11,11 @@ import pytest
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
-from tests.integration.sandbox_world import PROGRESS, Client, Neighbour, client, neighbour, running, sandbox
-
-__all__ = ["client", "neighbour", "running", "sandbox"]
+from tests.integration.sandbox.support import HOUR_SECONDS, PROGRESS, Client, Peer
 
 
-def test_wrong_knobs_are_named_and_change_nothing(sandbox: Sandbox) -> None:
-    wrong: dict[str, Any] = {
+def test_invalid_options_are_named_and_change_nothing(sandbox: Sandbox) -> None:
+    invalid: dict[str, Any] = {
         "bogus": 1,
         "delay": [],
         "latency": "3,1",
@@ -25,9 +23,9 @@ def test_wrong_knobs_are_named_and_change_nothing(sandbox: Sandbox) -> None:
         "port": 80,
         "callback": "loud",
     }
-    for option, value in wrong.items():
+    for option, value in invalid.items():
         answer = requests.put(
-            f"{sandbox.base_url}/sandbox/settings", json={option: value, "rate": 5}, timeout=10
+            f"{sandbox.base_url}/sandbox/settings", json={option: value, "rate": 5}, timeout=60
         )
         assert answer.status_code == 422
         assert option in answer.json()["detail"][0]["loc"]
@@ -38,8 +36,8 @@ def test_wrong_knobs_are_named_and_change_nothing(sandbox: Sandbox) -> None:
     assert sandbox.configure()["rate"] is None
 
 
-def test_reset_forgets_all_but_task_ids(client: Client, neighbour: Neighbour) -> None:
-    client.sandbox.configure(fetch=False, delay=60)
+def test_a_reset_restores_all_but_task_ids(client: Client, peer: Peer) -> None:
+    client.sandbox.configure(fetch=False, delay=HOUR_SECONDS)
     first = client.submit("http://127.0.0.1/a.png")
     client.sandbox.reset()
     state = client.sandbox.state()
@@ -48,7 +46,7 @@ def test_reset_forgets_all_but_task_ids(client: Client, neighbour: Neighbour) ->
     assert state["counts"]["requests"] == {}
     assert client.get(PROGRESS, taskID=first)["code"] == 401
     client.log_in()
-    second = client.submit(f"{neighbour.url}/red.png")
+    second = client.submit(f"{peer.url}/red.png")
     assert second > first
     assert client.wait(second) == 2
 
@@ -60,13 +58,13 @@ def test_the_page_escapes_what_it_shows(client: Client) -> None:
     page = client.send("GET", "/")
     assert page.status_code == 200
     assert "403" in page.text
-    for evil in ("<script", "<i>", "<b>bad"):
-        assert evil not in page.text
+    for markup in ("<script", "<i>", "<b>bad"):
+        assert markup not in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.png" in page.text
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_runs_until_it_is_told_to_stop(stop: signal.Signals) -> None:
+def test_the_command_runs_until_a_signal_stops_it(stop: signal.Signals) -> None:
     command = [
         sys.executable,
         "-m",
@@ -80,24 +78,24 @@ def test_the_command_runs_until_it_is_told_to_stop(stop: signal.Signals) -> None
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            address = next(word for word in line.split() if word.startswith("http://"))
+            url = next(word for word in line.split() if word.startswith("http://"))
             assert "me" in line
             assert "my-secret" in line
-            assert requests.get(f"{address}/sandbox/health", timeout=10).json() == {"status": "ok"}
+            assert requests.get(f"{url}/sandbox/health", timeout=60).json() == {"status": "ok"}
             process.send_signal(stop)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 
 
-def test_the_command_names_a_wrong_option() -> None:
+def test_the_command_names_an_invalid_option() -> None:
     command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--delay", "3,1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    assert done.returncode == 2
-    assert "--delay" in done.stderr
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert "--delay" in run.stderr
 
 
-def test_importing_it_is_light_and_free_of_airflow() -> None:
+def test_the_sandbox_loads_little_when_imported_and_never_airflow() -> None:
     code = (
         "import sys, airflow_provider_123pan.sandbox as s\n"
         "heavy = {'fastapi', 'uvicorn', 'PIL', 'pydantic', 'httpx', 'airflow'}\n"
@@ -106,5 +104,5 @@ def test_importing_it_is_light_and_free_of_airflow() -> None:
         "    pass\n"
         "assert 'airflow' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 0, done.stderr
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr

@@ -1,18 +1,21 @@
-"""The sandbox's faults: answers that are scripted, late, or never come."""
+"""The sandbox's faults: answers that are scripted, delayed, or missing."""
 
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
 
-from tests.integration.sandbox_world import CREATE, DETAIL, GOOD, Client, client, neighbour, running, sandbox
+from airflow_provider_123pan.sandbox import Sandbox, api
+from tests.integration.sandbox.support import CREATE, DETAIL, GOOD, HOUR_SECONDS, Client, wait_until
 
-__all__ = ["client", "neighbour", "running", "sandbox"]
+# For a request that is never answered: seconds to connect, and seconds to wait for the answer.
+_GIVE_UP_SECONDS = (60, 0.1)
 
 
-def test_scripted_answers(client: Client) -> None:
+def test_scripted_answers_replace_the_usual_ones_in_order(client: Client) -> None:
     client.sandbox.configure(
         answers=[
             {"path": "detail$", "body": "<html>no JSON</html>"},
@@ -30,7 +33,7 @@ def test_scripted_answers(client: Client) -> None:
     assert client.sandbox.state()["answers_left"] == [0, 0, 0, 0]
 
 
-def test_connections_that_break(client: Client) -> None:
+def test_a_connection_breaks_before_or_after_the_call_is_processed(client: Client) -> None:
     client.sandbox.configure(
         fetch=False,
         answers=[
@@ -48,24 +51,25 @@ def test_connections_that_break(client: Client) -> None:
     assert client.post(CREATE, **GOOD)["code"] == 0
 
 
-def test_answers_that_take_long(client: Client) -> None:
-    client.sandbox.configure(
-        fetch=False,
-        answers=[
-            {"path": "download$", "action": "process-then-answer", "delay": 60},
-            {"path": "download$", "action": "pass", "delay": 0.2},
-        ],
-    )
-    url = client.sandbox.base_url + CREATE
-    with pytest.raises(requests.ReadTimeout):
-        client.session.post(url, json=GOOD, timeout=0.2)
-    assert client.sandbox.state()["counts"]["submissions"] == 1
-    began = time.monotonic()
+@pytest.mark.parametrize(("action", "submissions"), [("process-then-answer", 1), ("pass", 0)])
+def test_a_delayed_answer_may_outlast_the_client(action: str, submissions: int) -> None:
+    delayed = {"path": "download$", "action": action, "delay": HOUR_SECONDS}
+    with Sandbox(delay=0, fetch=False, answers=[delayed]) as sandbox:
+        client = Client(sandbox)
+        client.log_in()
+        with pytest.raises(requests.ReadTimeout):
+            client.send("POST", CREATE, json=GOOD, timeout=_GIVE_UP_SECONDS)
+        wait_until(lambda: sandbox.state()["counts"]["requests"].get(CREATE))
+        wait_until(lambda: sandbox.state()["counts"]["submissions"] == submissions)
+
+
+def test_a_call_is_processed_after_its_delay(client: Client) -> None:
+    client.sandbox.configure(fetch=False, answers=[{"path": "download$", "action": "pass", "delay": 0.01}])
     assert client.post(CREATE, **GOOD)["code"] == 0
-    assert time.monotonic() - began >= 0.2
+    assert client.sandbox.state()["answers_left"] == [0]
 
 
-def test_the_gateway(client: Client) -> None:
+def test_the_gateway_fails_some_calls(client: Client) -> None:
     client.sandbox.configure(gateway="/oss/", gateway_times=2)
     answers = [client.send("GET", DETAIL, params={"fileID": "x"}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [502, 502, 200]
@@ -76,8 +80,16 @@ def test_the_gateway(client: Client) -> None:
     assert statuses == {200, 502}
 
 
-def test_latency(client: Client) -> None:
-    client.sandbox.configure(latency="0.15,0.2")
-    began = time.monotonic()
+def test_latency_delays_each_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    fake: Any = SimpleNamespace(sleep=sleep)
+    monkeypatch.setattr(api, "asyncio", fake)
+    client.sandbox.configure(latency="15,20")
     client.get(DETAIL, fileID="x")
-    assert time.monotonic() - began >= 0.15
+    client.get(DETAIL, fileID="x")
+    assert len(slept) == 2
+    assert all(15 <= seconds <= 20 for seconds in slept)

@@ -10,22 +10,23 @@ import pytest
 
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.sync_world import addresses, counts, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, submitted, sync
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 
 
 @pytest.fixture(autouse=True)
-def _callbacks(receiver: str, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def _callbacks(
+    receiver: str,
+    connect: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
+) -> None:
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # Silence is asked about too late for these tests: what ends them is the delivery.
-    monkeypatch.setattr("airflow_provider_123pan.sync.progress_poller.SILENT_SECONDS", (1000.0, 1000.0))
-    monkeypatch.setattr(
-        "airflow_provider_123pan.triggers.sync_images.FALLBACK_POLL_SECONDS", (1000.0, 1000.0)
-    )
+    set_timing(silent=(1000.0, 1000.0))
+    set_timing(fallback_poll=(1000.0, 1000.0))
 
 
 @BOTH

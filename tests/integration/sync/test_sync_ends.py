@@ -24,9 +24,7 @@ from airflow_provider_123pan.service.client import Pan123Client
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import Answer, Send
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.sync_world import addresses, counts, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 
@@ -135,11 +133,15 @@ def refusing(monkeypatch: pytest.MonkeyPatch, path: str, ending: str, status: in
 
 @pytest.mark.parametrize("status", [200, 413, 502])
 def test_one_image_that_the_gateway_refuses_ends_no_batch(
-    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
+    tmp_path: Path,
+    status: int,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.MAX_PUT_BACKS", 2)
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.MAX_LOST", 1)
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH_SECONDS", 1.0)
+    set_timing(max_put_backs=2)
+    set_timing(max_lost=1)
+    set_timing(search=1.0)
     refusing(monkeypatch, "/offline/download", "/3.png", status)
     results = str(tmp_path / "results.jsonl")
     found = sync(context, images=addresses(8), results=results, max_failures=1)
@@ -149,10 +151,10 @@ def test_one_image_that_the_gateway_refuses_ends_no_batch(
 
 
 def test_a_service_that_stays_away_leaves_complete_results(
-    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, set_timing: Callable[..., None], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.RETRY_FOR_SECONDS", 1.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.MAX_PUT_BACKS", 1000)
+    set_timing(retry_for=1.0)
+    set_timing(max_put_backs=1000)
     refusing(monkeypatch, "/offline/download", "", 503)
     results = str(tmp_path / "results.jsonl")
     with pytest.raises(Pan123UnavailableError, match="HTTP 503"):

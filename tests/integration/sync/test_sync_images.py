@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -18,9 +19,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
 from dev.waiting import wait_for
 from tests.integration.conftest import MemoryStore
-from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, names, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 
@@ -139,11 +138,11 @@ def test_the_same_bytes_are_one_file_with_two_records(
     context: dict[str, Any],
     sandbox: Sandbox,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
     kept: str,
     known: bool,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.RESUBMIT_AFTER_SECONDS", 1.0)
+    set_timing(resubmit_after=1.0)
     (url,) = addresses(1)
     more = {"md5": bytes_of(url, sandbox, context)[1]} if known else {}
     sandbox.configure(same_etag=kept, delay="0.1,0.4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,7 @@ import pytest
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.results import read_results
-from tests.integration.sync_world import addresses, counts, names, short, submitted, sync
-
-__all__ = ["short"]
+from tests.support import addresses, counts, names, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 
@@ -38,13 +37,13 @@ ODDITIES: dict[str, dict[str, Any]] = {
 def test_all_arrive_whatever_the_service_does(
     context: dict[str, Any],
     sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
     changes: dict[str, Any],
     deferrable: bool,
 ) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.SEARCH_SECONDS", 3.0)
-    monkeypatch.setattr("airflow_provider_123pan.sync.submitter.TOO_MANY_TASKS_PAUSES", (0.2, 0.5, 1.0))
-    monkeypatch.setattr("airflow_provider_123pan.sync.directory.RETRY_PAUSES_SECONDS", (0.1,) * 20)
+    set_timing(search=3.0)
+    set_timing(too_many_tasks_pauses=(0.2, 0.5, 1.0))
+    set_timing(read_retry_pauses=(0.1,) * 20)
     sandbox.configure(**changes)
     assert counts(sync(context, images=addresses(40), deferrable=deferrable)) == (0, 40, 0)
     lost = changes.get("answers", [{}])[0].get("action") == "drop" or "gateway" in changes
@@ -65,11 +64,11 @@ def test_the_other_spelling_of_a_directorys_name(
 
 
 def test_somebody_elses_file_is_not_taken(
-    context: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: dict[str, Any], sandbox: Sandbox, set_timing: Callable[..., None], tmp_path: Path
 ) -> None:
     """It is the only new one while an image does not show, and yet has nothing to do with it."""
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.RESUBMIT_AFTER_SECONDS", 0.6)
-    monkeypatch.setattr("airflow_provider_123pan.sync.monitor.VISIBLE_WITHIN_SECONDS", 6.0)
+    set_timing(resubmit_after=0.6)
+    set_timing(visible_within=6.0)
     sandbox.configure(same_etag="keep", same_etag_dates="keep", delay=0)
     (url,) = addresses(1)
     result = sync(context, images=[{"url": url, "file_name": "theirs.png"}])

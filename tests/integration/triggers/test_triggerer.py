@@ -30,8 +30,7 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from tests.integration.conftest import MemoryVariables
-from tests.integration.modes import sensor
-from tests.integration.sync_world import addresses
+from tests.support import addresses, sensor
 
 URL = "https://example.com/a.jpg"
 
@@ -143,15 +142,16 @@ async def test_nothing_blocks_the_loop(
     sandbox: Sandbox,
     context: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
+    set_timing: Callable[..., None],
     request: pytest.FixtureRequest,
     callback: bool,
     batch: bool,
 ) -> None:
     connect(extra={"callback_base_url": receiver if callback else ""})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.MIN_SECONDS_TO_EVENT", 0.0)
-    monkeypatch.setattr("airflow_provider_123pan.triggers.sync_images.CHECK_SECONDS", (0.3, 0.5))
-    monkeypatch.setattr("airflow_provider_123pan.sync.run.IDLE_SECONDS_BEFORE_DEFERRAL", 0.1)
+    set_timing(min_to_event=0.0)
+    set_timing(trigger_check=(0.3, 0.5))
+    set_timing(idle_before_deferral=0.1)
     sandbox.configure(hold="example")
     if batch:
         task: Any = Pan123SyncImagesOperator(

@@ -1,0 +1,56 @@
+"""Compares the names of images as the service may write them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import IntEnum
+
+_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}  # two spellings of one format
+_HEX_DIGEST = re.compile(r"[0-9a-f]{32}")
+# What only a service adds to a name that is taken: a counter in brackets, or a moment of 8 to 17 digits.
+_MADE = re.compile(r"(?: ?\(\d{1,4}\)|[ _-]?\d{8}[ _T-]?\d{0,6}|[ _-]?\d{10,17})$")
+# What people write as well: photo-1.jpg.
+_COUNTER = re.compile(r"[ _-]\d{1,4}$")
+_MIN_CUT_LENGTH = 32  # characters: a shorter name that begins like ours is another image's
+
+
+class Likeness(IntEnum):
+    """How a stored image's name compares with the name that was sent."""
+
+    OTHER = 0
+    SIMILAR = 1  # the service may have made it of the sent name, but another image may have it as well
+    VARIANT = 2  # the service made it of the sent name
+    SAME = 3
+
+
+def split_name(file_name: str) -> tuple[str, str]:
+    """Return stem and extension of a name, normalised: NFC, and one spelling for each format."""
+    stem, _, extension = unicodedata.normalize("NFC", file_name).rpartition(".")
+    extension = extension.lower()
+    return stem, _EXTENSIONS.get(extension, extension)
+
+
+def compare_names(stored: str, sent: str) -> Likeness:
+    """Compare a stored image's name with the name that was sent.
+
+    The service may add a counter or a moment to a name that is taken, change the extension, or cut the end.
+    """
+    stem, extension = split_name(stored)
+    sent_stem, sent_extension = split_name(sent)
+    if extension != sent_extension:
+        return Likeness.SIMILAR if stem == sent_stem else Likeness.OTHER
+    if stem == sent_stem:
+        return Likeness.SAME
+    if (made := _MADE.search(stem)) and stem[: made.start()] == sent_stem:
+        return Likeness.VARIANT
+    if len(stem) >= _MIN_CUT_LENGTH and sent_stem.startswith(stem):
+        return Likeness.VARIANT
+    counter = _COUNTER.search(stem)
+    return Likeness.SIMILAR if counter and stem[: counter.start()] == sent_stem else Likeness.OTHER
+
+
+def is_digest(stored: str, etag: str | None) -> bool:
+    """Return whether a stored image is named after its content."""
+    stem, _ = split_name(stored)
+    return etag is not None and stem.lower() == etag and bool(_HEX_DIGEST.fullmatch(etag))

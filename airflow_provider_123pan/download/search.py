@@ -1,0 +1,139 @@
+"""Searches the directory of a submission for its image."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from airflow_provider_123pan.callbacks.delivery import Delivery
+from airflow_provider_123pan.download.lookup import (
+    Evidence,
+    Match,
+    Stage,
+    choose_image,
+    newer_than,
+    perhaps_newer_than,
+)
+from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.download.timing import WaitTiming
+from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError, Pan123VerifyingError
+from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.listing import (
+    DEFAULT_DIRECTORY,
+    find_default_directories,
+    same_directory_name,
+    visit_pages,
+)
+from airflow_provider_123pan.service.models import Image, Listing
+from airflow_provider_123pan.service.protocol import MakeCall, get_image
+from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
+
+log = logging.getLogger(__name__)
+
+
+class ImageSearch:
+    """The search for one submission's image, from its first look to its last.
+
+    It remembers what it saw: an image that a later look shows, and an earlier one did not, is new by any clock.
+    """
+
+    def __init__(self, submission: Submission, timing: WaitTiming) -> None:
+        self._submission = submission
+        self._timing = timing
+        self._seen: frozenset[str] | None = None  # ids that the first complete look showed
+
+    def look(self, deliveries: Iterable[Delivery], stage: Stage) -> Flow[Match | None]:
+        """Look once.
+
+        :param stage: how long the image has had time to appear. At first only new images are listed, later all.
+        """
+        if self._submission.file_name is None:
+            return None
+        evidence = Evidence(
+            self._submission.file_name, {delivery.fileID for delivery in deliveries if delivery.fileID}
+        )
+        images = dict[str, Image]()
+        for fileID in evidence.fileIDs:
+            if (image := (yield from self._get(fileID))) and self._is_in_its_directory(image):
+                images[fileID] = image
+        if match := self._choose(images, evidence, Stage.FIRST):
+            return match
+        directory_id = self._submission.directory_id
+        directory_ids = (
+            [directory_id] if directory_id else (yield from find_default_directories(READ_RETRY_SECONDS))
+        )
+        moment = self._submission.moment
+        for each_id in directory_ids:
+            since = moment - self._timing.clock_skew if moment and stage is Stage.FIRST else None
+            match = yield from self._list(each_id, images, evidence, since)
+            if match:
+                return match
+        match = self._choose(images, evidence, stage)
+        if stage is not Stage.FIRST and self._seen is None:
+            self._seen = frozenset(images)
+        return match
+
+    def _list(
+        self, directory_id: str, images: dict[str, Image], evidence: Evidence, since: datetime | None
+    ) -> Flow[Match | None]:
+        """Collect the images of a directory; stop at one that needs no comparison with the others.
+
+        The service lists the newest images first (official, by its samples).
+        """
+
+        def visit(page: Listing) -> Match | None:
+            images.update({image.fileID: image for image in page.images})
+            return self._choose({image.fileID: image for image in page.images}, evidence, Stage.FIRST)
+
+        return (yield from visit_pages(directory_id, visit, since, READ_RETRY_SECONDS))
+
+    def _choose(self, images: dict[str, Image], evidence: Evidence, stage: Stage) -> Match | None:
+        moment = self._submission.moment
+        strictly_new = newer_than(moment, self._timing.same_second)
+
+        def is_new(image: Image) -> bool:
+            return strictly_new(image) or (self._seen is not None and image.fileID not in self._seen)
+
+        match = choose_image(
+            list(images.values()),
+            evidence,
+            is_new,
+            stage,
+            perhaps_newer_than(moment, datetime.now(timezone.utc)),
+        )
+        if match and match.matched_by in ("renamed", "older"):
+            log.warning(
+                "Took file %s (%s) for %s, because it is %s",
+                match.image.fileID,
+                match.image.file_name,
+                self._submission.file_name,
+                "the only new image in the directory"
+                if match.matched_by == "renamed"
+                else "the only image of that name, and no new image has appeared",
+            )
+        return match
+
+    def _get(self, fileID: str) -> Flow[Image | None]:
+        try:
+            image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
+        except (Pan123ServiceError, Pan123AnswerError):
+            return None  # no such image
+        return image
+
+    def _is_in_its_directory(self, image: Image) -> bool:
+        if self._submission.directory_id:
+            return image.directory_id == self._submission.directory_id
+        return same_directory_name(image.directory_name, DEFAULT_DIRECTORY)
+
+
+def with_urls(image: Image) -> Flow[Image]:
+    """Return an image with its URLs, which a listing may leave out."""
+    if image.download_url is not None or image.rejected:
+        return image
+    try:
+        detail: Image = yield MakeCall(get_image(image.fileID), READ_RETRY_SECONDS)
+    except (Pan123ServiceError, Pan123AnswerError, Pan123VerifyingError):
+        return image  # it was found, with or without its URLs
+    return replace(image, download_url=detail.download_url, user_url=detail.user_url)

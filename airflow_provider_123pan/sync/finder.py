@@ -1,0 +1,199 @@
+"""Finds the images in flight in their directory. A listing of what is new finds most of them at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.service.listing import visit_images
+from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.service.protocol import PAGE, get_image
+from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
+from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
+from airflow_provider_123pan.sync.recorder import Recorder
+from airflow_provider_123pan.sync.timing import SyncTiming
+
+if TYPE_CHECKING:
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+log = logging.getLogger(__name__)
+
+SAME_CONTENT = (
+    "123pan fetched it, but there is no image of its name: another URL may have the same bytes, of which the "
+    "service keeps one file; give its md5 in the list"
+)
+
+
+class Finder:
+    """Lists the directory for one worker.
+
+    :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
+    :param overwrite: the names were taken before: only progress says that an image is new.
+    """
+
+    def __init__(
+        self,
+        hook: Pan123Hook,
+        inventory: Inventory,
+        in_flight: InFlight,
+        recorder: Recorder,
+        directory_ids: Callable[[], list[str]],
+        *,
+        overwrite: bool,
+        timing: SyncTiming,
+        clock: Clock,
+    ) -> None:
+        self._hook = hook
+        self._inventory = inventory
+        self._in_flight = in_flight
+        self._recorder = recorder
+        self._directory_ids = directory_ids
+        self._overwrite = overwrite
+        self._timing = timing
+        self._clock = clock
+        self._failing_since: float | None = None  # listings
+        self._listed_until: datetime | None = None  # by the service's clock
+        self._new = 0  # images in the last listing of what is new
+        self._scan_pause, self._scan_at = timing.wait.settling, 0.0
+        self.scanned_at = 0.0  # when the last listing of everything began, in Unix seconds
+
+    @property
+    def since(self) -> datetime:
+        """A moment by the service's clock: an older image was in an earlier listing, or appears in none."""
+        oldest = self._in_flight.oldest() - self._timing.skew
+        if self._listed_until is None:
+            return oldest
+        return max(oldest, self._listed_until - self._timing.late_listing)
+
+    @property
+    def pages(self) -> int:
+        """The number of calls that a listing of what is new takes."""
+        return 1 + self._new // PAGE
+
+    def list_new(self) -> None:
+        """List what is new, and record the images in flight that are there."""
+        new: list[Image] = []
+        began = datetime.fromtimestamp(self._clock() + self._in_flight.ahead, timezone.utc)
+        if self._survey(new.append, self.since):
+            self._listed_until = began
+        self._new = len(new)
+        for image in new:
+            self._compare(image)
+        # Submitted alone, and a single file changed: that is the one whose bytes were the same.
+        only = self._in_flight.only()
+        if only and only.number in self._in_flight.alone and only.succeeded_at:
+            changed = {image.fileID: image for image in new}
+            if len(changed) == 1 and self._is_on_the_list(new[0]):
+                self._recorder.found(only, new[0])
+
+    def _compare(self, image: Image) -> None:
+        """Compare a new image with what is in flight."""
+        for number in self._inventory.matches(image):
+            pending = self._in_flight.get(number)
+            if pending and (not self._overwrite or (pending.succeeded_at and self._is_newer(image, pending))):
+                self._recorder.found(pending, image)
+        number_named = self._inventory.entry_named(image)
+        pending = None if number_named is None else self._in_flight.get(number_named)
+        if pending is None:
+            return
+        # It has the name of one in flight, but not what the list says of that.
+        if not pending.succeeded_at:
+            pending.poll_soon(self._clock())
+        elif reason := difference(self._inventory.entry(pending.number), image):
+            self._recorder.failed(pending, reason)
+
+    def _is_newer(self, image: Image, pending: InFlightImage) -> bool:
+        """Whether an image is not from before its submission; a listing of everything finds one that kept its date."""
+        return _date(image) >= pending.submitted_at - self._timing.skew.total_seconds()
+
+    def _is_on_the_list(self, image: Image) -> bool:
+        """Whether it is an image of the list that has ended, and not one of another sync."""
+        number = self._inventory.entry_named(image)
+        return number is not None and self._inventory.state(number) in (
+            ImageState.PRESENT,
+            ImageState.MIGRATED,
+        )
+
+    def scan_if_due(self) -> None:
+        """List everything for those that succeeded and are not new: an overwritten file may keep its date."""
+        now = self._clock()
+        invisible = [
+            pending
+            for pending in self._in_flight
+            if pending.succeeded_at and now - pending.succeeded_at > self._timing.wait.settling
+        ]
+        if not invisible or now < self._scan_at:
+            return
+        self._scan(invisible, now)
+        found = any(pending.number not in self._in_flight for pending in invisible)
+        settling = self._timing.wait.settling
+        self._scan_pause = settling if found else min(self._scan_pause * 2, self._timing.max_scan)
+        self._scan_pause = max(self._scan_pause, 4 * (self._clock() - now))
+        self._scan_at = self._clock() + self._scan_pause
+
+    def _scan(self, invisible: list[InFlightImage], now: float) -> None:
+        named_otherwise = {
+            pending.number: image for pending in invisible if (image := self._called_back(pending))
+        }
+        newest: dict[int, Image] = {}
+        differing: dict[int, Image] = {}
+
+        def visit(image: Image) -> None:
+            for number in self._inventory.matches(image):
+                if (pending := self._in_flight.get(number)) and pending.succeeded_at:
+                    newest[number] = max(newest.get(number, image), image, key=_date)
+            if (number_named := self._inventory.entry_named(image)) is not None:
+                differing[number_named] = image
+
+        if not any(pending.number in self._in_flight for pending in invisible) or self._survey(visit, None):
+            self.scanned_at = now
+            for number, image in newest.items():
+                if pending := self._in_flight.get(number):
+                    self._recorder.found(pending, image)
+        for pending in invisible:
+            if pending.number not in self._in_flight:
+                continue
+            if image := named_otherwise.get(pending.number):
+                self._recorder.found(pending, image)
+            elif image := differing.get(pending.number):
+                reason = difference(self._inventory.entry(pending.number), image)
+                self._recorder.failed(pending, reason or SAME_CONTENT)
+
+    def _called_back(self, pending: InFlightImage) -> Image | None:
+        """Look at the file that a callback named: record it if it has the right name, return it if another one's."""
+        for fileID in {delivery.fileID for delivery in pending.deliveries if delivery.fileID}:
+            try:
+                image = self._hook.client.call(get_image(fileID), READ_RETRY_SECONDS)
+            except Pan123Error as error:
+                log.info("File %s, which a callback named, is not there: %s", fileID, error)
+                continue
+            if image.directory_id not in self._directory_ids():
+                continue
+            number = self._inventory.entry_named(image)
+            if number == pending.number:
+                self._recorder.found(pending, image)
+            elif number is not None:
+                return image
+        return None
+
+    def _survey(self, visit: Callable[[Image], object], since: datetime | None) -> bool:
+        """List the directory; return False if that failed and will be tried again."""
+        try:
+            for directory_id in self._directory_ids():
+                self._hook.client.run(visit_images(directory_id, visit, since))
+        except Pan123Error as error:
+            self._failing_since = self._failing_since or self._clock()
+            if not error.retryable or self._clock() - self._failing_since > self._timing.retry_for:
+                raise
+            log.warning("The directory will be listed again later: %s", error)
+            return False
+        self._failing_since = None
+        return True
+
+
+def _date(image: Image) -> float:
+    return image.changed_at.timestamp() if image.changed_at else 0.0

@@ -1,0 +1,75 @@
+"""Takes an image out of flight and records how it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from airflow_provider_123pan.download.search import with_urls
+from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
+
+if TYPE_CHECKING:
+    from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Records the ends that a worker finds out.
+
+    :param max_lost: after so many submissions that did not arrive an image has failed.
+    """
+
+    def __init__(self, hook: Pan123Hook, inventory: Inventory, in_flight: InFlight, max_lost: int) -> None:
+        self._hook = hook
+        self._inventory = inventory
+        self._in_flight = in_flight
+        self._max_lost = max_lost
+        self._lost: Counter[int] = Counter()  # by number
+
+    def found(self, pending: InFlightImage, image: Image) -> None:
+        """Record a stored image: migrated, unless it was rejected or differs from its entry in the list."""
+        if image.rejected:
+            self.failed(pending, f"rejected by review (status {image.status})", again=False)
+            return
+        number = pending.number
+        self._in_flight.remove(number)
+        self._in_flight.alone.discard(number)
+        try:
+            image = self._hook.client.run(with_urls(image))
+        except Pan123Error as error:
+            log.warning("%s has no URL yet: %s", self._inventory.redacted(number), error)
+        reason = difference(self._inventory.entry(number), image)
+        state = ImageState.FAILED if reason else ImageState.MIGRATED
+        self._inventory.record(number, state, image, taskID=pending.taskID, reason=reason)
+
+    def failed(self, pending: InFlightImage, reason: str, *, again: bool = True) -> None:
+        """Record a failure.
+
+        :param again: it may be submitted once more, if that has not happened.
+        """
+        number = pending.number
+        reason = self._inventory.redact(number, reason)
+        self._in_flight.remove(number)
+        state = ImageState.AGAIN if again and not pending.attempt else ImageState.FAILED
+        log.warning(
+            "%s (taskID %s): %s%s",
+            self._inventory.redacted(number),
+            pending.taskID,
+            reason,
+            "; it will be submitted once more" if state is ImageState.AGAIN else "",
+        )
+        self._inventory.record(number, state, taskID=pending.taskID, reason=reason)
+
+    def lost(self, pending: InFlightImage, reason: str) -> None:
+        """Submit an image again whose submission did not arrive, or record its failure if that happens too often."""
+        self._lost[pending.number] += 1
+        if self._lost[pending.number] % self._max_lost:
+            self._in_flight.remove(pending.number)
+            self._inventory.put_back(pending.number, pending.attempt)
+        else:
+            self.failed(pending, reason)
