@@ -1,11 +1,11 @@
-"""Puts the new addresses of images into text, Markdown or HTML, in place of the old ones.
+"""Replace the source URLs of images in text, Markdown or HTML by their image URLs.
 
     addresses = new_addresses("s3://my-bucket/results.jsonl")
     page.write_text(rewrite(page.read_text(), addresses))
 
-An address is replaced as a whole or not at all: with ``a.jpg`` known, ``a.jpg.webp`` and ``a.jpg?w=2`` are others. So
-the text is cut into addresses, by what stands around each, and each is looked up; the price is the text's length,
-however many addresses are known.
+Only whole URLs are replaced: if ``a.jpg`` is known, ``a.jpg.webp`` and ``a.jpg?w=2`` stay as they are. Therefore the
+text is split into URLs, by the delimiters around them, and every URL is looked up. The running time depends on the
+length of the text only, not on the number of known URLs.
 """
 
 from __future__ import annotations
@@ -17,31 +17,34 @@ from urllib.parse import quote
 
 from airflow_provider_123pan.sync.results import read_results
 
-# Where an address begins, and what it may stand in. Not inside of another one, such as an image proxy's.
+# The beginning of a URL, and the delimiter before it. A URL within another one, such as an image proxy's, is skipped.
 _BEGIN = re.compile(
     r"""(?P<opener>&(?:quot|apos|\#0?39|\#34|\#x22|\#x27);|["'(<\[`|])?
     (?:(?<![a-z/?&=\#@%+])|(?<=\ssrc=)|(?<=\shref=))
-    (?P<address>https?://)""",
+    (?P<url>https?://)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_CLOSERS = {"(": ")", "<": ">", "[": "]"}  # all others close with what opened
-# What is part of no address, or separates it from the next one.
+# Opening delimiters whose closing one is a different character.
+_CLOSERS = {"(": ")", "<": ">", "[": "]"}
+# The end of a URL: characters that are part of no URL, or a separator and the next URL.
 _ENDS = r"""[\s<>"]|&(?:quot|lt|gt|nbsp|\#34|\#x22);|(?<=[,;|\u0080-\U0010ffff])https?://"""
-# What follows an address in a sentence. Chinese goes on without a space.
+# Punctuation that may follow a URL in a sentence. Chinese text continues without a space.
 _WIDE = "，。、；：！？）】》」』”’…"
 _TRAILING = f".,;:!?'*_~}}|\\`{_WIDE}"
-_SENTENCE_GOES_ON = re.compile(f"[{_WIDE}]")
-# How HTML and Markdown spell what is in an address.
+_CHINESE_PUNCTUATION = re.compile(f"[{_WIDE}]")
+# HTML escapes ampersands, Markdown escapes punctuation.
 _AMPERSAND = re.compile("&(?:amp|#0?38|#x26);")
 _BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
-# What would end the new address where it stands.
+# Characters that would end the new URL in its place.
 _BREAKING = re.compile(r"""[\s<>"'()`\\]""")
 
 
 def new_addresses(results: str) -> dict[str, str]:
-    """Old address → new address, of all images in a results file that are there.
+    """Return the image URL for every source URL in a results file whose image is stored.
 
-    The new one is on the user's own domain, where there is one.
+    An image URL on the user's own domain is preferred.
+
+    :param results: path or URL of the file that a sync wrote.
     """
     return {
         record.url: new
@@ -51,16 +54,16 @@ def new_addresses(results: str) -> dict[str, str]:
 
 
 def rewrite(text: str, addresses: Mapping[str, str]) -> str:
-    """The text with each address that is known replaced.
+    """Return the text with all known URLs replaced.
 
-    :param addresses: old → new, as :func:`new_addresses` gives them.
+    :param addresses: new URLs by old URL, as returned by :func:`new_addresses`.
     """
     parts: list[str] = []
     done = end = 0
     while found := _BEGIN.search(text, end):
-        start, opener = found.start("address"), found["opener"]
+        start, opener = found.start("url"), found["opener"]
         end, closed = _end(text, found.end(), opener)
-        for spelled in _spellings(text[start:end], closed):
+        for spelled in _candidates(text[start:end], closed):
             if (new := _look_up(spelled, addresses)) is not None:
                 parts += text[done:start], new
                 done = start + len(spelled)
@@ -69,22 +72,22 @@ def rewrite(text: str, addresses: Mapping[str, str]) -> str:
 
 
 def _end(text: str, start: int, opener: str | None) -> tuple[int, bool]:
-    """Where an address ends, and whether what it stands in ends there as well; brackets of its own may be in it."""
+    """Return the end of a URL, which may contain pairs of brackets, and whether its closing delimiter follows."""
     closer = _CLOSERS.get(opener, opener) if opener else None
     depth = 0
-    for mark in _marks(opener).finditer(text, start):
-        if mark[0] in ("(", "["):
+    for delimiter in _delimiters(opener).finditer(text, start):
+        if delimiter[0] in ("(", "["):
             depth += 1
-        elif mark[0] in (")", "]") and depth:
+        elif delimiter[0] in (")", "]") and depth:
             depth -= 1
         else:
-            return mark.start(), mark[0] == closer
+            return delimiter.start(), delimiter[0] == closer
     return len(text), False
 
 
 @lru_cache(maxsize=64)
-def _marks(opener: str | None) -> re.Pattern[str]:
-    """What may end an address, and the brackets that pair."""
+def _delimiters(opener: str | None) -> re.Pattern[str]:
+    """Return a pattern of everything that may end a URL, and of the brackets that may occur in it in pairs."""
     if opener is None:
         inside = r"[()\[\]]"
     elif opener in _CLOSERS:
@@ -94,21 +97,21 @@ def _marks(opener: str | None) -> re.Pattern[str]:
     return re.compile(f"{inside}|{_ENDS}", re.IGNORECASE)
 
 
-def _spellings(run: str, closed: bool) -> Iterator[str]:
-    """What may be meant, the longest first; between two delimiters it is what stands there."""
+def _candidates(run: str, closed: bool) -> Iterator[str]:
+    """Yield the URLs that a run of characters may stand for, the longest first; between delimiters only the run."""
     yield run
     if not closed:
         yield run.rstrip(_TRAILING)
-        yield _SENTENCE_GOES_ON.split(run, maxsplit=1)[0].rstrip(_TRAILING)
+        yield _CHINESE_PUNCTUATION.split(run, maxsplit=1)[0].rstrip(_TRAILING)
 
 
 def _look_up(spelled: str, addresses: Mapping[str, str]) -> str | None:
-    """The new address, its ampersands spelled as those of the old one."""
+    """Return the new URL, with ampersands escaped as in the old one, or None if the URL is unknown."""
     new, ampersand = addresses.get(spelled), None
     if new is None:
         ampersand = _AMPERSAND.search(spelled)
         new = addresses.get(_AMPERSAND.sub("&", _BACKSLASH.sub("", spelled)))
     if new is None:
         return None
-    new = _BREAKING.sub(lambda each: quote(each[0]), new)
+    new = _BREAKING.sub(lambda match: quote(match[0]), new)
     return new.replace("&", ampersand[0]) if ampersand else new

@@ -1,1 +1,1 @@
-"""What all tasks of one connection share: its checked fields, the access token, and the request rate."""
+"""The fields, access token and request rate that all tasks of one connection share."""

@@ -1,4 +1,4 @@
-"""One account's tokens, throttle and shared rate."""
+"""The token source, the throttle and the shared rate of an account."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.account.rate import SharedRate
-from airflow_provider_123pan.account.token import FixedToken, SharedToken
+from airflow_provider_123pan.account.token import FixedToken, LoginTiming, SharedToken
 from airflow_provider_123pan.account.variables import AirflowVariables
 from airflow_provider_123pan.service.flow import TokenSource
 from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
+#: The timing of all logins of this process; tests replace it.
+login_timing = LoginTiming()
+
 _throttles: dict[tuple[str, float | None], Throttle] = {}
-
-
 _throttles_lock = threading.Lock()
-os.register_at_fork(after_in_child=_throttles.clear)  # a thread of the parent may hold one's locks
+# A thread of the parent process may hold the lock of one of them while a child is forked.
+os.register_at_fork(after_in_child=_throttles.clear)
 
 
 def account_of(
     settings: ConnectionSettings, first_rate: float = FIRST_RATE
 ) -> tuple[TokenSource, Throttle, SharedRate]:
-    """An account's tokens, the process's one throttle for it, and the rate kept for others; reads a Variable, so it
-    blocks.
+    """Return an account's token source, its only throttle in this process, and its shared rate.
 
-    :param first_rate: requests a second to begin with, where nobody has found any yet.
+    Blocks, because it reads a Variable.
+
+    :param first_rate: requests per second to begin with if no process has found a rate.
     """
     variables = AirflowVariables()
     tokens: TokenSource
@@ -36,7 +39,12 @@ def account_of(
         tokens = FixedToken(settings.access_token)
     else:
         tokens = SharedToken(
-            settings.account, settings.client_id, settings.client_secret, variables, mask_secret
+            settings.account,
+            settings.client_id,
+            settings.client_secret,
+            variables,
+            mask_secret,
+            timing=login_timing,
         )
     rate = SharedRate(settings.account, variables)
     key, start = (settings.account, settings.requests_per_second), rate.load() or first_rate

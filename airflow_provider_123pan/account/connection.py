@@ -1,4 +1,4 @@
-"""What a connection of type ``pan123`` says, checked once, for the blocking and the async side alike."""
+"""The checked content of a connection of type ``pan123``, for the blocking and the async client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.service.endpoint import TIMEOUT, Endpoint
+from airflow_provider_123pan.service.endpoint import TIMEOUT_SECONDS, Endpoint
 from airflow_provider_123pan.service.protocol import BASE_URL
 
 if TYPE_CHECKING:
@@ -21,14 +21,16 @@ CONN_TYPE = "pan123"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """A connection's content.
+    """The content of a connection.
 
-    :ivar endpoint: the service's address and the way to it.
-    :ivar client_id: login; :ivar client_secret: password.
-    :ivar access_token: use this token as it is, and never log in.
-    :ivar requests_per_second: an upper bound.
-    :ivar callback_base_url: where the service reaches the receiver of callbacks; None: no callbacks.
-    :ivar callback_secret: what signs callback addresses, several newest first; None: the client secret does.
+    :ivar endpoint: how the service is reached.
+    :ivar client_id: the login.
+    :ivar client_secret: the password.
+    :ivar access_token: a token to use as it is, without any login; None: log in.
+    :ivar requests_per_second: upper bound of the request rate, or None.
+    :ivar callback_base_url: URL at which the service reaches the receiver; None: no callbacks.
+    :ivar callback_secret: the secret that signs callback URLs, or several with the newest first; None: the client
+        secret signs them.
     """
 
     conn_id: str
@@ -42,18 +44,22 @@ class ConnectionSettings:
 
     @property
     def account(self) -> str:
-        """The account, base URL and client ID, as hex of a SHA-256."""
+        """Hex of a SHA-256 over base URL and client ID, which together are the account."""
         return hashlib.sha256(f"{self.endpoint.base_url}\n{self.client_id}".encode()).hexdigest()
 
     @classmethod
     def of(cls, connection: Connection) -> ConnectionSettings:
-        """Check a connection; an error names the field."""
-        extra = _Extra(connection)
-        if connection.conn_type not in (None, "", CONN_TYPE):  # its secrets are for somebody else
+        """Check a connection and return its settings.
+
+        :raises Pan123InputError: if a field is wrong; the message names the field.
+        """
+        extra = _Extra.parse(connection)
+        # The secrets of another type of connection must not be sent to 123pan.
+        if connection.conn_type not in (None, "", CONN_TYPE):
             raise extra.wrong("conn_type", f"is {connection.conn_type!r}; it must be {CONN_TYPE} (123pan)")
         access_token = extra.text("access_token")
         if access_token and not (access_token.isascii() and access_token.isprintable()):
-            raise extra.wrong("access_token", "holds characters that no token has")
+            raise extra.wrong("access_token", "holds characters that no token has; copy the token again")
         client_id = (connection.login or "").strip()
         client_secret = (connection.password or "").strip()
         if not access_token:
@@ -67,7 +73,7 @@ class ConnectionSettings:
             conn_id=connection.conn_id,
             endpoint=Endpoint(
                 base_url=_base_url(connection, extra),
-                timeout=extra.positive("timeout") or TIMEOUT,
+                timeout=extra.positive("timeout") or TIMEOUT_SECONDS,
                 verify=extra.verify(),
                 proxy=extra.proxy(),
             ),
@@ -75,23 +81,27 @@ class ConnectionSettings:
             client_secret=client_secret,
             access_token=access_token,
             requests_per_second=extra.positive("requests_per_second"),
-            callback_base_url=extra.address("callback_base_url"),
+            callback_base_url=extra.url("callback_base_url"),
             callback_secret=extra.secrets("callback_secret"),
         )
 
 
 class _Extra:
-    """The connection's extra, read field by field; a form sends empty fields as null or ``""``."""
+    """The fields of a connection's extra; Airflow's form sends an empty field as null or ``""``."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._conn_id = connection.conn_id
+    def __init__(self, conn_id: str, values: dict[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._values = values
+
+    @classmethod
+    def parse(cls, connection: Connection) -> _Extra:
         try:
             values = json.loads(connection.extra or "{}")
         except ValueError:
             values = None
         if not isinstance(values, dict):
-            raise self.wrong("extra", "is not a JSON object")
-        self._values: dict[str, Any] = values
+            raise cls(connection.conn_id, {}).wrong("extra", "is not a JSON object")
+        return cls(connection.conn_id, values)
 
     def wrong(self, name: str, what: str) -> Pan123InputError:
         return Pan123InputError(f"connection {self._conn_id!r}: {name} {what}")
@@ -99,19 +109,19 @@ class _Extra:
     def text(self, name: str) -> str | None:
         value = self._values.get(name)
         if value is not None and not isinstance(value, str):
-            raise self.wrong(name, "must be a text")
+            raise self.wrong(name, "must be a text value")
         return (value or "").strip() or None
 
     def secrets(self, name: str) -> str | tuple[str, ...] | None:
         value = self._values.get(name)
         return tuple(map(str, value)) if isinstance(value, list) else self.text(name)
 
-    def address(self, name: str) -> str | None:
+    def url(self, name: str) -> str | None:
         if (text := self.text(name)) is None:
             return None
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise self.wrong(name, "must be an http or https address without a query")
+            raise self.wrong(name, "must be an http or https URL without query and fragment")
         return text.rstrip("/")
 
     def positive(self, name: str) -> float | None:
@@ -129,7 +139,9 @@ class _Extra:
     def proxy(self) -> str | None:
         text = self.text("proxy")
         if text is not None and urlsplit(text).scheme not in ("http", "https"):
-            raise self.wrong("proxy", "must be an http or https address")
+            raise self.wrong(
+                "proxy", "must be an http or https address such as http://proxy.example.com:3128"
+            )
         return text
 
     def verify(self) -> bool | str:
@@ -141,7 +153,7 @@ class _Extra:
                 return known
             if not Path(value).is_file():
                 raise self.wrong(
-                    "verify", f"names {value!r}, which is no file; give a CA bundle, true or false"
+                    "verify", f"names {value!r}, which is no file; set it to a CA bundle, true or false"
                 )
             return value
         if not isinstance(value, bool):
@@ -159,16 +171,19 @@ def _base_url(connection: Connection, extra: _Extra) -> str:
         parts = urlsplit(host)
         port = parts.port or connection.port
     except ValueError:
-        raise extra.wrong("host", "is not an address") from None
+        raise extra.wrong("host", f"is not an address such as {BASE_URL}") from None
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise extra.wrong("host", f"must be an http or https address such as {BASE_URL}")
     if parts.username or parts.query or parts.fragment:
-        raise extra.wrong("host", "must hold neither user nor query; credentials go into login and password")
+        raise extra.wrong(
+            "host", "must hold neither user nor query; credentials belong in login and password"
+        )
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme.lower()}://{name}{f':{port}' if port else ''}{parts.path}"
 
 
 def unknown_connection(conn_id: str) -> Pan123InputError:
+    """Return the error for a connection that does not exist."""
     return Pan123InputError(
         f"pan123_conn_id: there is no connection {conn_id!r}; create it, with type 123pan, under Admin > Connections"
     )

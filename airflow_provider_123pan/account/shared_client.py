@@ -1,9 +1,10 @@
-"""What the triggers of one event loop share for one connection's content."""
+"""The client that all triggers of one event loop share for one connection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,15 +19,16 @@ from airflow_provider_123pan.account.connection import ConnectionSettings, unkno
 from airflow_provider_123pan.service.async_client import AsyncPan123Client
 from airflow_provider_123pan.service.progress_queue import ProgressQueue
 
-#: Requests a second. Callbacks may come for many waits at once; should it be too much, a question or two is refused.
+#: Requests per second with which a triggerer begins. Callbacks for many waits may arrive at once; if this rate is too
+#: high, the service refuses one or two polls.
 TRIGGERERS_FIRST_RATE = 8.0
 
 
 @dataclass(eq=False, slots=True)
 class SharedClient:
-    """One client, and one queue for questions about progress.
+    """A connection's settings, its client, and the queue of its polls.
 
-    :ivar users: how many triggers hold this; the last one to leave closes it.
+    :ivar users: number of triggers that use this object; the last one closes the client.
     """
 
     settings: ConnectionSettings
@@ -35,62 +37,96 @@ class SharedClient:
     users: int = 0
 
 
+def shared_client(pan123_conn_id: str) -> AbstractAsyncContextManager[SharedClient]:
+    """Share a connection's client within ``async with``.
+
+    If the connection's content has changed, a new client is made, while earlier users keep the old one.
+
+    :param pan123_conn_id: the connection.
+    """
+    return _Lease(pan123_conn_id)
+
+
+class _Lease:
+    """One use of a shared client.
+
+    A class with slots needs less memory than ``asynccontextmanager``, and thousands of triggers wait within it.
+    """
+
+    __slots__ = ("_conn_id", "_shared")
+
+    def __init__(self, pan123_conn_id: str) -> None:
+        self._conn_id = pan123_conn_id
+        self._shared: SharedClient | None = None
+
+    async def __aenter__(self) -> SharedClient:
+        self._shared = await _acquire(self._conn_id)
+        return self._shared
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._shared is not None:
+            await _release(self._shared)
+
+
 class _LoopClients:
-    """What an event loop knows: the look-ups under way, and what is shared for each content."""
+    """The clients of one event loop.
+
+    :ivar lookups: running look-ups of connections, by connection id.
+    :ivar shared: clients in use, by the content of their connection.
+    """
 
     def __init__(self) -> None:
-        self.looking: dict[str, asyncio.Task[SharedClient]] = {}
+        self.lookups: dict[str, asyncio.Task[SharedClient]] = {}
         self.shared: dict[ConnectionSettings, SharedClient] = {}
 
 
-_known: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDictionary()
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDictionary()
 
 
-async def acquire(pan123_conn_id: str) -> SharedClient:
-    """What is shared for a connection, until :func:`leave`; one whose content changed begins anew.
-
-    Thousands of triggers start at once when a triggerer does: they share one look-up.
-    """
-    known = _known.setdefault(asyncio.get_running_loop(), _LoopClients())
+async def _acquire(pan123_conn_id: str) -> SharedClient:
+    clients = _loops.setdefault(asyncio.get_running_loop(), _LoopClients())
     while True:
-        if (looking := known.looking.get(pan123_conn_id)) is None:
-            looking = known.looking[pan123_conn_id] = asyncio.create_task(_look_up(pan123_conn_id, known))
-            looking.add_done_callback(lambda _: known.looking.pop(pan123_conn_id))
-        found = await asyncio.shield(looking)
-        if known.shared.get(found.settings) is found:  # else its last user has left meanwhile
-            found.users += 1
-            return found
+        # Thousands of triggers start together with the triggerer: they share one look-up.
+        if (lookup := clients.lookups.get(pan123_conn_id)) is None:
+            lookup = clients.lookups[pan123_conn_id] = asyncio.create_task(_look_up(pan123_conn_id, clients))
+            lookup.add_done_callback(lambda _: clients.lookups.pop(pan123_conn_id))
+        shared = await asyncio.shield(lookup)
+        if clients.shared.get(shared.settings) is shared:  # else its last user has closed it meanwhile
+            shared.users += 1
+            return shared
 
 
-async def release(shared: SharedClient) -> None:
-    """What was joined is not needed any more."""
+async def _release(shared: SharedClient) -> None:
     shared.users -= 1
     if not shared.users:
-        known = _known[asyncio.get_running_loop()]
-        if known.shared.get(shared.settings) is shared:
-            del known.shared[shared.settings]
+        clients = _loops[asyncio.get_running_loop()]
+        if clients.shared.get(shared.settings) is shared:
+            del clients.shared[shared.settings]
         await shared.client.aclose()
 
 
-async def _look_up(pan123_conn_id: str, known: _LoopClients) -> SharedClient:
+async def _look_up(pan123_conn_id: str, clients: _LoopClients) -> SharedClient:
     try:
         connection = await BaseHook.aget_connection(pan123_conn_id)
     except AirflowNotFoundException:
         raise unknown_connection(pan123_conn_id) from None
     settings = ConnectionSettings.of(connection)
-    if settings not in known.shared:
-        known.shared[settings] = await _make(settings)
-    return known.shared[settings]
+    if settings not in clients.shared:
+        clients.shared[settings] = await _make(settings)
+    return clients.shared[settings]
 
 
 async def _make(settings: ConnectionSettings) -> SharedClient:
-    tokens, throttle, rate = await in_thread(partial(account_of, settings, TRIGGERERS_FIRST_RATE))
-    # Reading the certificates takes tens of milliseconds: not in the loop.
-    client = await in_thread(partial(AsyncPan123Client, settings.endpoint, tokens, throttle, in_thread))
+    tokens, throttle, rate = await _in_thread(partial(account_of, settings, TRIGGERERS_FIRST_RATE))
+    # In a thread, since reading the certificates takes tens of milliseconds.
+    client = await _in_thread(partial(AsyncPan123Client, settings.endpoint, tokens, throttle, _in_thread))
     return SharedClient(settings, client, ProgressQueue(throttle, found=rate.found))
 
 
-async def in_thread(function: Callable[[], Any]) -> Any:
-    """Call a blocking function. ``sync_to_async`` lets Airflow's SDK find its way back to the triggerer's loop; not
-    its one common thread, which other triggers need while this call waits."""
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """Call a blocking function in a thread.
+
+    ``sync_to_async`` lets Airflow's SDK find the triggerer's event loop. With ``thread_sensitive`` the call would
+    block the one thread that all triggers share.
+    """
     return await sync_to_async(function, thread_sensitive=False)()

@@ -1,11 +1,14 @@
-"""The one access token that all workers and triggerers of a deployment share.
+"""The access token that all workers and triggerers of a deployment share.
 
-At most three tokens of a client ID are alive, and a fourth login knocks off the oldest, so parallel tasks that
-each log in kill each other's. The token therefore lives in an Airflow Variable, and a login happens only under
-a mutual exclusion that needs nothing but Variables, which have no compare-and-set: write a unique mark, wait
-until every prompt other's write has arrived, and go on only if the mark is still one's own; whoever was not
-prompt waits until a login that it may have missed is over. It holds with slow networks, pauses and crashes: one
-login, two after a crash of the process that logs in.
+At most three tokens of a client ID are valid at a time (official), and a fourth login revokes the oldest (observed):
+parallel tasks that all logged in would revoke tokens that are in use. The token is therefore stored in an Airflow
+Variable, and only one process at a time logs in.
+
+The lock around a login needs nothing but Variables, which offer no compare-and-set (Fischer's timed mutual
+exclusion). A process writes a unique lock record, waits until the writes of all prompt competitors have arrived, and
+logs in only if the Variable still holds its record. A process that took long between reading and writing waits
+longer, until a login that it may have overlooked is over. With slow networks, pauses and crashes this leads to one
+login, or to two if the process that logs in crashes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_provider_123pan.account.login_lock import LoginLock
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.exceptions import (
     Pan123AccessTokenError,
@@ -33,58 +37,43 @@ from airflow_provider_123pan.service.protocol import Call, Send, login, read
 
 log = logging.getLogger(__name__)
 
-SETTLE = 3.0  # seconds a mark rests before it counts
-LATE = SETTLE  # seconds from read to write after which another's mark may already have counted …
-SETTLE_LATE = 30.0  # … and this is how long a login, which it then began, may take with all around it
-LOCK_STALE_SECONDS = 60.0  # seconds without a change after which a holder is taken for dead
-POLL = (0.5, 1.5)  # seconds between two looks of those that wait
-LOGINS = 3
-LOGINS_PERIOD = 600.0  # seconds
-LOGIN_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds, at least: the login has a rate limit of its own
-EXPIRY_MARGIN = timedelta(minutes=1)  # or a tenth of the token's life, if that is less
 
+@dataclass(frozen=True, slots=True)
+class LoginTiming:
+    """The durations of a login and of the lock around it, in seconds.
 
-@dataclass(frozen=True)
-class LoginLock:
-    """Who logs in, when logins of this account happened (Unix seconds), and whether the last one was answered.
-
-    Every mark that is written is unlike all before, so what reads back as it was has not been written.
+    :ivar settle_seconds: how long a process waits between writing its lock record and reading it back.
+    :ivar late_seconds: if more time passes between reading the lock and writing it, a competitor may already have
+        begun to log in.
+    :ivar settle_late_seconds: how long the process waits in that case: the longest duration of a login.
+    :ivar lock_stale_seconds: a lock that does not change for this long belongs to a process that crashed.
+    :ivar poll_seconds: shortest and longest pause between two reads of a lock that another process holds.
+    :ivar max_logins: how many logins of one account are allowed within ``login_period_seconds``.
+    :ivar login_period_seconds: the period in which logins are counted.
+    :ivar retry_seconds: minimum pauses after logins that were refused for their rate. The login has a rate limit of
+        its own (official).
+    :ivar expiry_margin_seconds: how long before its expiry a token is replaced; at most a tenth of its lifetime.
     """
 
-    holder: str = ""
-    locked: bool = False
-    logins: tuple[float, ...] = ()
-    answered: bool = True
-
-    @classmethod
-    def parse(cls, text: str | None) -> LoginLock:
-        try:
-            record = json.loads(text or "{}")
-            return cls(
-                str(record.get("holder", "")),
-                bool(record.get("held", False)),
-                tuple(map(float, record.get("logins", ()))),
-                bool(record.get("answered", True)),
-            )
-        except (ValueError, TypeError, AttributeError, OverflowError):
-            return cls()  # somebody else's text: as if it were absent
-
-    def dump(self) -> str:
-        return json.dumps(
-            {
-                "holder": self.holder,
-                "held": self.locked,
-                "logins": self.logins,
-                "answered": self.answered,
-            }
-        )
+    settle_seconds: float = 3.0
+    late_seconds: float = 3.0
+    settle_late_seconds: float = 30.0
+    lock_stale_seconds: float = 60.0
+    poll_seconds: tuple[float, float] = (0.5, 1.5)
+    max_logins: int = 3
+    login_period_seconds: float = 600.0
+    retry_seconds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    expiry_margin_seconds: float = 60.0
 
 
 class SharedToken:
-    """The access token of an account, from an Airflow Variable, or by a login that is stored there.
+    """The access token of an account, taken from an Airflow Variable or from a login whose token is stored there.
 
     :param account: hex of a SHA-256 over base URL and client ID.
-    :param mask: called with every token seen, so that logs hide it.
+    :param mask: called with every token, so that logs hide it.
+    :param clock: monotonic seconds.
+    :param now: Unix seconds.
+    :param uniform: returns a random number between its two arguments.
     """
 
     def __init__(
@@ -94,29 +83,40 @@ class SharedToken:
         client_secret: str,
         variables: Variables,
         mask: Callable[[str], None],
+        *,
+        timing: LoginTiming = LoginTiming(),
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._account = account
         self._login: Call[AccessToken] = login(client_id, client_secret)
         self._variables = variables
         self._mask = mask
-        self._clock = clock
+        self._timing = timing
+        self._clock, self._now, self._uniform = clock, now, uniform
         self._token_name = f"pan123_access_token__{account[:16]}"
         self._lock_name = f"pan123_login__{account[:16]}"
         self._current: AccessToken | None = None
-        self._logins: list[float] = []  # this process's own; the mark may be unwritable or lost to another
+        # The logins of this process, because its lock record may be unwritable or overwritten.
+        self._logins: list[float] = []
 
     @property
     def logged_in(self) -> bool:
+        """True if this object logged in."""
         return bool(self._logins)
 
     def cached(self, refused: str | None) -> str | None:
-        """The token that this process used last, unless it is the refused one or expires."""
+        """Return the token that this process used last, unless it is ``refused`` or expired."""
         token = self._current
-        return token.value if token and _good(token, refused) else None
+        return token.value if token and _usable(token, refused) else None
 
     def obtain(self, refused: str | None) -> Flow[str]:
-        """A token that is not the refused one: the stored one, or a new one."""
+        """Return a token other than ``refused``: the stored one, or a new one.
+
+        :raises Pan123LoginLimitError: if the account has used up its logins.
+        """
+        timing = self._timing
         seen, since = "", self._clock()
         while True:
             if token := (yield from self._stored(refused)):
@@ -125,43 +125,48 @@ class SharedToken:
             lock: LoginLock = yield from self._read_lock()
             if lock.holder != seen:
                 seen, since = lock.holder, self._clock()
-            if lock.locked and self._clock() - since < LOCK_STALE_SECONDS:
-                yield Sleep(random.uniform(*POLL))
+            if lock.locked and self._clock() - since < timing.lock_stale_seconds:
+                yield Sleep(self._uniform(*timing.poll_seconds))
                 continue
-            mine = self._lock(lock)
-            yield from self._write_lock(mine)
-            late = self._clock() - started > LATE
-            settled = self._clock() + (SETTLE_LATE if late else SETTLE)
+            claim = self._claim(lock)
+            yield from self._write_lock(claim)
+            late = self._clock() - started > timing.late_seconds
+            settled = self._clock() + (timing.settle_late_seconds if late else timing.settle_seconds)
             while self._clock() < settled and not (yield from self._stored(refused)):
-                yield Sleep(SETTLE)
+                yield Sleep(timing.settle_seconds)
             found: LoginLock = yield from self._read_lock()
-            if found == mine:
-                return (yield from self._renew(mine, refused))
+            if found == claim:
+                return (yield from self._renew(claim, refused))
             if found == lock:
                 log.warning(
-                    "Variable %s cannot be written; this process will use a token of its own", self._lock_name
+                    "Variable %s cannot be written. This process will use a token of its own", self._lock_name
                 )
                 return (yield from self._log_in()).value
 
-    def _lock(self, lock: LoginLock) -> LoginLock:
-        now = time.time()
-        recent = {when for when in (*lock.logins, *self._logins) if abs(now - when) < LOGINS_PERIOD}
-        if len(recent) >= LOGINS:
+    def _claim(self, lock: LoginLock) -> LoginLock:
+        """Return a new record that claims the lock."""
+        timing, now = self._timing, self._now()
+        recent = {
+            when for when in (*lock.logins, *self._logins) if abs(now - when) < timing.login_period_seconds
+        }
+        if len(recent) >= timing.max_logins:
             raise Pan123LoginLimitError(
-                f"{len(recent)} logins within {LOGINS_PERIOD / 60:.0f} minutes, the most that the provider makes, "
+                f"{len(recent)} logins within {timing.login_period_seconds / 60:.0f} minutes, which is the "
+                "provider's limit, "
                 + (
-                    "and the token is refused again: more than three programs use this client ID, and each login "
-                    "ends the oldest token. Give Airflow a client ID of its own, or let the others share their token"
+                    "and the service refuses the token again: more than three programs use this client ID, and "
+                    "each login revokes the oldest token. Give Airflow a client ID of its own, or let the other "
+                    "programs share one token"
                     if lock.answered
-                    else "and the last of them got no answer"
+                    else "and the last one got no answer; check the network and the connection's host, proxy and verify"
                 ),
                 call="login",
             )
         return LoginLock(uuid.uuid4().hex, True, tuple(sorted(recent)), lock.answered)
 
-    def _renew(self, mine: LoginLock, refused: str | None) -> Flow[str]:
-        """Log in, unless another did meanwhile; the mark is mine."""
-        answered = mine.answered
+    def _renew(self, claim: LoginLock, refused: str | None) -> Flow[str]:
+        """Log in, unless another process stored a token in the meantime, and release the lock."""
+        answered = claim.answered
         try:
             token = yield from self._stored(refused)
             if token is None:
@@ -169,41 +174,43 @@ class SharedToken:
                 answered = True
                 yield from self._store(token)
         except Exception as error:
-            if getattr(error, "ambiguous", False) or isinstance(
-                error, Pan123AnswerError
-            ):  # it may have been done
-                self._logins.append(time.time())
+            # The service may have made this login although no token arrived here.
+            if getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError):
+                self._logins.append(self._now())
                 answered = False
-            yield from self._release(mine, answered)
+            yield from self._release(claim, answered)
             raise
-        yield from self._release(mine, answered)
+        yield from self._release(claim, answered)
         return token.value
 
-    def _release(self, mine: LoginLock, answered: bool) -> Flow[None]:
-        if (yield from self._read_lock()) == mine:
-            logins = sorted({*mine.logins, *self._logins})
-            yield from self._write_lock(LoginLock(mine.holder, False, tuple(logins), answered))
+    def _release(self, claim: LoginLock, answered: bool) -> Flow[None]:
+        if (yield from self._read_lock()) == claim:
+            logins = sorted({*claim.logins, *self._logins})
+            yield from self._write_lock(LoginLock(claim.holder, False, tuple(logins), answered))
 
     def _log_in(self) -> Flow[AccessToken]:
-        for pause in (*LOGIN_PAUSES, None):
+        for pause in (*self._timing.retry_seconds, None):
             answer = yield Send(self._login)
             try:
-                token = _by_our_clock(read(self._login, answer), answer.date)
+                token = read(self._login, answer)
                 break
             except Pan123RateLimitError:
                 if pause is None:
                     raise
-            yield Sleep(pause * random.uniform(1, 2))
-        self._logins.append(time.time())
+            yield Sleep(pause * self._uniform(1, 2))
+        self._logins.append(self._now())
+        token = _with_local_expiry(token, answer.date, self._timing.expiry_margin_seconds)
         yield from self._adopt(token)
         return token
 
     def _adopt(self, token: AccessToken) -> Flow[None]:
+        """Use this token from now on, and hide it in logs."""
         if token != self._current:
             yield Blocking(lambda: self._mask(token.value))
             self._current = token
 
     def _stored(self, refused: str | None) -> Flow[AccessToken | None]:
+        """Adopt and return the stored token; None if there is no usable one for this account."""
         text: str | None = yield Blocking(lambda: self._variables.get(self._token_name))
         try:
             record: Any = json.loads(text or "{}")
@@ -211,8 +218,8 @@ class SharedToken:
                 return None
             token = AccessToken.parse(record)
         except (ValueError, TypeError, KeyError):
-            return None  # absent, or not our record
-        if not _good(token, refused):
+            return None
+        if not _usable(token, refused):
             return None
         yield from self._adopt(token)
         return token
@@ -232,8 +239,8 @@ class SharedToken:
         )
         if (yield Blocking(lambda: self._variables.get(self._token_name))) != record:
             log.warning(
-                "Variable %s reads back another value than was written (a secrets backend shadows it?); "
-                "this process will use a token of its own",
+                "Variable %s returned a different value than the one just written (is a secrets backend shadowing "
+                "it?). This process will use a token of its own",
                 self._token_name,
             )
 
@@ -248,20 +255,24 @@ class SharedToken:
         )
 
 
-def _by_our_clock(token: AccessToken, issued_at: datetime) -> AccessToken:
-    """A token that ends a little early. One that was over when it was issued is taken for good until it is refused.
+def _with_local_expiry(token: AccessToken, issued_at: datetime, margin_seconds: float) -> AccessToken:
+    """Convert a token's expiry to this host's clock, and move it a little earlier.
 
-    :param issued_at: by the service's clock, as the token's expiry.
+    A token that had already expired when it was issued is used until the service refuses it: the samples of the
+    official page show such dates.
+
+    :param issued_at: when the service issued the token, by the service's clock.
     """
     if token.expires_at is None:
         return token
     life = token.expires_at - issued_at
     if life <= timedelta(0):
         return replace(token, expires_at=None)
-    return replace(token, expires_at=datetime.now(timezone.utc) + life - min(EXPIRY_MARGIN, life / 10))
+    margin = min(timedelta(seconds=margin_seconds), life / 10)
+    return replace(token, expires_at=datetime.now(timezone.utc) + life - margin)
 
 
-def _good(token: AccessToken, refused: str | None) -> bool:
+def _usable(token: AccessToken, refused: str | None) -> bool:
     if token.value == refused:
         return False
     return token.expires_at is None or token.expires_at > datetime.now(timezone.utc)
@@ -276,9 +287,14 @@ class FixedToken:
         self._token = token
 
     def cached(self, refused: str | None) -> str | None:
+        """Return the token, or None if it is the refused one."""
         return None if refused == self._token else self._token
 
     def obtain(self, refused: str | None) -> Flow[str]:
+        """Raise an error, since a fixed token cannot be replaced.
+
+        :raises Pan123AccessTokenError: always.
+        """
         yield from ()
         raise Pan123AccessTokenError(
             "the service refuses the connection's access_token; replace access_token, "

@@ -1,1 +1,1 @@
-"""123pan itself, as its open platform shows it: nothing in here knows Airflow."""
+"""The API of 123pan's open platform; this package is independent of Airflow."""

@@ -1,4 +1,4 @@
-"""The async shell: performs the protocol's steps with ``httpx``."""
+"""The async client, which performs the steps of flows with ``httpx``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
+from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import (
     Await,
     Blocking,
@@ -22,19 +23,20 @@ from airflow_provider_123pan.service.flow import (
     TokenSource,
     adrive,
 )
-from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, exchange
+from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, Step
 from airflow_provider_123pan.service.throttle import Throttle
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
-CONNECTIONS = 8  # httpx is three times slower at 32 concurrent requests
+# With 32 concurrent requests httpx is three times slower (measured).
+CONNECTIONS = 8
 
 
 class AsyncPan123Client:
-    """Makes calls from one event loop, which shares it among all that waits there.
+    """A client for one event loop, shared by all coroutines that run there.
 
-    :param in_thread: how a blocking function is called away from the loop.
+    :param in_thread: calls a blocking function in a thread and awaits its result.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class AsyncPan123Client:
         self._slot_lock = asyncio.Lock()
         self._obtaining: asyncio.Future[str] | None = None
         self._in_thread = in_thread
-        # As requests does; httpx knows SSL_CERT_FILE only.
+        # requests reads this variable; httpx reads only SSL_CERT_FILE.
         verify = os.environ.get("REQUESTS_CA_BUNDLE", True) if endpoint.verify is True else endpoint.verify
         self._http = httpx.AsyncClient(
             base_url=endpoint.base_url,
@@ -62,18 +64,19 @@ class AsyncPan123Client:
         )
 
     async def call(self, call: Call[T], retry_for: float = RETRY_FOR_SECONDS) -> T:
-        """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
+        """Make a call as described for :func:`~airflow_provider_123pan.service.exchange.exchange`."""
         return await adrive(exchange(call, self.throttle, retry_for), self._perform)
 
     def run(self, flow: Flow[T]) -> Awaitable[T]:
-        """Run a flow of calls and sleeps."""
-        return adrive(flow, self._perform)  # not awaited here: thousands wait in it, and each frame counts
+        """Run a flow and return its result."""
+        # Returned without an await, which saves a frame in each of thousands of waits.
+        return adrive(flow, self._perform)
 
     async def token(self, refused: str | None = None) -> str:
-        """An access token that is not the refused one."""
+        """Return an access token other than ``refused``."""
         while (token := self._tokens.cached(refused)) is None:
             if self._obtaining is None:
-                # A task of its own: who waits for it may be cancelled, and a login must not be cut in two.
+                # A separate task, since a waiting coroutine may be cancelled and a login must not be interrupted.
                 self._obtaining = asyncio.ensure_future(adrive(self._tokens.obtain(refused), self._perform))
                 self._obtaining.add_done_callback(self._obtained)
             if (token := await asyncio.shield(self._obtaining)) != refused:
@@ -84,9 +87,10 @@ class AsyncPan123Client:
         self._obtaining = None
 
     async def aclose(self) -> None:
+        """Close all connections."""
         await self._http.aclose()
 
-    async def _perform(self, step: Any) -> Any:
+    async def _perform(self, step: Step) -> Any:
         match step:
             case Send():
                 return await self._send(step)
@@ -104,7 +108,7 @@ class AsyncPan123Client:
                 return await self._in_thread(step.function)
             case Await():
                 return await step.function()
-        raise TypeError(f"no step: {step!r}")
+        raise TypeError(f"the async client cannot perform {step!r}")
 
     async def _send(self, step: Send[Any]) -> Answer:
         call = step.call
@@ -125,6 +129,6 @@ class AsyncPan123Client:
 
 
 def _trusting(bundle: str) -> ssl.SSLContext:
-    """Trust the certificates of a file, or of a directory."""
+    """Return a context that trusts the certificates in a file or in a directory."""
     folder = Path(bundle).is_dir()
     return ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)

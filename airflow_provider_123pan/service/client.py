@@ -1,4 +1,4 @@
-"""The blocking shell: performs the protocol's steps with ``requests``."""
+"""The blocking client, which performs the steps of flows with ``requests``."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError
 
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
+from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, TokenSource, drive
-from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, exchange
+from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, Step
 from airflow_provider_123pan.service.throttle import Throttle
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
-CONNECTIONS = 32  # kept open: threads of a worker share one client
+# Connections that are kept open: all threads of a worker share one client.
+CONNECTIONS = 32
 
 
 class TokenAuth(requests.auth.AuthBase):
-    """Sets the access token; without an auth object, requests would let ``.netrc`` replace it."""
+    """Authentication with an access token; without an auth object, requests would read ``.netrc``."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the token to a request."""
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
 
 class Pan123Client:
-    """Makes calls, one after the other or from several threads; use as a context manager or ``close`` it."""
+    """A client for one or several threads; use it as a context manager, or call :meth:`close`."""
 
     def __init__(self, endpoint: Endpoint, tokens: TokenSource, throttle: Throttle) -> None:
         self.throttle = throttle
@@ -49,7 +52,7 @@ class Pan123Client:
             self.session.proxies = {"http": endpoint.proxy, "https": endpoint.proxy}
         self.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         self.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
-        # Proxy and CA bundle of the environment: resolved once, not for each request.
+        # The environment's proxy and CA bundle are resolved once instead of for each request.
         proxies = dict(self.session.proxies)
         self._settings = self.session.merge_environment_settings(
             endpoint.base_url, proxies, False, endpoint.verify if endpoint.verify is not True else None, None
@@ -62,43 +65,46 @@ class Pan123Client:
         *,
         retry_too_many_for: float = RETRY_FOR_SECONDS,
     ) -> T:
-        """Make one call; see :func:`~airflow_provider_123pan.service.protocol.exchange`."""
+        """Make a call as described for :func:`~airflow_provider_123pan.service.exchange.exchange`."""
         flow = exchange(call, self.throttle, retry_for, retry_too_many_for=retry_too_many_for)
         return drive(flow, self._perform)
 
     def run(self, flow: Flow[T]) -> T:
-        """Run a flow of calls and sleeps."""
+        """Run a flow and return its result."""
         return drive(flow, self._perform)
 
     def token(self, refused: str | None = None) -> str:
-        """An access token that is not the refused one."""
+        """Return an access token other than ``refused``."""
         if (token := self._tokens.cached(refused)) is not None:
             return token
         with self._token_lock:
             return self._tokens.cached(refused) or drive(self._tokens.obtain(refused), self._perform)
 
     def authorized_session(self) -> requests.Session:
-        """The session, which from now on carries the shared token also in requests of others."""
+        """Return the session, authorized for requests that the caller makes with it."""
         self.session.auth = TokenAuth(self.token())
         return self.session
 
     def close(self) -> None:
+        """Close all connections."""
         self.session.close()
 
     def __enter__(self) -> Pan123Client:
+        """Return the client."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the client."""
         self.close()
 
-    def _perform(self, step: Any) -> Any:
+    def _perform(self, step: Step) -> Any:
         match step:
             case Send():
                 return self._send(step)
             case Sleep():
                 return time.sleep(step.seconds) if step.seconds > 0 else None
             case Slot():
-                # One at a time: a slot taken far ahead would be one of a rate that is out of date by then.
+                # One thread at a time, since the rate may have changed by the time of a slot that is far ahead.
                 with self.throttle.slots:
                     pause = self.throttle.reserve()
                     return time.sleep(pause) if pause > 0 else None
@@ -108,7 +114,7 @@ class Pan123Client:
                 return self.call(step.call, step.retry_for)
             case Blocking():
                 return step.function()
-        raise TypeError(f"no step: {step!r}")
+        raise TypeError(f"the blocking client cannot perform {step!r}")
 
     def _send(self, step: Send[Any]) -> Answer:
         call = step.call
@@ -133,7 +139,7 @@ class Pan123Client:
 
 
 def _unsent(error: requests.RequestException) -> bool:
-    """Whether it is sure that nothing arrived: only where no connection came about."""
+    """Return True if the request cannot have reached the service, because there was no connection."""
     return isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)) or (
         isinstance(error, requests.ConnectionError)
         and bool(error.args)

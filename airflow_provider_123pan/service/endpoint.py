@@ -1,4 +1,4 @@
-"""Where the service is and how it is reached: what both shells share."""
+"""How both clients reach the service."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from typing import Any
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.protocol import BASE_URL, Call
 
-TIMEOUT = 30.0
+TIMEOUT_SECONDS = 30.0
 HEADERS = {"Platform": "open_platform", "Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The service's address and the way to it.
+    """The service's base URL, and the options of every request.
 
     :ivar timeout: seconds per request.
-    :ivar verify: check certificates; or the path of a CA bundle.
+    :ivar verify: whether certificates are checked, or the path of a CA bundle.
+    :ivar proxy: URL of a proxy; it may contain a password.
     """
 
     base_url: str = BASE_URL
-    timeout: float = TIMEOUT
+    timeout: float = TIMEOUT_SECONDS
     verify: bool | str = True
-    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    proxy: str | None = field(default=None, repr=False)
 
     def unavailable(
         self, call: Call[Any], cause: BaseException, *, ambiguous: bool
     ) -> Pan123UnavailableError:
-        """The error for a request that got no answer, in the same words from both shells."""
+        """Return the error for a request without an answer, with the same message for both clients.
+
+        :param ambiguous: True if the request may have reached the service.
+        """
         return Pan123UnavailableError(
             f"no answer from {self.base_url}: {str(cause) or type(cause).__name__}; "
             "check the connection's host, proxy and verify, and the network",

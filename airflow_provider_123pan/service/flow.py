@@ -1,8 +1,8 @@
-"""Flows: what happens in which order, written once for the blocking and the async side.
+"""Flows: sequences of steps, written once for the blocking and the async client.
 
-A flow is a generator that yields steps and is sent their results (httpx does its authentication so). A shell, the
-blocking or the async client, performs the steps; :func:`drive` and :func:`adrive` are the two loops. Besides the
-steps here there are a call's (``Send``, ``Ask``), in :mod:`airflow_provider_123pan.service.protocol`.
+A flow is a generator that yields steps and receives their results, like an authentication flow of httpx. One of the
+clients performs the steps; :func:`drive` and :func:`adrive` are the two loops. The steps ``Send`` and ``MakeCall`` are
+defined in :mod:`airflow_provider_123pan.service.protocol`.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Step: wait this many seconds."""
+    """Step: wait for this many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Step: queue for the throttle's next slot and wait for it."""
+    """Step: wait for the throttle's next slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeedToken:
-    """Step: give an access token, another one than the refused."""
+    """Step: return an access token other than ``refused``."""
 
     refused: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Blocking(Generic[T]):
-    """Step: call this function, which blocks; the async shell does so in a thread."""
+    """Step: call a blocking function; the async client calls it in a thread."""
 
     function: Callable[[], T]
 
 
 @dataclass(frozen=True, slots=True)
 class Await(Generic[T]):
-    """Step: await what this gives; for the async shell only."""
+    """Step: await the result of ``function``; for the async client only."""
 
     function: Callable[[], Awaitable[T]]
 
@@ -55,17 +55,20 @@ class TokenSource(Protocol):
 
     @property
     def logged_in(self) -> bool:
-        """Whether a login was made here; else nothing is known of the secret."""
+        """True if this source logged in, which proves that the client secret is right."""
 
     def cached(self, refused: str | None) -> str | None:
-        """A token at hand that is not the refused one."""
+        """Return an available token other than ``refused``, or None. Does not block."""
 
     def obtain(self, refused: str | None) -> Flow[str]:
-        """The flow to a token that is not the refused one; a shell runs one at a time."""
+        """Return a token other than ``refused``; a client runs one of these flows at a time."""
 
 
 def within(flow: Flow[T], around: Callable[[Any], Flow[Any]]) -> Flow[T]:
-    """A flow of which each step is taken by another flow."""
+    """Run a flow, with each of its steps replaced by another flow.
+
+    :param around: returns the flow that performs a step.
+    """
     try:
         step = next(flow)
         while True:
@@ -81,7 +84,7 @@ def within(flow: Flow[T], around: Callable[[Any], Flow[Any]]) -> Flow[T]:
 
 
 def drive(flow: Flow[T], perform: Callable[[Any], Any]) -> T:
-    """Run a flow to its end: perform each step, send in its result or throw in its error."""
+    """Run a flow to its end: perform each step, then send its result or throw its error into the flow."""
     try:
         step = next(flow)
         while True:
@@ -97,7 +100,7 @@ def drive(flow: Flow[T], perform: Callable[[Any], Any]) -> T:
 
 
 async def adrive(flow: Flow[T], perform: Callable[[Any], Awaitable[Any]]) -> T:
-    """The same as :func:`drive`, awaiting each step."""
+    """Run a flow to its end like :func:`drive`, but await each step."""
     try:
         step = next(flow)
         while True:

@@ -1,7 +1,8 @@
-"""The service's things, parsed once, at the edge. Every ``parse`` raises ValueError with what it saw.
+"""The service's records, parsed from its answers.
 
-Field names are the provider's own (``fileID``, ``directory_id`` …): the service spells them in several ways.
-Source of all shapes: the open platform's documents, sections "offline migration" and "image host".
+Every ``parse`` raises ValueError if a field is missing or has the wrong type. The fields here have the provider's
+names (``fileID``, ``directory_id`` …), because the service spells them in several ways. The shapes are official: see
+the sections "offline migration" and "image host" of the open platform's documentation.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from enum import IntEnum
 from typing import Any
 
 BEIJING = timezone(timedelta(hours=8))
-REJECTED_ABOVE = 100  # a file record's status above this: rejected by review
+# An image whose status is higher was rejected by review (official).
+REJECTED_ABOVE = 100
 
 
 class TaskStatus(IntEnum):
-    """The status of an offline task in the progress answer (the callback's enum runs the other way)."""
+    """The status of an offline task as progress reports it; callbacks use a different enumeration (official)."""
 
     RUNNING = 0
     FAILED = 1
@@ -28,15 +30,19 @@ class TaskStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A login's answer; ``expires_at`` is the service's word, never a constant. None: good until it is refused."""
+    """An access token.
+
+    :ivar expires_at: the expiry that the service stated; None: usable until the service refuses it.
+    """
 
     value: str = field(repr=False)
     expires_at: datetime | None
 
     @classmethod
     def parse(cls, data: Any) -> AccessToken:
+        """Parse the answer to a login."""
         value = _text(data, "accessToken")
-        return cls(value, _moment(_text(data, "expiredAt")) if data.get("expiredAt") else None)
+        return cls(value, _datetime(_text(data, "expiredAt")) if data.get("expiredAt") else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,8 @@ class OfflineTask:
     """An offline task.
 
     :ivar taskID: 64-bit number.
-    :ivar process: 0 to 100; falls back to 0 on failure, so only ``status`` decides.
-    :ivar seen_at: the service's clock when it answered (``Date`` header; ours where it is missing), UTC.
+    :ivar process: percentage, 0 to 100; it may return to 0 after a failure, so only ``status`` decides.
+    :ivar seen_at: time of the answer in UTC, by the service's clock (:attr:`Answer.date`).
     """
 
     taskID: int
@@ -55,11 +61,12 @@ class OfflineTask:
 
     @classmethod
     def created(cls, data: Any, seen_at: datetime) -> OfflineTask:
-        """From the answer to a creation: code 0 means created, not downloaded."""
+        """Parse the answer to a creation; the download has not happened yet."""
         return cls(_whole(data, "taskID"), TaskStatus.RUNNING, 0, seen_at)
 
     @classmethod
     def parse(cls, data: Any, taskID: int, seen_at: datetime) -> OfflineTask:
+        """Parse an answer about progress."""
         status = _whole(data, "status")
         try:
             known = TaskStatus(status)
@@ -76,9 +83,10 @@ class Image:
     :ivar fileID: opaque string.
     :ivar etag: MD5 of the bytes, lower-case hex.
     :ivar size: bytes.
-    :ivar status: above 100 means rejected by review.
-    :ivar changed_at: the later of creation and change; its time zone is presumed to be Beijing's.
-    :ivar user_url: the address on the user's own domain, where there is one.
+    :ivar status: a number above 100 means that review rejected the image.
+    :ivar changed_at: time of the creation or of the last change, whichever is later; in Beijing time (assumed).
+    :ivar download_url: the image's URL.
+    :ivar user_url: the image's URL on the user's own domain, or None.
     """
 
     fileID: str
@@ -94,13 +102,15 @@ class Image:
 
     @property
     def rejected(self) -> bool:
+        """True if review rejected the image."""
         return self.status > REJECTED_ABOVE
 
     @classmethod
     def parse(cls, data: Any) -> Image:
+        """Parse the record of an image."""
         item = _mapping(data)
         etag = item.get("etag")
-        dates = [when for key in ("createAt", "updateAt") if (when := _beijing(item.get(key)))]
+        dates = [when for key in ("createAt", "updateAt") if (when := _optional_datetime(item.get(key)))]
         return cls(
             fileID=_identifier(item, "fileId"),
             file_name=_text(item, "filename"),
@@ -110,21 +120,24 @@ class Image:
             size=_number(item.get("size")),
             status=_number(item.get("status")) or 0,
             changed_at=max(dates, default=None),
-            download_url=_address(item.get("downloadURL")),
-            user_url=_address(item.get("userSelfURL")),
+            download_url=_optional_text(item.get("downloadURL")),
+            user_url=_optional_text(item.get("userSelfURL")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A directory of the image host; the root's id is ``""``."""
+    """A directory of the image host.
+
+    :ivar directory_id: ``""`` for the root.
+    """
 
     directory_id: str
     name: str
 
     @classmethod
     def made(cls, data: Any) -> Directory:
-        """From the answer to a creation: a list of one."""
+        """Parse the answer to a creation, a list with one directory."""
         made = _mapping(data).get("list")
         if not isinstance(made, list) or not made:
             raise ValueError(f"list is {_seen(made)}, not a list with the directory")
@@ -133,7 +146,10 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of a directory: at most 100 entries, and where the next page begins (None: no more)."""
+    """One page of a directory, with at most 100 entries.
+
+    :ivar last_file_id: where the next page begins; None: this is the last page.
+    """
 
     images: tuple[Image, ...]
     directories: tuple[Directory, ...]
@@ -141,11 +157,11 @@ class Listing:
 
     @classmethod
     def parse(cls, data: Any) -> Listing:
+        """Parse a page, without the entries that have no name or no id."""
         page = _mapping(data)
         items = page.get("fileList") or []
         if not isinstance(items, list):
             raise ValueError(f"fileList is {_seen(items)}, not a list")
-        # What has no name or no id is nobody's image: it must not hide the others.
         named = [item for item in items if isinstance(item, Mapping) and _is_named(item)]
         last = page.get("lastFileId")
         return cls(
@@ -159,7 +175,7 @@ class Listing:
         )
 
 
-def _address(value: Any) -> str | None:
+def _optional_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
@@ -181,7 +197,7 @@ def _mapping(data: Any) -> Mapping[str, Any]:
 def _text(data: Any, key: str) -> str:
     value = _mapping(data).get(key)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{key} is {_seen(value)}, not a text")
+        raise ValueError(f"{key} is {_seen(value)}, not a string")
     return value
 
 
@@ -193,7 +209,7 @@ def _whole(data: Any, key: str) -> int:
 
 
 def _number(value: Any) -> int | None:
-    """A whole number, however it is spelled; else None."""
+    """Return a whole number that may be spelled as a string or a float, or None."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -202,35 +218,32 @@ def _number(value: Any) -> int | None:
 
 
 def _identifier(data: Mapping[str, Any], key: str) -> str:
-    """Ids are opaque strings, and numbers in some samples."""
+    """Return an id as a string; some samples of the documentation show numbers (official)."""
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError(f"{key} is {_seen(value)}, not an id")
     return str(value)
 
 
-def _moment(text: str) -> datetime:
-    """RFC 3339; where the offset is missing it is Beijing's (seen in copies of the documents)."""
-    # fromisoformat of Python 3.10 takes neither "Z" nor any number of fractional digits.
-    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+def _datetime(text: str) -> datetime:
+    """Parse RFC 3339; without an offset, as in some copies of the documentation, the time is Beijing's (assumed)."""
+    # In Python 3.10, fromisoformat() accepts neither "Z" nor an arbitrary number of fractional digits.
+    date = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
+    return date if date.tzinfo else date.replace(tzinfo=BEIJING)
 
 
-def _beijing(value: Any) -> datetime | None:
-    """Read a date: text with or without an offset, ``/`` as separator, or Unix seconds or milliseconds."""
+def _optional_datetime(value: Any) -> datetime | None:
+    """Read a date: a string with or without an offset, ``/`` as separator, or Unix seconds or milliseconds."""
     try:
         if isinstance(value, str) and not value.isdecimal():
-            return _moment(value.strip().replace("/", "-"))
-        seconds = float(value)
-        return (
-            datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, BEIJING)
-            if seconds > 0
-            else None
-        )
+            return _datetime(value.strip().replace("/", "-"))
+        number = float(value)
+        seconds = number / 1000 if number > 1e11 else number
+        return datetime.fromtimestamp(seconds, BEIJING) if seconds > 0 else None
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 
 def _seen(value: Any) -> str:
-    """A short picture of what came instead; never a text's content, which may be a secret."""
+    """Describe a wrong value, without the content of a string, which may be a secret."""
     return repr(value) if value is None or isinstance(value, (bool, int, float)) else type(value).__name__

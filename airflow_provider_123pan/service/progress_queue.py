@@ -1,4 +1,4 @@
-"""The queue of all questions about progress in one event loop, so that waiting leaves the limit to submitting."""
+"""The queue of all progress polls in one event loop; it reserves most of the rate limit for submissions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import itertools
 
 from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
-SHARE = 0.2  # of the rate that was found; until one is, questions help to find it
+# The share of the found rate that polls may use. Until a rate is found, polls use all of it and help to find it.
+SHARE = 0.2
 
 
 class ProgressQueue:
-    """Gives turns, longest unasked first.
+    """A queue in which the task that was polled longest ago comes first.
 
-    :param found: requests a second that an earlier process found, if one did.
+    :param throttle: the throttle of the account.
+    :param found: requests per second that an earlier process found, or None.
     """
 
     def __init__(self, throttle: Throttle, *, found: float | None) -> None:
@@ -25,9 +27,9 @@ class ProgressQueue:
         self._timer: asyncio.TimerHandle | None = None
 
     def enqueue(self, polled_at: float) -> asyncio.Future[bool]:
-        """Queue: the future gets True as its result when its turn has come.
+        """Return a future whose result becomes True as soon as the caller may poll.
 
-        :param asked_at: when the task was asked about last, by the loop's clock.
+        :param polled_at: time of the task's last poll, by the clock of the caller's event loop.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
@@ -37,7 +39,7 @@ class ProgressQueue:
         return future
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give one turn, and the next one when it is due."""
+        """Admit one poll, and schedule the next one."""
         self._timer = None
         while self._waiting:
             *_, future = heapq.heappop(self._waiting)
@@ -47,10 +49,10 @@ class ProgressQueue:
                 return
 
     def _rate(self) -> float:
-        """Turns a second."""
+        """Return polls per second."""
         if self._throttle.learned:
             return SHARE * self._throttle.rate
         if self._found is None:
             return self._throttle.rate
-        # Not more, though the throttle's rate grows with every burst: questions alone never meet a 429.
+        # Not the throttle's rate alone: polls are too few to be refused, so it grows with every burst.
         return SHARE * min(max(self._found, FIRST_RATE), self._throttle.rate)

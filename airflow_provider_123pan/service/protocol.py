@@ -1,9 +1,8 @@
-"""Each call as a request, each answer as a value or an error; no input or output happens here."""
+"""Every call as a request and every answer as a value or an error, without any input or output."""
 
 from __future__ import annotations
 
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
@@ -26,30 +25,33 @@ from airflow_provider_123pan.exceptions import (
     Pan123UnavailableError,
     Pan123VerifyingError,
 )
-from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
+from airflow_provider_123pan.service.flow import Await, Blocking, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
-from airflow_provider_123pan.service.throttle import Throttle
-from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS, TOO_MANY_TASKS_PAUSES
+from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
 BASE_URL = "https://open-api.123pan.com"
-PAGE = 100  # entries per listing, the most that the service gives
-LOGIN_TIMEOUT = 15.0  # seconds; other processes wait for the one that logs in
+#: Entries on one page of a directory, the service's maximum (official).
+PAGE = 100
+#: Shorter than other time-outs, because other processes wait for the one that logs in.
+LOGIN_TIMEOUT_SECONDS = 15.0
 
+# 429 and its first wording are official, the others observed.
 RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
 VERIFYING = 20103
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
 INTERNAL_ERROR = "internal error"
-TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"  # refused to the account, not to the image
-#: After these the gateway may have passed the request on before it gave up.
+# Both refuse the account rather than the image.
+TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
+#: HTTP statuses after which the service may have received the request (assumed).
 AMBIGUOUS_STATUSES = frozenset({502, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back over HTTP."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,17 +59,25 @@ class Answer:
 
     @property
     def date(self) -> datetime:
-        """The service's clock; ours where its answer has no date."""
+        """The time of the answer in UTC, by the service's clock, or by this host's clock without a ``Date`` header."""
         try:
-            moment = parsedate_to_datetime(self.headers["Date"])
+            date = parsedate_to_datetime(self.headers["Date"])
         except (KeyError, ValueError, TypeError):
             return datetime.now(timezone.utc)
-        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return date.astimezone(timezone.utc) if date.tzinfo else date.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One call: its request, and how its ``data`` becomes a value."""
+    """A call of the service.
+
+    :ivar name: the provider's name of the call, which begins its error messages.
+    :ivar path: path below the base URL.
+    :ivar parse: converts the answer's ``data`` to a value; raises ValueError if it cannot.
+    :ivar body: the request's JSON.
+    :ivar params: the request's query parameters.
+    :ivar timeout: seconds; None: the endpoint's timeout.
+    """
 
     name: str
     method: str
@@ -75,12 +85,12 @@ class Call(Generic[T]):
     parse: Callable[[Any, Answer], T]
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     params: Mapping[str, str] | None = None
-    timeout: float | None = None  # seconds; the endpoint's where it is None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Send(Generic[T]):
-    """Step: make this request and give its :class:`Answer`; raise Pan123UnavailableError without one."""
+    """Step: send a request and return its :class:`Answer`; without one, raise Pan123UnavailableError."""
 
     call: Call[T]
     token: str | None = field(default=None, repr=False)
@@ -88,24 +98,28 @@ class Send(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class MakeCall(Generic[T]):
-    """Step: make this call from its start to its end (:func:`exchange`) and give its value."""
+    """Step: make a call by :func:`~airflow_provider_123pan.service.exchange.exchange` and return its value."""
 
     call: Call[T]
     retry_for: float = RETRY_FOR_SECONDS
+
+
+#: Every step that a client can perform.
+Step: TypeAlias = Send[Any] | MakeCall[Any] | Sleep | Slot | NeedToken | Blocking[Any] | Await[Any]
 
 
 # -- the calls -----------------------------------------------------------------------------------------------
 
 
 def login(client_id: str, client_secret: str) -> Call[AccessToken]:
-    """``POST /api/v1/access_token``: a new access token; at most three of a client ID are alive."""
+    """Return ``POST /api/v1/access_token``: a new access token; it may revoke the client ID's oldest one."""
     return Call(
         "login",
         "POST",
         "/api/v1/access_token",
         lambda data, _: AccessToken.parse(data),
         body={"clientID": client_id, "clientSecret": client_secret},
-        timeout=LOGIN_TIMEOUT,
+        timeout=LOGIN_TIMEOUT_SECONDS,
     )
 
 
@@ -115,7 +129,7 @@ def create_offline_download(
     directory_id: str | None = None,
     callback_url: str | None = None,
 ) -> Call[OfflineTask]:
-    """``POST /api/v1/oss/offline/download``: the service fetches ``url`` by itself, in the background."""
+    """Return ``POST /api/v1/oss/offline/download``: a new offline task, which downloads ``url`` in the background."""
     optional = {"fileName": file_name, "businessDirID": directory_id, "callBackUrl": callback_url}
     return Call(
         "create_offline_download",
@@ -127,7 +141,7 @@ def create_offline_download(
 
 
 def get_offline_download(taskID: int) -> Call[OfflineTask]:
-    """``GET /api/v1/oss/offline/download/process``: how far an offline task is."""
+    """Return ``GET /api/v1/oss/offline/download/process``: the progress of an offline task."""
     return Call(
         "get_offline_download",
         "GET",
@@ -140,7 +154,12 @@ def get_offline_download(taskID: int) -> Call[OfflineTask]:
 def list_directory(
     directory_id: str = "", since: datetime | None = None, last_file_id: str | None = None
 ) -> Call[Listing]:
-    """``POST /api/v1/oss/file/list``: one page of a directory (``""``: the root)."""
+    """Return ``POST /api/v1/oss/file/list``: one page of a directory.
+
+    :param directory_id: ``""`` for the root.
+    :param since: leave out everything older.
+    :param last_file_id: where the page begins; None for the first page.
+    """
     body: dict[str, Any] = {"parentFileId": directory_id, "limit": PAGE, "type": 1}
     if since is not None:
         body |= {"startTime": int(since.timestamp()), "endTime": int(time.time()) + 86_400}
@@ -152,9 +171,10 @@ def list_directory(
 
 
 def make_directory(name: str, parent_id: str = "", *, listed: bool = False) -> Call[Directory]:
-    """``POST /upload/v1/oss/file/mkdir``: a new directory; a name may not repeat.
+    """Return ``POST /upload/v1/oss/file/mkdir``: a new directory, whose name must not exist yet.
 
-    :param listed: send the name as a list: the documents' table says so, their sample says a string.
+    :param parent_id: ``""`` for the root.
+    :param listed: send the name as a list, as the table of the official page says; its sample shows a string.
     """
     return Call(
         "make_directory",
@@ -166,7 +186,7 @@ def make_directory(name: str, parent_id: str = "", *, listed: bool = False) -> C
 
 
 def get_image(fileID: str) -> Call[Image]:
-    """``GET /api/v1/oss/file/detail``: one image."""
+    """Return ``GET /api/v1/oss/file/detail``: one image."""
     return Call(
         "get_image",
         "GET",
@@ -180,14 +200,17 @@ def get_image(fileID: str) -> Call[Image]:
 
 
 def read(call: Call[T], answer: Answer) -> T:
-    """What an answer means: its value, or the error that it is. The one place that decides this.
+    """Return an answer's value, or raise its error.
 
-    The body's code comes before the HTTP status; where the body is not JSON, the status stands in.
+    The code in the body takes precedence over the HTTP status, which decides only if the body is not the service's
+    JSON.
+
+    :raises Pan123Error: the subclass that fits the code, the message or the status.
     """
     if 300 <= answer.status < 400:
         raise Pan123RedirectError(
-            f"HTTP {answer.status} redirects to {answer.headers.get('Location', 'an unnamed place')!r}, "
-            "which is not followed; set the connection's host to the service's own address",
+            f"HTTP {answer.status} redirects to {answer.headers.get('Location', 'an unnamed URL')!r}, "
+            "which is not followed; set the connection's host to the URL of the open platform",
             call=call.name,
             code=answer.status,
         )
@@ -201,13 +224,13 @@ def read(call: Call[T], answer: Answer) -> T:
         code = int(code)
     if isinstance(code, bool) or not isinstance(code, int):
         raise Pan123AnswerError(
-            f"the answer's code is {type(code).__name__}, not a number", call=call.name, trace_id=trace_id
+            f"the answer's code is a {type(code).__name__}, not a number", call=call.name, trace_id=trace_id
         )
     if code != 0:
         message = str(envelope.get("message") or "no message")
-        # Code 1 is the service's catch-all: where the status says more, it does.
-        telling = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
-        kind = _kind(call, telling, message)
+        # Code 1 is used for almost everything (observed): a specific HTTP status takes precedence.
+        specific = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
+        kind = _kind(call, specific, message)
         raise kind(message + _advice(kind, code, message), call=call.name, code=code, trace_id=trace_id)
     data = envelope.get("data")
     try:
@@ -233,11 +256,11 @@ def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error
 
 
 def _advice(kind: Callable[..., Pan123Error], code: int, message: str) -> str:
-    """What to do, where the service's own words do not say it."""
+    """Return advice for errors whose message from the service gives none."""
     if NO_DEVELOPER in message:
         return "; the account needs 123pan's developer package"
     if code == TRAFFIC_EXCEEDED:
-        return "; the account's download traffic is used up"
+        return "; the account's download traffic is used up: buy more on 123pan, or wait until it is renewed"
     if kind is Pan123CredentialsError:
         return "; check the connection's login (client ID) and password (client secret)"
     return ""
@@ -248,7 +271,9 @@ def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
     if status < 400:
         message = f"HTTP {status} without the service's JSON{words}; if it stays, check the connection's host"
         return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=True)
-    message = f"HTTP {status} from the gateway, not from the service{words}; if it stays, check the connection's host"
+    message = (
+        f"HTTP {status} from the gateway, not the service{words}; if it stays, check the connection's host"
+    )
     if status == 429:
         return Pan123RateLimitError(message, call=call.name, code=status)
     if status == 401 and call.name != "login":
@@ -258,62 +283,7 @@ def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
 
 
 def _first_words(body: bytes) -> str:
-    """Quote how a body that is not the service's JSON begins: only that names the cause."""
+    """Quote the beginning of a body that is not the service's JSON, since only that shows the cause."""
     text = re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace"))
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return f" ({words[:100]})" if words else ""
-
-
-# -- one call from its start to its end -----------------------------------------------------------------------
-
-
-def exchange(
-    call: Call[T],
-    throttle: Throttle,
-    retry_for: float = RETRY_FOR_SECONDS,
-    clock: Callable[[], float] = time.monotonic,
-    *,
-    retry_too_many_for: float = RETRY_FOR_SECONDS,
-) -> Flow[T]:
-    """Send a call at the pace that the service allows, with a token that it takes.
-
-    A refused token is renewed once. A call that is refused for its load (429, too many offline tasks) is queued
-    again until ``retry_for`` seconds are over; then its last error is raised. Every other error is raised at once.
-
-    :param crowd_patience: the same for too many offline tasks alone, where the caller knows better when to come back.
-    """
-    deadline = clock() + retry_for
-    too_many_deadline = clock() + min(retry_for, retry_too_many_for)
-    token = yield NeedToken()
-    renewed = False
-    refusals = too_many = 0
-    while True:
-        yield Slot()
-        answer = yield Send(call, token)
-        try:
-            value = read(call, answer)
-        except Pan123RateLimitError:
-            throttle.refused()
-            pause = throttle.backoff(refusals)
-            refusals += 1
-            if clock() + pause > deadline:
-                raise
-        except Pan123TooManyTasksError:
-            throttle.accepted()
-            pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(too_many, 2)]
-            too_many += 1
-            if clock() + pause > too_many_deadline:
-                raise
-        except Pan123TokenError:
-            throttle.accepted()
-            if renewed:
-                raise
-            renewed, pause = True, 0.0
-            token = yield NeedToken(refused=token)
-        except Pan123Error:
-            throttle.accepted()
-            raise
-        else:
-            throttle.accepted()
-            return value
-        yield Sleep(pause)

@@ -1,8 +1,9 @@
-"""How long a call is repeated while the service refuses it for its load."""
+"""How long a call is repeated while the service refuses it because of its load."""
 
-# Seconds for which a call is queued again.
+#: Seconds for which a refused call is repeated.
 RETRY_FOR_SECONDS = 600.0
-# Seconds for a question that is asked again later anyway.
+#: Seconds for which a refused read is repeated if the caller polls again later anyway.
 READ_RETRY_SECONDS = 30.0
-# Seconds between two submissions while the account has too many offline tasks: what the service's users settled on.
+#: Seconds between two submissions while the account has too many offline tasks; other clients of the service use the
+#: same pauses (observed).
 TOO_MANY_TASKS_PAUSES = (5.0, 15.0, 30.0)

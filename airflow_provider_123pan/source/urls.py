@@ -1,4 +1,4 @@
-"""Source URLs: their comparable form, and their redacted form for logs."""
+"""The canonical form of a source URL, and its redacted form for logs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-#: Query parameters that sign an address, and so differ from night to night though the image is the same: S3 and what
-#: speaks like it, Google, Alibaba, Volcengine, Huawei, Tencent, CDNs. Not those that choose the image, such as
-#: ``x-oss-process``. Lower case; ``*`` stands for anything. ``[pan123] signature_parameters`` replaces the list.
+#: Query parameters that sign a URL, and therefore change although the image is the same: of S3 and compatible stores,
+#: Google, Alibaba, Volcengine, Huawei, Tencent, and CDNs. Parameters that select an image, such as ``x-oss-process``,
+#: are missing on purpose. In lower case; ``*`` stands for anything. ``[pan123] signature_parameters`` replaces them.
 SIGNATURE_PARAMETERS = (
     "x-amz-*",
     "x-goog-*",
     *(
         f"x-{store}-{name}"
         for store in ("oss", "tos", "obs")
-        for name in ("signature*", "credential", "algorithm")
-    ),
-    *(
-        f"x-{store}-{name}"
-        for store in ("oss", "tos", "obs")
-        for name in ("date", "expires", "*token", "*headers")
+        for name in ("signature*", "credential", "algorithm", "date", "expires", "*token", "*headers")
     ),
     "x-cos-security-token",
     "q-sign-*",
@@ -43,15 +38,17 @@ SIGNATURE_PARAMETERS = (
     "auth_key",
 )
 
-
-#: Azure's go with ``sig``; without it, they may say something else.
+#: Azure's parameters sign a URL only together with ``sig``; without it, they may have another meaning.
 AZURE = frozenset(
     {"se", "sp", "spr", "sr", "st", "sv", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "ses"}
 )
 
 
 def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """An address without what signs it and without its fragment: equal for the same image, tonight and tomorrow."""
+    """Return a URL without signature parameters and fragment, so that URLs of the same image compare equal.
+
+    :param signature_parameters: patterns of names, in lower case.
+    """
     parts = urlsplit(url)
     pairs = [(unquote(pair.partition("=")[0]).lower(), pair) for pair in parts.query.split("&") if pair]
     azure = AZURE if "sig" in signature_parameters and any(name == "sig" for name, _ in pairs) else ()
@@ -64,13 +61,17 @@ def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARA
 
 
 def redact_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """An address for logs: nobody can use what it does not tell."""
+    """Return a URL for logs, without signature parameters, fragment, user and password."""
     parts = urlsplit(canonical_url(url, signature_parameters))
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def redact_text(text: str, url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """A text without what an address has that nobody shall see, though somebody quotes it."""
+    """Redact a URL in a message that quotes it, wholly or in part.
+
+    :param text: the message.
+    :param url: the URL.
+    """
     parts = urlsplit(url)
     text = text.replace(url, redact_url(url, signature_parameters))
     for secret in (parts.query, parts.netloc.rpartition("@")[0]):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_123pan.account import shared_client
+from airflow_provider_123pan.account.shared_client import shared_client
 from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, InboxFollower, follower_for
@@ -93,26 +93,25 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _end(self, submission: Submission) -> Outcome | None:
-        shared = await shared_client.acquire(self.pan123_conn_id)
-        follower, waiter = None, DeliveryWaiter()
-        if submission.callback_id and (inbox := inbox_endpoint(shared.settings)):
-            follower = follower_for(inbox)
-            follower.subscribe(submission.callback_id, waiter)
-        try:
-            return await shared.client.run(
-                wait_for_outcome(
-                    submission,
-                    self.deadline,
-                    self._poking() if follower is None else self._safety_net(follower),
-                    _TriggerWait(shared.queue, waiter, self.timing),
-                    silent=self.silent_fail,
-                    pause_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
+        async with shared_client(self.pan123_conn_id) as shared:
+            follower, waiter = None, DeliveryWaiter()
+            if submission.callback_id and (inbox := inbox_endpoint(shared.settings)):
+                follower = follower_for(inbox)
+                follower.subscribe(submission.callback_id, waiter)
+            try:
+                return await shared.client.run(
+                    wait_for_outcome(
+                        submission,
+                        self.deadline,
+                        self._poking() if follower is None else self._safety_net(follower),
+                        _TriggerWait(shared.queue, waiter, self.timing),
+                        silent=self.silent_fail,
+                        pause_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
+                    )
                 )
-            )
-        finally:
-            if follower and submission.callback_id:
-                follower.unsubscribe(submission.callback_id, waiter)
-            await shared_client.release(shared)
+            finally:
+                if follower and submission.callback_id:
+                    follower.unsubscribe(submission.callback_id, waiter)
 
     def _poking(self) -> Iterator[float]:
         return poke_intervals(self.poke_interval, self.exponential_backoff, self.max_wait)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_123pan.account import shared_client
+from airflow_provider_123pan.account.shared_client import SharedClient, shared_client
 from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.follower import BatchWaiter, InboxFollower, follower_for
 from airflow_provider_123pan.download.events import to_event
@@ -94,39 +94,38 @@ class Pan123SyncImagesTrigger(BaseTrigger):
 
     async def _wait(self) -> set[str]:
         """Wait, and return the keys of the images that have ended."""
-        shared = await shared_client.acquire(self.pan123_conn_id)
-        inbox = inbox_endpoint(shared.settings) if self.seed else None
-        follower, waiter = follower_for(inbox) if inbox else None, BatchWaiter()
-        silent = {key: each[1] for key, each in self.active.items() if not each[2]}
-        keys = (
-            {callback_id(self.seed, key, attempt): key for key, attempt in silent.items()}
-            if self.seed
-            else {}
-        )
-        if follower:
-            for each in keys:
-                follower.subscribe(each, waiter)
-        check = _Check(self, shared)
-        first, longest = self.timing.trigger_check
-        pause = first
-        try:
-            look_at = time.time() + self._jittered(pause, follower)
-            while True:
-                check.ended.update(keys[each] for each in waiter.delivered)
-                now = time.time()
-                if len(check.ended) >= self.want or now >= self.until:
-                    return check.ended
-                if now >= look_at:
-                    found = await check.check()
-                    pause = first if found else min(pause * 1.5, longest)
-                    look_at = time.time() + self._jittered(pause, follower)
-                    continue
-                await waiter.wait(max(0.0, min(look_at, self.until) - now))
-        finally:
+        async with shared_client(self.pan123_conn_id) as shared:
+            inbox = inbox_endpoint(shared.settings) if self.seed else None
+            follower, waiter = follower_for(inbox) if inbox else None, BatchWaiter()
+            silent = {key: each[1] for key, each in self.active.items() if not each[2]}
+            keys = (
+                {callback_id(self.seed, key, attempt): key for key, attempt in silent.items()}
+                if self.seed
+                else {}
+            )
             if follower:
                 for each in keys:
-                    follower.unsubscribe(each, waiter)
-            await shared_client.release(shared)
+                    follower.subscribe(each, waiter)
+            check = _Check(self, shared)
+            first, longest = self.timing.trigger_check
+            pause = first
+            try:
+                look_at = time.time() + self._jittered(pause, follower)
+                while True:
+                    check.ended.update(keys[each] for each in waiter.delivered)
+                    now = time.time()
+                    if len(check.ended) >= self.want or now >= self.until:
+                        return check.ended
+                    if now >= look_at:
+                        found = await check.check()
+                        pause = first if found else min(pause * 1.5, longest)
+                        look_at = time.time() + self._jittered(pause, follower)
+                        continue
+                    await waiter.wait(max(0.0, min(look_at, self.until) - now))
+            finally:
+                if follower:
+                    for each in keys:
+                        follower.unsubscribe(each, waiter)
 
     def _jittered(self, pause: float, follower: InboxFollower | None) -> float:
         """Vary a pause in seconds; it is longer while callbacks can wake the wait."""
@@ -138,7 +137,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
 class _Check:
     """What a trigger can see of the images: names in a listing, and progress."""
 
-    def __init__(self, trigger: Pan123SyncImagesTrigger, shared: shared_client.SharedClient) -> None:
+    def __init__(self, trigger: Pan123SyncImagesTrigger, shared: SharedClient) -> None:
         self._trigger = trigger
         self._client = shared.client
         self._queue = shared.queue

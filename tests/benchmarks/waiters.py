@@ -91,7 +91,9 @@ class FoundRate:
         self._values: dict[str, str] = {}
 
     def get(self, name: str) -> str | None:
-        return str(FOUND_RATE) if name.startswith("pan123_rate__") else self._values.get(name)
+        if name.startswith("pan123_rate__"):
+            return json.dumps({"rate": FOUND_RATE, "process": "0123abcd"})
+        return self._values.get(name)
 
     def set(self, name: str, value: str, description: str) -> None:
         self._values[name] = value

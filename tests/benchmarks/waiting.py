@@ -145,7 +145,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
     async def main() -> list[float]:
         ended: dict[int, float] = {}
         posted: dict[int, float] = {}
-        from airflow_provider_123pan.account import shared_client
+        from airflow_provider_123pan.account.shared_client import shared_client
         from airflow_provider_123pan.triggers import offline_download
 
         with (
@@ -155,7 +155,8 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
         ):
             tasks = [asyncio.create_task(one(trigger, ended)) for trigger in provider_triggers(submissions)]
             # Who submitted has left a token.
-            await (await shared_client.acquire(CONN_ID)).client.token()
+            async with shared_client(CONN_ID) as shared:
+                await shared.client.token()
             await asyncio.sleep(SETTLE)
             async with httpx.AsyncClient(timeout=30) as http:
                 for submission in submissions:

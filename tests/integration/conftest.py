@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from airflow_provider_123pan.account.token import LoginTiming
 from airflow_provider_123pan.callbacks.address import secret_keys
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
@@ -34,7 +35,7 @@ class MemoryVariables:
 
     def get(self, name: str) -> str | None:
         if name.startswith("pan123_rate__"):
-            return "1000"  # as an earlier process found: the sandbox has no limit, and tests no time
+            return '{"rate": 1000.0, "process": "0123abcd"}'  # the sandbox has no rate limit
         with self._lock:
             return self.values.get(name)
 
@@ -99,7 +100,8 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> MemoryVariables:
     made = MemoryVariables()
     monkeypatch.setattr("airflow_provider_123pan.account.account.AirflowVariables", lambda: made)
     monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
-    monkeypatch.setattr("airflow_provider_123pan.account.token.SETTLE", 0.0)
+    timing = LoginTiming(settle_seconds=0.0)
+    monkeypatch.setattr("airflow_provider_123pan.account.account.login_timing", timing)
     return made
 
 

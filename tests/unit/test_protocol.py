@@ -1,4 +1,4 @@
-"""What an answer means, and what happens to a call from its start to its end."""
+"""The meaning of answers, and calls from start to end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.service import protocol
+from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
 from airflow_provider_123pan.service.models import BEIJING, TaskStatus
-from airflow_provider_123pan.service.protocol import Answer, Send, exchange, read
+from airflow_provider_123pan.service.protocol import Answer, Send, read
 from airflow_provider_123pan.service.throttle import Throttle
 
 PROGRESS = protocol.get_offline_download(7)
@@ -21,10 +22,12 @@ LOGIN = protocol.login("id", "secret")
 
 
 def answer(body: Any, status: int = 200, **headers: str) -> Answer:
+    """Return an HTTP response with bytes, or with JSON."""
     return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, Any]:
+    """Return the service's JSON."""
     return {"code": code, "message": message, "data": data, "x-traceID": "trace-1"}
 
 
@@ -110,7 +113,7 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
         (LOGIN, answer(envelope(code=429, message="wait")), exceptions.Pan123RateLimitError, "wait"),
     ],
 )
-def test_errors(call: Any, given: Answer, kind: type[Exception], words: str) -> None:
+def test_each_answer_becomes_its_error(call: Any, given: Answer, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind) as caught:
         read(call, given)
     assert type(caught.value) is kind
@@ -140,14 +143,14 @@ def test_a_creation_is_dated_by_the_service() -> None:
 @pytest.mark.parametrize(
     "text", ["2025-03-23T15:48:37+08:00", "2025-03-23T15:48:37", "2025-03-23T07:48:37.12Z"]
 )
-def test_expiry(text: str) -> None:
+def test_the_expiry_of_a_token_is_read_in_all_its_spellings(text: str) -> None:
     token = read(LOGIN, answer(envelope({"accessToken": "jwt", "expiredAt": text})))
     assert token.expires_at is not None
     assert token.expires_at.astimezone(BEIJING).isoformat() == "2025-03-23T15:48:37+08:00"
     assert "jwt" not in repr(token)
 
 
-def test_a_listing_of_nothing() -> None:
+def test_an_empty_directory_is_an_empty_listing() -> None:
     page = read(protocol.list_directory(), answer(envelope({"lastFileId": "-1", "fileList": None})))
     assert (page.images, page.directories, page.last_file_id) == ((), (), None)
 
@@ -163,18 +166,20 @@ RECORD = {"fileId": 7, "filename": "a.jpg", "type": 0}
         ({"parentFileId": 3, "etag": "ABC"}, {"directory_id": "3", "etag": "abc"}),
     ],
 )
-def test_records_that_lack_something(record: dict[str, Any], expected: dict[str, Any]) -> None:
-    nobodys = [{"fileId": "x", "filename": ""}, {"filename": "b.jpg"}]
+def test_records_with_missing_or_odd_fields_are_read(
+    record: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    unusable = [{"fileId": "x", "filename": ""}, {"filename": "b.jpg"}]
     page = read(
         protocol.list_directory(),
-        answer(envelope({"lastFileId": -1, "fileList": [*nobodys, RECORD | record]})),
+        answer(envelope({"lastFileId": -1, "fileList": [*unusable, RECORD | record]})),
     )
     [found] = page.images
     assert {name: getattr(found, name) for name in expected} == expected
     assert page.last_file_id is None
 
 
-def test_directories_may_be_typed_by_a_text() -> None:
+def test_the_type_of_a_directory_may_be_a_string() -> None:
     records = [{"fileId": "d", "filename": "来自:离线下载", "type": "1"}]
     page = read(protocol.list_directory(), answer(envelope({"fileList": records})))
     assert [directory.directory_id for directory in page.directories] == ["d"]
@@ -192,7 +197,12 @@ def test_secrets_are_in_no_repr() -> None:
 
 
 class Exchange:
-    """Performs an exchange's steps in virtual time."""
+    """A client that performs the steps of an exchange in virtual time.
+
+    :param answers: the service's answers, of which the last one is repeated.
+    :ivar tokens: the refused tokens for which another one was requested.
+    :ivar sent: the tokens of all requests.
+    """
 
     def __init__(self, *answers: Answer | Exception) -> None:
         self.answers = list(answers)
@@ -201,6 +211,7 @@ class Exchange:
         self.sent: list[str | None] = []
 
     def perform(self, step: Any) -> Any:
+        """Perform one step."""
         match step:
             case Sleep(seconds):
                 self.now += seconds
@@ -220,6 +231,8 @@ class Exchange:
         raise AssertionError(step)
 
     def exchange(self, call: Any = PROGRESS, retry_for: float = 600.0) -> Any:
+        """Make a call and return its value."""
+
         def clock() -> float:
             return self.now
 
@@ -230,7 +243,7 @@ class Exchange:
 GOOD = answer(envelope({"process": 100, "status": 2}))
 REFUSED = answer(envelope(code=401, message="tokens number has exceeded the limit"))
 BUSY = answer(envelope(code=429, message="请求太频繁"))
-CROWDED = answer(envelope(code=1, message="同时下载的任务超出最大限制"))
+TOO_MANY = answer(envelope(code=1, message="同时下载的任务超出最大限制"))
 
 
 def test_a_refused_token_is_renewed_once() -> None:
@@ -246,8 +259,8 @@ def test_a_token_refused_twice_is_an_error() -> None:
     assert len(exchange_run.sent) == 2
 
 
-@pytest.mark.parametrize("refusal", [BUSY, CROWDED])
-def test_a_call_refused_for_load_is_queued_again(refusal: Answer) -> None:
+@pytest.mark.parametrize("refusal", [BUSY, TOO_MANY])
+def test_a_call_refused_for_load_is_repeated(refusal: Answer) -> None:
     exchange_run = Exchange(*[refusal] * 12, GOOD)
     assert exchange_run.exchange(retry_for=6000).status is TaskStatus.SUCCEEDED
     assert len(exchange_run.sent) == 13
@@ -255,20 +268,20 @@ def test_a_call_refused_for_load_is_queued_again(refusal: Answer) -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "kind"),
-    [(BUSY, exceptions.Pan123RateLimitError), (CROWDED, exceptions.Pan123TooManyTasksError)],
+    [(BUSY, exceptions.Pan123RateLimitError), (TOO_MANY, exceptions.Pan123TooManyTasksError)],
 )
-def test_patience_is_time_not_a_count(refusal: Answer, kind: type[Exception]) -> None:
+def test_repetitions_end_after_a_time_rather_than_a_count(refusal: Answer, kind: type[Exception]) -> None:
     exchange_run = Exchange(refusal)
     with pytest.raises(kind):
         exchange_run.exchange(retry_for=600)
-    assert 500 < exchange_run.now <= 610  # the last try may still have to wait for its slot
+    assert 500 < exchange_run.now <= 610  # the last attempt may have waited for its slot
 
 
 @pytest.mark.parametrize(
     "failure",
     [answer(envelope(code=1, message="bad")), answer(b"", 502), exceptions.Pan123UnavailableError("x")],
 )
-def test_other_errors_are_raised_at_once(failure: Any) -> None:
+def test_other_errors_are_raised_immediately(failure: Any) -> None:
     exchange_run = Exchange(failure)
     with pytest.raises(exceptions.Pan123Error):
         exchange_run.exchange()

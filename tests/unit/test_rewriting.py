@@ -1,4 +1,4 @@
-"""New addresses come into Markdown and HTML: each known address as a whole, and nothing else."""
+"""Known URLs in Markdown and HTML are replaced as a whole, and nothing else is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REPLACED = {
         f"[![cat]({A})](http://x.com/page)[b]({B})",
         f"[![cat]({NEW_A})](http://x.com/page)[b]({NEW_B})",
     ),
-    "nothing in between": (f"![]({A}),[b]({B})和", f"![]({NEW_A}),[b]({NEW_B})和"),
+    "no space in between": (f"![]({A}),[b]({B})和", f"![]({NEW_A}),[b]({NEW_B})和"),
     "brackets of its own": ("![](http://x.com/a(1).jpg)", "![](https://new.com/5.jpg)"),
     "escaped brackets": (r"![](http://x.com/a\(1\).jpg)", "![](https://new.com/5.jpg)"),
     "square brackets of its own": (
@@ -96,19 +96,19 @@ REPLACED = {
     ),
     "ampersand by number": (Q.replace("&", "&#038;"), NEW_Q.replace("&", "&#038;")),
     "known with an escaped ampersand": ("http://x.com/w&amp;k.jpg", "https://new.com/12.jpg?a=1&b=2"),
-    # which
+    # choice
     "the longest": (f"{A}! {A}!!", "https://new.com/11.jpg https://new.com/1.jpg!!"),
     "capitals": ("HTTP://X.com/loud.jpg", "https://new.com/10.jpg"),
-    "many": (f"{A}\n{B}\t{A}\r\nend", f"{NEW_A}\n{NEW_B}\t{NEW_A}\r\nend"),
-    "what the place does not bear": (
+    "several lines": (f"{A}\n{B}\t{A}\r\nend", f"{NEW_A}\n{NEW_B}\t{NEW_A}\r\nend"),
+    "characters that would end the new URL": (
         "![](http://x.com/odd.jpg)",
         "![](https://new.com/o%20d%28d%29%27%22.jpg)",
     ),
 }
 
 UNTOUCHED = {
-    "no address": "a.jpg (b.png) <p>http</p>",
-    "another": "http://x.com/c.jpg https://x.com/a.jpg",
+    "no URL": "a.jpg (b.png) <p>http</p>",
+    "unknown URL": "http://x.com/c.jpg https://x.com/a.jpg",
     "another host": f"http://www.{A.removeprefix('http://')}",
     "longer path": f"{A}.webp ({A}.webp) '{A}.webp' {A}/b",
     "style of a CDN": f"{A}!thumb {A}@2x {A}:large {A},w_100 ({A},w_100) {A};v=1 {A}~b {A}_b {A}*b",
@@ -130,28 +130,29 @@ UNTOUCHED = {
 
 
 @pytest.mark.parametrize(("text", "expected"), REPLACED.values(), ids=REPLACED.keys())
-def test_replaced(text: str, expected: str) -> None:
+def test_known_urls_are_replaced(text: str, expected: str) -> None:
     assert rewrite(text, ADDRESSES) == expected
     assert rewrite(f"文 {text}\n{text}", ADDRESSES) == f"文 {expected}\n{expected}"
 
 
 @pytest.mark.parametrize("text", UNTOUCHED.values(), ids=UNTOUCHED.keys())
-def test_untouched(text: str) -> None:
+def test_other_text_stays_as_it_is(text: str) -> None:
     assert rewrite(text, ADDRESSES) == text
 
 
-def test_twice_is_once() -> None:
+def test_a_second_rewriting_changes_nothing() -> None:
     text = "\n".join(expected for _, expected in REPLACED.values())
     assert rewrite(text, ADDRESSES) == text
 
 
 class Counting(dict[str, str]):
-    """Addresses that count what they are asked."""
+    """URLs that count the characters of all look-ups."""
 
-    asked = 0
+    characters = 0
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        self.asked += len(key)
+        """Look a URL up."""
+        self.characters += len(key)
         return super().get(key, default)
 
 
@@ -159,15 +160,15 @@ class Counting(dict[str, str]):
     "unit",
     ["http://x.com/c.jpg,", "(http://x.com/", "http://x.com/(", "，:http://x.com/c", "http://x.com/c&amp;"],
 )
-def test_work_grows_with_the_text(unit: str) -> None:
-    """A text of one line, with an address in each place: what is looked up is not longer than a few texts."""
-    asked = Counting()
-    rewrite(unit * 2000, asked)
-    assert 0 < asked.asked <= 7 * len(unit) * 2000
+def test_the_work_grows_linearly_with_the_text(unit: str) -> None:
+    """In one long line of URLs, all look-ups together are only a few times as long as the line."""
+    urls = Counting()
+    rewrite(unit * 2000, urls)
+    assert 0 < urls.characters <= 7 * len(unit) * 2000
 
 
 @pytest.mark.parametrize("name", ["results.jsonl", "results.csv"])
-def test_new_addresses(tmp_path: Path, name: str) -> None:
+def test_new_addresses_are_those_of_all_stored_images(tmp_path: Path, name: str) -> None:
     path = str(tmp_path / name)
 
     def record(number: int, status: str, download_url: str | None, user_url: str | None) -> ResultRecord:
@@ -188,7 +189,7 @@ def test_new_addresses(tmp_path: Path, name: str) -> None:
     }
 
 
-def test_new_addresses_of_a_file_written_by_others(tmp_path: Path) -> None:
+def test_a_results_file_of_another_program_can_be_read(tmp_path: Path) -> None:
     values = dict.fromkeys(ResultRecord._fields) | {"url": A, "status": "present", "download_url": NEW_A}
     (tmp_path / "results.jsonl").write_text(json.dumps(values) + "\n", encoding="utf-8")
     assert rewrite(A, new_addresses(f"file://{tmp_path}/results.jsonl")) == NEW_A

@@ -1,8 +1,6 @@
-"""The shared token: how often is logged in, whatever the network, the service and the other processes do."""
+"""The shared token: the number of logins, whatever the network, the service and the other processes do."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
@@ -22,56 +20,49 @@ MANY = 32
 THREE_PROGRAMS = "more than three programs use this client ID"
 TOO_FREQUENT = envelope(429, "请求太频繁")
 
-Make = Callable[..., TokenSimulation]
 
-
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch) -> Make:
-    return lambda seed=0, *latencies: TokenSimulation(seed, *latencies).patch(monkeypatch)
-
-
-# -- at most one login ---------------------------------------------------------------------------------------
+# -- the number of logins ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("login", [quick, slow])
 @pytest.mark.parametrize("latency", [quick, slow])
 @pytest.mark.parametrize("seed", range(12))
-def test_one_login_for_all_and_one_more_when_the_token_is_killed(
-    make: Make, seed: int, latency: Latency, login: Latency
+def test_all_processes_share_one_login_and_one_more_after_the_token_is_revoked(
+    seed: int, latency: Latency, login: Latency
 ) -> None:
-    simulation = make(seed, latency, login)
+    simulation = TokenSimulation(seed, latency, login)
     processes = simulation.workers(MANY, seconds=400)
     assert simulation.run(300).service.logins == 1
-    simulation.service.kill()
+    simulation.service.revoke_all()
     assert simulation.run().service.logins == 2
     assert one_token(processes) in simulation.service.alive
     assert not simulation.lock["held"]
 
 
-def test_in_a_very_slow_network_they_do_not_chase_each_other(make: Make) -> None:
+def test_in_a_very_slow_network_there_is_one_login() -> None:
     for seed in range(10):
-        simulation = make(seed, lambda dice: dice.uniform(4, 6))  # there, and as long back
+        simulation = TokenSimulation(seed, lambda dice: dice.uniform(4, 6))
         processes = simulation.workers(MANY)
         assert simulation.run(300).service.logins == 1
         one_token(processes)
 
 
 def claimant(simulation: TokenSimulation) -> Process:
-    """The one that logged in, in a history without accidents."""
+    """Return the process that logged in, in a history without crashes."""
     (found,) = [process for process in simulation.processes if "Send" in process.steps]
     return found
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_crash_at_any_step_costs_one_more_login_at_most(make: Make, seed: int) -> None:
-    simulation = make(seed)
+def test_a_crash_at_any_step_costs_at_most_one_more_login(seed: int) -> None:
+    simulation = TokenSimulation(seed)
     simulation.workers(8)
     steps = claimant(simulation.run()).steps
     number = simulation.processes.index(claimant(simulation))
     sent = steps.index("Send")
     stored = sent + 2  # the step between masks the token
     for half_step in range(2 * len(steps)):
-        simulation = make(seed)
+        simulation = TokenSimulation(seed)
         processes = simulation.workers(8)
         crashed = processes.pop(number)
         crashed.dies_at = half_step / 2
@@ -83,26 +74,26 @@ def test_a_crash_at_any_step_costs_one_more_login_at_most(make: Make, seed: int)
 
 
 @pytest.mark.parametrize("seconds", [2, 8, 25, 100])
-def test_a_pause_at_any_step_costs_one_more_login_at_most(make: Make, seconds: float) -> None:
-    simulation = make()
+def test_a_pause_at_any_step_costs_at_most_one_more_login(seconds: float) -> None:
+    simulation = TokenSimulation(0)
     simulation.workers(8)
     number = simulation.processes.index(claimant(simulation.run()))
     for step in range(len(claimant(simulation).steps)):
-        simulation = make()
+        simulation = TokenSimulation(0)
         processes = simulation.workers(8)
         processes[number].pause = (step, seconds)
         simulation.run()
         assert {process.error for process in processes} == {None}
         assert {process.result for process in processes} <= set(simulation.service.alive)
-        # Two only if it was taken for dead after it had seen that it may log in.
+        # A second login is possible only if the lock became stale during the pause.
         assert simulation.service.logins <= (1 if seconds < 60 else 2)
 
 
-def test_a_crash_before_the_login_is_not_counted_as_one(make: Make) -> None:
-    simulation = make()
+def test_a_crash_before_the_login_is_not_counted_as_one() -> None:
+    simulation = TokenSimulation(0)
     for _ in range(5):
         (crashed,) = simulation.workers(1)
-        crashed.dies_at = 3  # while its mark settles
+        crashed.dies_at = 3  # while its lock record settles
         simulation.run(100)
     processes = simulation.workers(2)
     assert simulation.run().service.logins == 1
@@ -112,20 +103,20 @@ def test_a_crash_before_the_login_is_not_counted_as_one(make: Make) -> None:
 # -- what the service and other programs do ------------------------------------------------------------------
 
 
-def test_a_foreign_program_gives_the_named_error_and_no_storm(make: Make) -> None:
-    simulation = make()
+def test_another_program_that_logs_in_leads_to_an_error_rather_than_a_storm_of_logins() -> None:
+    simulation = TokenSimulation(0)
     processes = simulation.workers(MANY, seconds=500)
     foreign = 0
 
-    def knock_off() -> None:
+    def revoke() -> None:
         nonlocal foreign
         foreign += 3
         for _ in range(3):
             simulation.service.issue()
         if simulation.now < 500:
-            simulation.at(5, knock_off)
+            simulation.at(5, revoke)
 
-    simulation.at(5, knock_off)
+    simulation.at(5, revoke)
     simulation.run(500)
     for process in processes:
         assert isinstance(process.error, Pan123LoginLimitError)
@@ -137,17 +128,17 @@ def test_a_foreign_program_gives_the_named_error_and_no_storm(make: Make) -> Non
     one_token(later)  # the old logins no longer count
 
 
-def test_the_process_that_logs_in_counts_its_logins_once(make: Make) -> None:
-    simulation = make()
+def test_the_process_that_logs_in_counts_its_logins_once() -> None:
+    simulation = TokenSimulation(0)
     (process,) = simulation.workers(1, seconds=400)
     for after in (50, 100, 150):
-        simulation.at(after, simulation.service.kill)
+        simulation.at(after, simulation.service.revoke_all)
     assert simulation.run().service.logins == 3
     assert isinstance(process.error, Pan123LoginLimitError)
 
 
-def test_wrong_credentials_fail_each_and_count_nothing(make: Make) -> None:
-    simulation = make()
+def test_wrong_credentials_fail_every_process_and_count_as_no_login() -> None:
+    simulation = TokenSimulation(0)
     simulation.service.refusal = envelope(1, "clientSecret is wrong")
     processes = simulation.workers(8)
     simulation.run()
@@ -159,11 +150,11 @@ def test_wrong_credentials_fail_each_and_count_nothing(make: Make) -> None:
     one_token(processes)
 
 
-def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
-    make: Make, caplog: pytest.LogCaptureFixture
+def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_lock(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for seed in range(5):
-        simulation = make(seed, slow)
+        simulation = TokenSimulation(seed, slow)
         simulation.service.refusal = envelope(1, "clientSecret is wrong")
         simulation.workers(MANY)
         simulation.run()
@@ -171,16 +162,16 @@ def test_refused_logins_in_a_slow_network_do_not_look_like_an_unwritable_mark(
     assert caplog.text == ""
 
 
-def test_a_login_refused_for_its_rate_is_tried_again(make: Make) -> None:
-    simulation = make()
+def test_a_login_refused_for_its_rate_is_repeated() -> None:
+    simulation = TokenSimulation(0)
     simulation.service.answers = [TOO_FREQUENT] * 3
     processes = simulation.workers(8)
     assert simulation.run().service.logins == 1
     one_token(processes)
 
 
-def test_a_login_refused_for_its_rate_again_and_again_is_told(make: Make) -> None:
-    simulation = make()
+def test_a_login_refused_for_its_rate_five_times_is_an_error() -> None:
+    simulation = TokenSimulation(0)
     simulation.service.refusal = TOO_FREQUENT
     (process,) = simulation.workers(1)
     simulation.run()
@@ -191,14 +182,12 @@ def test_a_login_refused_for_its_rate_again_and_again_is_told(make: Make) -> Non
 
 
 @pytest.mark.parametrize(("ambiguous", "attempts"), [(False, 8), (True, 3)])
-def test_a_silent_login_host_is_not_taken_for_other_programs(
-    make: Make, ambiguous: bool, attempts: int
-) -> None:
-    simulation = make()
+def test_a_silent_login_host_is_not_mistaken_for_other_programs(ambiguous: bool, attempts: int) -> None:
+    simulation = TokenSimulation(0)
     simulation.service.refusal = Pan123UnavailableError("no answer", ambiguous=ambiguous, call="login")
     processes = simulation.workers(8)
     simulation.run()
-    assert sum("Send" in process.steps for process in processes) == attempts  # what may have arrived counts
+    assert sum("Send" in process.steps for process in processes) == attempts  # an ambiguous login counts
     for process in processes:
         assert isinstance(process.error, Pan123Error)
         assert process.error.retryable

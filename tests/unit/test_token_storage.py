@@ -1,4 +1,4 @@
-"""The shared token in Airflow's Variables: whatever lies there, what is hidden, and what a cancelled wait leaves."""
+"""The shared token in Airflow's Variables: odd records, hidden secrets, and cancelled waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,12 +15,10 @@ from airflow_provider_123pan.service.flow import Blocking, Sleep, adrive
 from airflow_provider_123pan.service.protocol import Send
 from tests.unit.token_simulation import ACCOUNT, LOCK_NAME, TOKEN_NAME, TokenSimulation, one_token
 
-Make = Callable[..., TokenSimulation]
-
 
 @pytest.fixture
-def simulation(monkeypatch: pytest.MonkeyPatch) -> TokenSimulation:
-    return TokenSimulation(0).patch(monkeypatch)
+def simulation() -> TokenSimulation:
+    return TokenSimulation(0)
 
 
 def record(**changes: Any) -> str:
@@ -29,7 +26,7 @@ def record(**changes: Any) -> str:
     return json.dumps({"account": ACCOUNT, "accessToken": "stored", "expiredAt": until.isoformat()} | changes)
 
 
-# -- what lies there -----------------------------------------------------------------------------------------
+# -- what is stored -----------------------------------------------------------------------------------------
 
 
 def test_a_stored_token_is_used_without_a_login(simulation: TokenSimulation) -> None:
@@ -55,7 +52,7 @@ def test_a_stored_token_is_used_without_a_login(simulation: TokenSimulation) -> 
     ],
     ids=range(16),
 )
-def test_what_is_no_good_token_of_ours_counts_as_absent(
+def test_anything_but_a_usable_token_of_this_account_counts_as_absent(
     simulation: TokenSimulation, text: str, refused: str | None
 ) -> None:
     simulation.variables[TOKEN_NAME] = text
@@ -67,9 +64,11 @@ def test_what_is_no_good_token_of_ours_counts_as_absent(
 @pytest.mark.parametrize(
     "life",
     [None, timedelta(seconds=30), timedelta(seconds=-1), timedelta(days=-400)],
-    ids=["not given", "short", "over", "of the documents"],
+    ids=["missing", "short", "expired", "official sample"],
 )
-def test_a_token_of_odd_life_costs_one_login_too(simulation: TokenSimulation, life: timedelta | None) -> None:
+def test_a_token_with_an_odd_lifetime_costs_one_login_too(
+    simulation: TokenSimulation, life: timedelta | None
+) -> None:
     simulation.service.life = life
     first = simulation.workers(4)
     simulation.run()
@@ -78,7 +77,7 @@ def test_a_token_of_odd_life_costs_one_login_too(simulation: TokenSimulation, li
     assert one_token(first) == one_token(later)
 
 
-def test_a_token_ends_a_little_early_and_by_the_services_clock(simulation: TokenSimulation) -> None:
+def test_a_token_expires_a_little_early_and_by_the_clock_of_the_service(simulation: TokenSimulation) -> None:
     simulation.service.life, simulation.service.ahead = timedelta(minutes=10), timedelta(days=-1)
     simulation.workers(1)
     simulation.run()
@@ -93,12 +92,12 @@ def test_a_token_ends_a_little_early_and_by_the_services_clock(simulation: Token
         *("", "free", "null", "[]", "7", '"text"', '{"logins": null}', '{"logins": ["x"]}', '{"holder": []}'),
         '{"logins": [NaN, Infinity, -1]}',
         f'{{"logins": [1{"0" * 400}]}}',
-        '{"holder": "died long ago", "held": true}',
+        '{"holder": "crashed long ago", "held": true}',
         '{"held": "yes"}',
     ],
     ids=range(13),
 )
-def test_no_mark_holds_anybody_for_ever(simulation: TokenSimulation, text: str) -> None:
+def test_no_lock_record_blocks_a_process_forever(simulation: TokenSimulation, text: str) -> None:
     simulation.variables[LOCK_NAME] = text
     processes = simulation.workers(4)
     assert simulation.run(75).service.logins == 1
@@ -113,36 +112,38 @@ def test_another_client_id_or_host_has_another_token(simulation: TokenSimulation
     assert one_token(processes[:4]) != one_token(processes[4:])
 
 
-# -- Variables that do not keep what was written ---------------------------------------------------------------
+# -- Variables that lose what was written ----------------------------------------------------------------------
 
 
 class Shadowed:
-    """A secrets backend answers for one of the Variables."""
+    """Variables of which a secrets backend shadows one."""
 
     def __init__(self, simulation: TokenSimulation, name: str, text: str | None) -> None:
         self._backend, self._name, self._text = simulation, name, text
 
     def get(self, name: str) -> str | None:
+        """Return a Variable's value."""
         return self._text if name == self._name else self._backend.get(name)
 
     def set(self, name: str, value: str, description: str) -> None:
+        """Overwrite a Variable."""
         self._backend.set(name, value, description)
 
 
 @pytest.mark.parametrize("text", [None, "", "something else", record(account="b" * 64)], ids=range(4))
-@pytest.mark.parametrize("name", [TOKEN_NAME, LOCK_NAME], ids=["token", "mark"])
-def test_a_shadowed_variable_is_told_once_and_the_own_token_works(
+@pytest.mark.parametrize("name", [TOKEN_NAME, LOCK_NAME], ids=["token", "lock"])
+def test_a_shadowed_variable_is_logged_once_and_the_process_uses_its_own_token(
     simulation: TokenSimulation, caplog: pytest.LogCaptureFixture, name: str, text: str | None
 ) -> None:
     source = simulation.source(variables=Shadowed(simulation, name, text))
     process = simulation.start(simulation.work(source, seconds=60))
     assert simulation.run().service.logins == 1
     assert one_token([process]) == source.cached(None) == "secret-1"
-    (deliveries,) = caplog.messages
-    assert name in deliveries
+    (message,) = caplog.messages
+    assert name in message
 
 
-def test_a_token_that_cannot_be_stored_frees_the_mark_and_counts(simulation: TokenSimulation) -> None:
+def test_a_token_that_cannot_be_stored_releases_the_lock_and_counts(simulation: TokenSimulation) -> None:
     class Full(Shadowed):
         def set(self, name: str, value: str, description: str) -> None:
             if name == TOKEN_NAME:
@@ -163,11 +164,11 @@ def test_every_token_is_masked_and_none_is_shown(
     simulation: TokenSimulation, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    source = simulation.source(variables=Shadowed(simulation, TOKEN_NAME, None))  # makes it talk
+    source = simulation.source(variables=Shadowed(simulation, TOKEN_NAME, None))
     process = simulation.start(simulation.work(source, seconds=400))
     seen = [repr(source), str(vars(source))]
     for after in (50, 100, 150):
-        simulation.at(after, simulation.service.kill)
+        simulation.at(after, simulation.service.revoke_all)
     simulation.run()
     assert process.error is not None
     assert simulation.masked == {"secret-1", "secret-2", "secret-3"}
@@ -186,11 +187,11 @@ def test_a_stored_token_is_masked_before_it_is_used(simulation: TokenSimulation)
         flow.send(None)
 
 
-# -- a wait that is cancelled --------------------------------------------------------------------------------
+# -- cancelled waits ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("error")  # also what a generator says that refuses to be closed
-async def test_a_cancelled_wait_leaves_the_way_free_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("error")  # includes warnings about generators that cannot be closed
+async def test_a_cancelled_wait_does_not_block_the_next_one() -> None:
     async def login(simulation: TokenSimulation, hang_at: int) -> str:
         steps = 0
 
@@ -216,7 +217,7 @@ async def test_a_cancelled_wait_leaves_the_way_free_for_another(monkeypatch: pyt
     finished: list[int] = []
     hang_at = 0
     while not finished or hang_at <= finished[0]:
-        simulation, hung = TokenSimulation(0).patch(monkeypatch), asyncio.Event()
+        simulation, hung = TokenSimulation(0), asyncio.Event()
         cancelled = asyncio.create_task(login(simulation, hang_at))
         if hang_at:
             await hung.wait()

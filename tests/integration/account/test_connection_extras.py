@@ -1,4 +1,4 @@
-"""What a connection's ``proxy`` and ``verify`` do: the same in workers and in the triggerer."""
+"""The effects of a connection's ``proxy`` and ``verify``, which are the same in workers and in the triggerer."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from airflow_provider_123pan.service.endpoint import Endpoint
 from airflow_provider_123pan.service.protocol import get_offline_download
 from airflow_provider_123pan.service.throttle import Throttle
 
-QUESTION = get_offline_download(7)
+PROGRESS = get_offline_download(7)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers everything; so it is a proxy as well, that needs nobody behind it."""
+    """A service that answers every request, and therefore also works as a proxy without a service."""
 
     def do_GET(self) -> None:
-        asked.append(self.path)
+        """Answer with the progress of an offline task."""
+        requested.append(self.path)
         body = json.dumps({"code": 0, "data": {"process": 100, "status": 2}}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -41,15 +42,16 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        pass
+        """Log nothing."""
 
 
-asked: list[str] = []
+requested: list[str] = []
 
 
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
-    asked.clear()
+    """Run the service."""
+    requested.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
@@ -60,7 +62,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Of 127.0.0.1, signed by itself; with its key."""
+    """Return a file with a self-signed certificate of 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -88,46 +90,49 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def in_worker(endpoint: Endpoint) -> None:
+    """Poll progress as a worker does."""
     with Pan123Client(endpoint, FixedToken("token"), Throttle()) as client:
-        client.call(QUESTION)
+        client.call(PROGRESS)
 
 
 def in_triggerer(endpoint: Endpoint) -> None:
-    async def ask() -> None:
+    """Poll progress as the triggerer does."""
+
+    async def poll() -> None:
         client = AsyncPan123Client(endpoint, FixedToken("token"), Throttle())
         try:
-            await client.call(QUESTION)
+            await client.call(PROGRESS)
         finally:
             await client.aclose()
 
-    asyncio.run(ask())
+    asyncio.run(poll())
 
 
-MakeCall = Callable[[Endpoint], None]
-BOTH = pytest.mark.parametrize("ask", [in_worker, in_triggerer])
+Poll = Callable[[Endpoint], None]
+BOTH = pytest.mark.parametrize("poll", [in_worker, in_triggerer])
 
 
 @BOTH
-def test_a_proxy_stands_between(ask: MakeCall, server: ThreadingHTTPServer) -> None:
-    ask(Endpoint("http://service.invalid", proxy=f"http://127.0.0.1:{server.server_port}"))
-    assert asked == [f"http://service.invalid{QUESTION.path}?taskID=7"]
+def test_requests_go_through_the_proxy(poll: Poll, server: ThreadingHTTPServer) -> None:
+    poll(Endpoint("http://service.invalid", proxy=f"http://127.0.0.1:{server.server_port}"))
+    assert requested == [f"http://service.invalid{PROGRESS.path}?taskID=7"]
 
 
 @BOTH
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_certificates_are_checked_unless_told_otherwise(
-    ask: MakeCall, server: ThreadingHTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+def test_certificates_are_checked_unless_verify_is_false(
+    poll: Poll, server: ThreadingHTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    address = f"https://127.0.0.1:{server.server_port}"
+    url = f"https://127.0.0.1:{server.server_port}"
     with pytest.raises(Pan123UnavailableError, match="check the connection's host, proxy and verify"):
-        ask(Endpoint(address))
-    ask(Endpoint(address, verify=False))
-    ask(Endpoint(address, verify=str(certificate)))
+        poll(Endpoint(url))
+    poll(Endpoint(url, verify=False))
+    poll(Endpoint(url, verify=str(certificate)))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    ask(Endpoint(address))
-    assert len(asked) == 3
+    poll(Endpoint(url))
+    assert len(requested) == 3

@@ -1,4 +1,4 @@
-"""The hook by itself: its calls, and what the hooks of one process share."""
+"""The hook alone: its calls, and what all hooks of one process share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Connect = Callable[..., None]
 
 
 @pytest.mark.usefixtures("connect")
-def test_from_an_address_to_the_image_by_the_hook_alone(sandbox: Sandbox) -> None:
+def test_the_hook_alone_can_submit_a_url_and_find_the_image(sandbox: Sandbox) -> None:
     hook = Pan123Hook()
     made = hook.create_offline_download(URL, "b.jpg")
     wait_for(
@@ -34,7 +34,7 @@ def test_from_an_address_to_the_image_by_the_hook_alone(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.usefixtures("connect")
-def test_directories_by_the_hook_alone() -> None:
+def test_the_hook_alone_can_make_and_list_directories() -> None:
     hook = Pan123Hook()
     photos = hook.make_directory("photos")
     year = hook.make_directory("2026", photos.directory_id)
@@ -67,7 +67,7 @@ def test_a_hook_shares_its_token_with_the_next(sandbox: Sandbox) -> None:
     assert sandbox.state()["counts"]["logins"] == 1
 
 
-def test_a_connection_of_another_type_keeps_its_secrets(connect: Connect, sandbox: Sandbox) -> None:
+def test_the_secrets_of_a_connection_of_another_type_are_not_sent(connect: Connect, sandbox: Sandbox) -> None:
     connect(conn_type="http")
     with pytest.raises(Pan123InputError, match="conn_type is 'http'; it must be pan123"):
         Pan123Hook().create_offline_download(URL)

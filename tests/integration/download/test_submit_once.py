@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_123pan.account.token import LoginTiming
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
@@ -28,8 +29,11 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch, set_timing: Callable[..., None]) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.account.token.LOCK_STALE_SECONDS", 0.2)
+def _short(
+    variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch, set_timing: Callable[..., None]
+) -> None:
+    timing = LoginTiming(settle_seconds=0.0, lock_stale_seconds=0.2)
+    monkeypatch.setattr("airflow_provider_123pan.account.account.login_timing", timing)
     set_timing(search=1.0)
     set_timing(search_interval=0.1)
 

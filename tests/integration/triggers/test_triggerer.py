@@ -174,9 +174,11 @@ async def test_nothing_blocks_the_loop(
 async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
     variables: MemoryVariables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for found, expected in ((None, shared_client.TRIGGERERS_FIRST_RATE), ("3", 3.0)):
+    for found, expected in (
+        (None, shared_client.TRIGGERERS_FIRST_RATE),
+        ('{"rate": 3, "process": "x"}', 3.0),
+    ):
         monkeypatch.setattr("airflow_provider_123pan.account.account._throttles", {})
         monkeypatch.setattr(variables, "get", lambda name, found=found: found)
-        shared = await shared_client.acquire("pan123_default")
-        assert shared.client.throttle.rate == expected
-        await shared_client.release(shared)
+        async with shared_client.shared_client("pan123_default") as shared:
+            assert shared.client.throttle.rate == expected
