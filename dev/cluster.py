@@ -91,7 +91,8 @@ class Cluster:
             "CORE__DAGS_FOLDER": str(dags),
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__EXECUTOR": "LocalExecutor",
-            "CORE__PARALLELISM": "4",
+            "CORE__PARALLELISM": "6",
+            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",  # seconds, instead of 1, until it looks for work again
             "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "CORE__TEST_CONNECTION": "Enabled",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",

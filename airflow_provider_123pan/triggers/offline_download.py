@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,8 @@ from airflow_provider_123pan.download.wait import (
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Await, Flow
 from airflow_provider_123pan.service.progress_queue import ProgressQueue
+
+log = logging.getLogger(__name__)
 
 #: Seconds from the trigger's start to its event at least. The worker's supervisor tells of the deferral some seconds
 #: late, and a task that was resumed before that is taken for a failed one by the scheduler.
@@ -161,5 +164,6 @@ class _TriggerWait:
     def pause(self, seconds: float, acquire_poll: asyncio.Future[bool] | None = None) -> Flow[bool]:
         notified: bool = yield Await(partial(self._waiter.wait, seconds, acquire_poll))
         if notified:
+            log.info("A callback woke this wait; asking 123pan for the offline task's progress")
             self._urgent = len(POLL_DELAYS_AFTER_DELIVERY)
         return notified

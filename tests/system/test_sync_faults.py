@@ -1,4 +1,4 @@
-"""Workers, API server and triggerer are killed during a batch: every image is there once, and nothing is lost."""
+"""Workers, API server and triggerer are killed during a sync: every image is stored once, and none is lost."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def airflow(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) ->
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    # Slow enough that there is something to kill, and with a wait in which the worker is gone.
+    # Slow enough that there is a worker to kill, and that the task also defers.
     with Sandbox(delay="5,20", fetch=False, rate=20, active_cap=100) as sandbox:
         yield sandbox
 
@@ -58,14 +58,16 @@ def submissions(sandbox: Sandbox) -> Counter[str]:
     return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
-def test_killed_at_random_moments(airflow: Cluster, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_sync_killed_at_random_moments_stores_every_image_once(
+    airflow: Cluster, sandbox: Sandbox, tmp_path: Path
+) -> None:
     urls = [f"https://example.com/{number}.png" for number in range(IMAGES)]
     manifest, results = tmp_path / "list.txt", tmp_path / "results.jsonl"
     manifest.write_text("\n".join(urls))
     seed = random.randrange(10**6)
     random.seed(seed)
     run_id = airflow.api.trigger(DAG_ID, {"manifest": str(manifest), "results": str(results)})
-    # The moments are chosen by how far the batch is, so that each falls into it however fast the machine is.
+    # A moment is a number of submissions, so that it falls into the sync however fast the machine is.
     moments = sorted(random.randrange(1, IMAGES * 9 // 10) for _ in range(KILLS))
     outages = {moments[3]: "api-server", moments[6]: "triggerer"}
     for moment in moments:

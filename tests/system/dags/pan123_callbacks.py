@@ -1,4 +1,4 @@
-"""Each image of a list is submitted, and waited for in the triggerer."""
+"""Submits each image of a list and waits for it in the triggerer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONN_ID = "pan123_callbacks"
 @dag(schedule=None, params={"urls": Param(["https://example.com/a.png"], type="array")})
 def pan123_callbacks() -> None:
     @task
-    def addresses(**context: Any) -> list[str]:
+    def urls(**context: Any) -> list[str]:
         return list(context["params"]["urls"])
 
     @task_group
@@ -28,16 +28,15 @@ def pan123_callbacks() -> None:
             task_id="wait",
             submission=submit.output,
             deferrable=True,
-            poke_interval=3600,  # only a callback or the safety net ends the wait
+            poke_interval=3600,  # only a callback or the fallback poll ends the wait
             timeout=timedelta(minutes=5),
-            # A wait that ends within seconds of its deferral: the scheduler may hear of the latter too late, and then
-            # takes it for a failure.
+            # If a wait ends within seconds of its deferral, the scheduler may treat the task as failed.
             retries=3,
             retry_delay=timedelta(seconds=1),
             pan123_conn_id=CONN_ID,
         )
 
-    migrate.expand(url=addresses())
+    migrate.expand(url=urls())
 
 
 pan123_callbacks()

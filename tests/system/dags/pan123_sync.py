@@ -1,4 +1,4 @@
-"""A batch, tried again as often as its workers are killed."""
+"""A sync with more retries than the test kills workers."""
 
 from __future__ import annotations
 
