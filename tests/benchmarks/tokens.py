@@ -176,7 +176,7 @@ def many_at_once(airflow: Airflow, count: int) -> list[Finding]:
         ),
         Finding(
             more == 1 and not bad,
-            f"(b) token revoked while {count} run: {more} more login, {bad} failures; all continued after {again:.1f} s",
+            f"(b) token revoked while {count} run: {more} more login, {bad} failures; all continued in {again:.1f} s",
         ),
     ]
 

@@ -19,7 +19,7 @@ from airflow.sdk.api.client import Client
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_123pan.account.connection import Settings
+from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.account.token import SharedToken
 from airflow_provider_123pan.exceptions import Pan123TokenError
 from airflow_provider_123pan.service.client import Pan123Client
@@ -144,7 +144,7 @@ def work(options: WorkerOptions, common: Common, results: Pipe) -> None:
         if response.url.endswith("/access_token"):
             reached("after the login was answered")
 
-    settings = Settings.of(Connection(**options.connection))
+    settings = ConnectionSettings.of(Connection(**options.connection))
     variables = MortalVariables(ExecutionAPIVariables(options.execution_api, options.identity), reached)
     tokens = SharedToken(
         settings.account, settings.client_id, settings.client_secret, variables, lambda token: None

@@ -66,8 +66,18 @@ def callback_sandbox(_callback_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
+def silent_sandbox() -> Iterator[Sandbox]:
+    """Run the sandbox of the connection `pan123_silent`, which never sends a callback."""
+    with Sandbox(fetch=False, delay=0, callback="never", retrying="/silent") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox, _callback_sandbox: Sandbox
+    tmp_path_factory: pytest.TempPathFactory,
+    sandbox: Sandbox,
+    _callback_sandbox: Sandbox,
+    silent_sandbox: Sandbox,
 ) -> Iterator[Cluster]:
     """Run an Airflow with the example DAGs and a connection to each sandbox."""
     dags = tmp_path_factory.mktemp("dags")
@@ -78,6 +88,7 @@ def airflow(
         for conn_id, service, extra in (
             ("pan123_default", sandbox, None),
             ("pan123_callbacks", _callback_sandbox, {"callback_base_url": airflow.url}),
+            ("pan123_silent", silent_sandbox, {"callback_base_url": airflow.url}),
         ):
             airflow.api.set_connection(
                 conn_id,
@@ -101,6 +112,17 @@ def _first_runs(request: pytest.FixtureRequest) -> None:
     for name in sorted(needed):
         if name.startswith("example_"):
             request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def example_silent(airflow: Cluster, silent_sandbox: Sandbox) -> ExampleRun:
+    """Start `pan123_callbacks` with an image whose callback never arrives.
+
+    The worker's poll finds it running, so the wait defers. The trigger's fallback poll, about half a minute later, finds
+    its end; meanwhile Airflow works on the example DAGs.
+    """
+    conf = {"urls": ["https://callbacks.example.com/silent.png"], "pan123_conn_id": "pan123_silent"}
+    return ExampleRun(airflow, silent_sandbox, "pan123_callbacks", conf).start()
 
 
 @pytest.fixture(scope="session")

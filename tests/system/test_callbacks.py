@@ -12,6 +12,7 @@ from airflow_provider_123pan.download.wait import NO_REASON
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
+from dev.example_run import ExampleRun
 from dev.waiting import wait_for
 
 DAG_ID = "pan123_callbacks"
@@ -123,15 +124,9 @@ def test_a_callback_wakes_the_wait(airflow: Cluster, callback_sandbox: Sandbox) 
 
 @pytest.mark.timeout(500)
 def test_progress_decides_whatever_a_callback_claims(airflow: Cluster, callback_sandbox: Sandbox) -> None:
-    failed, claimed_failed, claimed_stored, silent = names = [
-        "broken1.png",
-        "good1.png",
-        "broken2.png",
-        "good2.png",
-    ]
+    failed, claimed_failed, claimed_stored = names = ["broken1.png", "good1.png", "broken2.png"]
     run = Run(airflow, callback_sandbox, names, fail="broken", fail_reason=REASON)
     run.wait_until_deferred()
-    run.release(silent, callback="never")
     run.release(failed, callback="normal")
     run.release(claimed_failed, claimed_stored, callback="lying")
     run.wait_until_ended(*names)
@@ -141,8 +136,16 @@ def test_progress_decides_whatever_a_callback_claims(airflow: Cluster, callback_
     assert run.arrived(claimed_failed)
     assert run.state(claimed_stored) == "failed"
     assert NO_REASON in run.error(claimed_stored)
-    assert run.arrived(silent)
-    assert run.task(silent)["deliveries"] == []
+
+
+def test_a_fallback_poll_ends_the_wait_if_no_callback_arrives(
+    example_silent: ExampleRun, silent_sandbox: Sandbox
+) -> None:
+    assert example_silent.wait() == "success", example_silent.states()
+    (task,) = silent_sandbox.state()["tasks"]
+    assert task["callBackUrl"]
+    assert task["deliveries"] == []
+    assert example_silent.xcom("migrate.wait", map_index=0)["fileID"] == task["fileID"]
 
 
 def test_a_callback_may_arrive_before_the_answer_to_the_submission(

@@ -10,10 +10,14 @@ from airflow.sdk import Param, dag, task, task_group
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 
-CONN_ID = "pan123_callbacks"
 
-
-@dag(schedule=None, params={"urls": Param(["https://example.com/a.png"], type="array")})
+@dag(
+    schedule=None,
+    params={
+        "urls": Param(["https://example.com/a.png"], type="array"),
+        "pan123_conn_id": "pan123_callbacks",
+    },
+)
 def pan123_callbacks() -> None:
     @task
     def urls(**context: Any) -> list[str]:
@@ -22,7 +26,7 @@ def pan123_callbacks() -> None:
     @task_group
     def migrate(url: str) -> None:
         submit = Pan123OfflineDownloadOperator(
-            task_id="submit", url=url, use_callback=True, pan123_conn_id=CONN_ID
+            task_id="submit", url=url, use_callback=True, pan123_conn_id="{{ params.pan123_conn_id }}"
         )
         Pan123OfflineDownloadSensor(
             task_id="wait",
@@ -33,7 +37,7 @@ def pan123_callbacks() -> None:
             # If a wait ends within seconds of its deferral, the scheduler may treat the task as failed.
             retries=3,
             retry_delay=timedelta(seconds=1),
-            pan123_conn_id=CONN_ID,
+            pan123_conn_id="{{ params.pan123_conn_id }}",
         )
 
     migrate.expand(url=urls())
