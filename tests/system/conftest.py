@@ -26,6 +26,7 @@ SITEMAP_PAGE = "<url><loc>{url}.html</loc><image:image><image:loc> {url} </image
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder as system tests."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
@@ -116,9 +117,9 @@ def _first_runs(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def example_silent(airflow: Cluster, silent_sandbox: Sandbox) -> ExampleRun:
-    """Start `pan123_callbacks` with an image whose callback never arrives.
+    """Start `pan123_callbacks` with an image that gets no callback.
 
-    The worker's poll finds it running, so the wait defers. The trigger's fallback poll, about half a minute later, finds
+    The worker's poll finds it running, so the wait defers. About half a minute later the trigger's fallback poll finds
     its end; meanwhile Airflow works on the example DAGs.
     """
     conf = {"urls": ["https://callbacks.example.com/silent.png"], "pan123_conn_id": "pan123_silent"}

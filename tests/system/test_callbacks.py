@@ -26,6 +26,7 @@ class Run:
     """A run of the DAG for images whose offline tasks run until the test releases them."""
 
     def __init__(self, airflow: Cluster, sandbox: Sandbox, names: list[str], **options: Any) -> None:
+        """Start the run under these options of the sandbox."""
         self.api, self.sandbox, self.names = airflow.api, sandbox, names
         self._held = set(names)
         sandbox.configure(**{"hold": self._pattern()} | options)
@@ -35,6 +36,8 @@ class Run:
         return "|".join(f"/{name}$" for name in self._held)
 
     def wait_until_deferred(self) -> None:
+        """Wait until all waits are deferred."""
+
         def deferred() -> bool:
             states = self.api.states(DAG_ID, self.run_id)
             assert not set(states.values()) & {"failed", "upstream_failed"}, states
@@ -53,6 +56,8 @@ class Run:
         )
 
     def wait_until_ended(self, *names: str) -> None:
+        """Wait until the waits for these images have ended."""
+
         def ended() -> bool:
             states = self.api.states(DAG_ID, self.run_id)
             return all(states["migrate.wait", self.names.index(name)] in ENDED for name in names)
@@ -60,6 +65,7 @@ class Run:
         wait_for(ended, what=f"the end of the waits for {', '.join(names)}", timeout=180)
 
     def state(self, name: str) -> str | None:
+        """Return the state of an image's wait."""
         return self.api.states(DAG_ID, self.run_id)["migrate.wait", self.names.index(name)]
 
     def error(self, name: str) -> str:
@@ -91,6 +97,7 @@ class Run:
 
 
 def health(airflow: Cluster) -> dict[str, Any]:
+    """Return the health of the receiver."""
     answer = requests.get(f"{airflow.url}/pan123/health", timeout=10)
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
@@ -186,4 +193,5 @@ def test_no_secret_is_in_a_log_or_in_clear_text_in_the_database(
 
 
 def holds(content: bytes, secrets: list[str]) -> bool:
+    """Return whether one of the secrets is in the content."""
     return any(secret.encode() in content for secret in secrets)

@@ -36,6 +36,7 @@ pytestmark = [
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
+    """Run a sandbox whose offline tasks end as soon as they are released."""
     with Sandbox(delay=0, fetch=False) as sandbox:
         yield sandbox
 
@@ -63,6 +64,7 @@ class Run:
     """A run of the DAG for groups of images; each group's offline tasks run until the test releases it."""
 
     def __init__(self, airflow: Cluster, sandbox: Sandbox, groups: dict[str, list[str]]) -> None:
+        """Start the run; the key of a group is a pattern of its URLs."""
         self.airflow, self.api, self.sandbox, self.groups = airflow, airflow.api, sandbox, groups
         self.names = [name for names in groups.values() for name in names]
         self._held = list(groups)
@@ -70,6 +72,8 @@ class Run:
         self.run_id = self.api.trigger(DAG_ID, {"urls": [f"{HOST}/{name}" for name in self.names]})
 
     def wait_until_deferred(self) -> None:
+        """Wait until all tasks are deferred."""
+
         def deferred() -> bool:
             states = self.states()
             assert "failed" not in states.values(), states
@@ -78,10 +82,12 @@ class Run:
         wait_for(deferred, what="the deferral of all", timeout=480, every=2)
 
     def states(self) -> dict[str, str | None]:
+        """Return the state of each image's task."""
         states = self.api.states(DAG_ID, self.run_id)
         return {name: states.get(("migrate", index)) for index, name in enumerate(self.names)}
 
     def release(self, group: str) -> None:
+        """Let the offline tasks of a group end."""
         self._held.remove(group)
         self.sandbox.configure(hold="|".join(self._held))
 
@@ -99,6 +105,8 @@ class Run:
         )
 
     def wait_until_ended(self, *groups: str) -> None:
+        """Wait until all tasks of these groups have succeeded."""
+
         def ended() -> bool:
             try:
                 states = self.states()
@@ -135,6 +143,7 @@ class Run:
 
 
 def group(name: str, size: int = 25) -> dict[str, list[str]]:
+    """Return a group of images by its pattern."""
     return {f"/{name}-": [f"{name}-{number}.png" for number in range(size)]}
 
 

@@ -31,12 +31,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
+    """Run the sandbox for this module."""
     with Sandbox(delay=1, fetch=False) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def killing_airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Iterator[Cluster]:
+    """Run an Airflow that has a stored token."""
     dags = tmp_path_factory.mktemp("dags")
     for path in (ROOT / "tests/system/dags" / f"{DAG_ID}.py", EXAMPLE_DAGS / f"{EXAMPLE}.py"):
         (dags / path.name).symlink_to(path)
@@ -55,10 +57,12 @@ def killing_airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) 
 
 
 def conf(name: str) -> dict[str, Any]:
+    """Return the parameters of the example DAG for an image."""
     return {"url": f"https://example.com/{name}.png"}
 
 
 def submissions(sandbox: Sandbox) -> Counter[str]:
+    """Return the number of submissions of each source URL."""
     return Counter(task["url"] for task in sandbox.state()["tasks"])
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +32,7 @@ pytestmark = [
 
 @pytest.fixture(params=[True, False], ids=["callbacks", "progress"])
 def airflow(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) -> Iterator[Cluster]:
+    """Run an Airflow, once with callbacks and once without."""
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / f"{DAG_ID}.py").symlink_to(Path(__file__).parent / "dags" / f"{DAG_ID}.py")
@@ -49,12 +51,14 @@ def airflow(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) ->
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
+    """Run a slow sandbox."""
     # Slow enough that there is a worker to kill, and that the task also defers.
     with Sandbox(delay="5,20", fetch=False, rate=20, active_cap=100) as sandbox:
         yield sandbox
 
 
 def submissions(sandbox: Sandbox) -> Counter[str]:
+    """Return the number of submissions of each source URL."""
     return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
@@ -70,9 +74,13 @@ def test_a_sync_killed_at_random_moments_stores_every_image_once(
     # A moment is a number of submissions, so that it falls into the sync however fast the machine is.
     moments = sorted(random.randrange(1, IMAGES * 9 // 10) for _ in range(KILLS))
     outages = {moments[3]: "api-server", moments[6]: "triggerer"}
+
+    def submitted(count: int) -> bool:
+        return len(submissions(sandbox)) >= count
+
     for moment in moments:
         wait_for(
-            lambda moment=moment: len(submissions(sandbox)) >= moment,
+            partial(submitted, moment),
             what=f"{moment} submissions",
             timeout=300,
         )

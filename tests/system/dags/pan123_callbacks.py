@@ -19,6 +19,8 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
     },
 )
 def pan123_callbacks() -> None:
+    """Submit the images of `urls`, and wait for each in the triggerer."""
+
     @task
     def urls(**context: Any) -> list[str]:
         return list(context["params"]["urls"])

@@ -48,13 +48,17 @@ def kill_at(number: int) -> None:
 
 
 class KilledOperator(Pan123OfflineDownloadOperator):
+    """The operator, with a worker that kills itself at a step."""
+
     template_fields = (*Pan123OfflineDownloadOperator.template_fields, "step")
 
     def __init__(self, *, step: int, **kwargs: Any) -> None:
+        """Kill the worker at this step of the first try; at -1, when the task resumes."""
         super().__init__(**kwargs)
         self.step = step
 
     def execute(self, context: Any) -> Any:
+        """Submit the image, unless the worker is killed before."""
         # Each task has its own image; a retry would otherwise find that of another task.
         self.url = f"https://example.com/{self.task_id}{self.step}.png"
         if context["ti"].try_number == 1:
@@ -62,6 +66,7 @@ class KilledOperator(Pan123OfflineDownloadOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: Any = None, submission: Any = None) -> Any:
+        """Return the image, unless the worker is killed before."""
         if context["ti"].try_number == 1 and self.step < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().execute_complete(context, event, submission)
@@ -73,6 +78,7 @@ class KilledOperator(Pan123OfflineDownloadOperator):
     params={"images": Param([{"step": 0}], type="array")},
 )
 def pan123_killed_worker() -> None:
+    """Run each mode once per step."""
     from airflow.sdk import task
 
     @task

@@ -15,6 +15,8 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
     params={"urls": Param(["https://example.com/a.png"], type="array")},
 )
 def pan123_outages() -> None:
+    """Migrate the images of `urls`."""
+
     @task
     def urls(**context: Any) -> list[str]:
         return list(context["params"]["urls"])

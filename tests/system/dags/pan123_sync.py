@@ -9,6 +9,7 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 
 @dag(schedule=None, params={"manifest": "", "results": ""})
 def pan123_sync() -> None:
+    """Sync the images of `manifest`."""
     Pan123SyncImagesOperator(
         task_id="sync",
         manifest="{{ params.manifest }}",
