@@ -43,7 +43,7 @@ class DemoError(RuntimeError):
 
 
 class Ended(BaseException):
-    """A signal asked the demo to end.
+    """A signal ended the demo.
 
     :ivar code: the exit code.
     """

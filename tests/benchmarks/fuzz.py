@@ -144,7 +144,7 @@ class Fuzzer:
     def foreign_key(self) -> bytes:
         """Sign a token with a key that is not the named connection's; most of these connections do not exist."""
         name = self._random.choice(
-            [self.conn_id(), f"nobody{self._random.randrange(10**6)}", "../x", "%s", "x" * 250]
+            [self.conn_id(), f"unknown{self._random.randrange(10**6)}", "../x", "%s", "x" * 250]
         )
         keys = self._random.choice(
             [secret_keys(f"another secret {self._random.random()}", None), (b"",), (b"k" * 32,)]
@@ -187,7 +187,7 @@ class Fuzzer:
             case 2:
                 body = GOOD_BODY + self._random.choice([b"x", b"}", b"[]", b"\0", GOOD_BODY])
             case 3:
-                status = self._random.choice(
+                status: object = self._random.choice(
                     [2, -1, 3, 0.5, 1e400, True, False, None, "", "x", [], {}, [0], "00", 10**30]
                 )
                 body = json.dumps({"url": "http://dc.com/a.jpg", "status": status}).encode()
@@ -227,7 +227,7 @@ class Fuzzer:
                 "Bearer " + self.token(),
                 "Bearer " + make_read_token("pan123_default", CONNECTIONS["团队/图床#1"]),
                 "Bearer "
-                + make_read_token(f"nobody{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
+                + make_read_token(f"unknown{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
                 "Basic " + good,
                 good,
                 "Bearer" + good,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,8 +119,12 @@ def test_a_callback_wakes_the_wait(airflow: Cluster, callback_sandbox: Sandbox) 
     for name in names:
         body = {"url": f"{HOST}/{name}", "status": 0, "failReason": ""}
         assert requests.post(run.task(name)["callBackUrl"], json=body, timeout=10).status_code == 200
+
+    def woken(name: str) -> bool:
+        return WOKEN in run.log(name)
+
     for name in names:
-        wait_for(lambda name=name: WOKEN in run.log(name), what=f"the wake-up of {name}", timeout=120)
+        wait_for(partial(woken, name), what=f"the wake-up of {name}", timeout=120)
     assert {run.state(name) for name in names} == {"deferred"}
 
     run.release(*names)

@@ -62,7 +62,7 @@ def submissions(sandbox: Sandbox) -> Counter[str]:
     return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
-def test_a_sync_killed_at_random_moments_stores_every_image_once(
+def test_a_sync_killed_at_random_points_stores_every_image_once(
     airflow: Cluster, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     urls = [f"https://example.com/{number}.png" for number in range(IMAGES)]
@@ -71,20 +71,20 @@ def test_a_sync_killed_at_random_moments_stores_every_image_once(
     seed = random.randrange(10**6)
     random.seed(seed)
     run_id = airflow.api.trigger(DAG_ID, {"manifest": str(manifest), "results": str(results)})
-    # A moment is a number of submissions, so that it falls into the sync however fast the machine is.
-    moments = sorted(random.randrange(1, IMAGES * 9 // 10) for _ in range(KILLS))
-    outages = {moments[3]: "api-server", moments[6]: "triggerer"}
+    # A kill point is a number of submissions, so that it falls into the sync however fast the machine is.
+    kill_points = sorted(random.randrange(1, IMAGES * 9 // 10) for _ in range(KILLS))
+    outages = {kill_points[3]: "api-server", kill_points[6]: "triggerer"}
 
     def submitted(count: int) -> bool:
         return len(submissions(sandbox)) >= count
 
-    for moment in moments:
+    for kill_point in kill_points:
         wait_for(
-            partial(submitted, moment),
-            what=f"{moment} submissions",
+            partial(submitted, kill_point),
+            what=f"{kill_point} submissions",
             timeout=300,
         )
-        if component := outages.get(moment):
+        if component := outages.get(kill_point):
             airflow.kill(component)  # type: ignore[arg-type]
             airflow.start(component)  # type: ignore[arg-type]
         process = wait_for(lambda: next(iter(airflow.workers()), None), what="a worker", timeout=120)
