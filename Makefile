@@ -1,16 +1,16 @@
-# Everything a developer does here. `make` alone says what there is.
+# The commands for developers. `make` without a target lists them.
 
 PYTHON ?= python3
-# Empty: Airflow and all else as uv.lock has it. A version, such as 3.2.2: that Airflow, with what there was in its time.
+# Empty: the versions in uv.lock. A version such as 3.2.2: that Airflow, with the packages of AIRFLOW_AS_OF.
 AIRFLOW ?=
 AIRFLOW_AS_OF ?= 2026-07-01
-# Empty: the checkout, editable. A path, such as dist/*.whl: that wheel is installed, and all tests import it.
+# Empty: an editable install of the checkout. A path such as dist/*.whl: that wheel, which all tests then import.
 WHEEL ?=
 UV ?= $(or $(shell command -v uv),.venv-tools/bin/uv)
 # Most tests wait for something, so there are more workers than cores.
 WORKERS ?= 4
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup
-# More for pytest or a benchmark, such as ARGS="-x -k token".
+# Further arguments for pytest or a benchmark, such as ARGS="-x -k token".
 ARGS ?=
 
 VENV := .venv$(if $(AIRFLOW),-airflow-$(AIRFLOW))$(if $(WHEEL),-wheel)
@@ -18,7 +18,7 @@ BIN := $(if $(WHEEL),$(CURDIR)/)$(VENV)/bin
 SYNCED := $(VENV)/.synced
 MEASURED := $(VENV)/.measured
 DOCUMENTED := $(VENV)/.documented
-# What runs here is the Python that is there, and what was locked.
+# uv uses the installed Python, and the virtual environment above.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
@@ -28,12 +28,12 @@ BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-rece
 .PHONY: help venv lock build wheel-tests format lint types test test-unit test-integration test-system coverage faults \
 	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
-help: ## This list
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
 
 # --- the environment ----------------------------------------------------------------------------------
 
-venv: $(SYNCED) ## The virtual environment .venv, from uv.lock (PYTHON=python3.12, AIRFLOW=3.2.2 or WHEEL=dist/*.whl for another)
+venv: $(SYNCED) ## Create the virtual environment .venv from uv.lock (PYTHON=python3.12, AIRFLOW=3.2.2 or WHEEL=dist/*.whl for others)
 
 .venv-tools/bin/uv:
 	@echo "Installing uv into .venv-tools"
@@ -50,7 +50,7 @@ $(SYNCED): uv.lock pyproject.toml $(WHEEL) | $(BIN)/python
 	@$(if $(WHEEL),$(UV) pip install --quiet --python $(BIN)/python --reinstall --no-deps $(WHEEL))
 	@touch $@
 else
-# Not by uv.lock, which holds one Airflow.
+# uv.lock has only one version of Airflow.
 $(SYNCED): pyproject.toml $(WHEEL) | $(BIN)/python
 	@echo "Installing into $(VENV) Airflow $(AIRFLOW), as of $(AIRFLOW_AS_OF)"
 	@$(UV) pip install --quiet --python $(BIN)/python --exclude-newer $(AIRFLOW_AS_OF) \
@@ -58,7 +58,7 @@ $(SYNCED): pyproject.toml $(WHEEL) | $(BIN)/python
 	@touch $@
 endif
 
-# The checkout comes first on sys.path, so a wheel is tested from a copy of the checkout that lacks the package.
+# The current directory comes first on sys.path, so a wheel is tested in a copy of the checkout without the package.
 ifneq ($(WHEEL),)
 TESTS := build/wheel-tests
 IN := cd $(TESTS) &&
@@ -74,13 +74,13 @@ else
 READY := venv
 endif
 
-lock: | $(UV) ## Bring uv.lock in line with pyproject.toml (ARGS=--upgrade for the newest of all)
+lock: | $(UV) ## Update uv.lock after a change of pyproject.toml (ARGS=--upgrade for the newest versions)
 	$(UV) lock --python "$$(command -v $(PYTHON))" $(ARGS)
 
 # --- the package --------------------------------------------------------------------------------------
 
 build: export UV_PROJECT_ENVIRONMENT := .venv-build
-build: | $(UV) ## The wheel and the sdist in dist/, checked
+build: | $(UV) ## Build and check the wheel and the sdist in dist/
 	rm -rf dist
 	$(UV) build --quiet --python "$$(command -v $(PYTHON))"
 	@$(UV) sync --quiet --locked --only-group build --python "$$(command -v $(PYTHON))"
@@ -89,52 +89,52 @@ build: | $(UV) ## The wheel and the sdist in dist/, checked
 
 # --- checks -------------------------------------------------------------------------------------------
 
-format: venv ## Put the code in form
+format: venv ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lint: venv ## ruff: rules, docstrings and form; codespell; import-linter: which module may import which
+lint: venv ## Run ruff, codespell, and import-linter for the imports between modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/lint-imports --no-logo
 
-types: venv ## mypy, strict
+types: venv ## Run mypy in strict mode
 	$(BIN)/mypy
 
-test: lint types $(READY) chromium ## All of it: lint, types, then every test (about 6 minutes on two cores)
+test: lint types $(READY) chromium ## Run lint, types and all tests (about 6 minutes on two cores)
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-unit: $(READY) ## Tests without a network
+test-unit: $(READY) ## Run the tests that need no network
 	$(IN) $(BIN)/pytest tests/unit $(ARGS)
 
-test-integration: $(READY) ## Tests against the sandbox over HTTP
+test-integration: $(READY) ## Run the tests against the sandbox
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) tests/integration $(ARGS)
 
-coverage: $(READY) ## Lines and branches that the tests without a real Airflow cover, with the floor of CI
+coverage: $(READY) ## Measure the coverage of all tests but those in a real Airflow; fail below 94 %
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) tests/unit tests/integration tests/golden --cov --cov-fail-under=94 $(ARGS)
 
-test-system: $(READY) chromium ## Tests in a real Airflow, and in its UI
+test-system: $(READY) chromium ## Run the tests in a real Airflow and its UI
 	$(IN) $(BIN)/pytest tests/system $(ARGS)
 
-faults: $(READY) ## Kill the parts of a real Airflow, at every step of a task and in between (long; not part of test)
+faults: $(READY) ## Run the tests that kill components and workers of a real Airflow (takes long; not part of test)
 	$(IN) $(BIN)/pytest -m faults $(ARGS)
 
-fuzz: $(READY) ## 100,000 forged callbacks, all of which must be refused (minutes; not part of test)
+fuzz: $(READY) ## Send 100,000 forged callbacks, which must all be rejected (takes minutes; not part of test)
 	$(IN) $(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
 
-# Only where it can be had without a question: as root on Debian. Elsewhere the tests that need it say so and skip.
+# Installed only as root on Debian. Elsewhere the tests that need it are skipped.
 chromium:
 	@if (command -v chromium || command -v chromium-browser || command -v google-chrome) >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Chromium is missing, installing Debian's"; \
+		echo "Installing Chromium"; \
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-			chromium fonts-dejavu-core >/dev/null; } || echo "It did not work: tests of the UI will be skipped"; \
-	else echo "No Chromium: tests of the UI will be skipped"; fi
+			chromium fonts-dejavu-core >/dev/null; } || echo "Chromium could not be installed: tests of the UI will be skipped"; \
+	else echo "No Chromium found: tests of the UI will be skipped"; fi
 
-# --- figures ------------------------------------------------------------------------------------------
+# --- benchmarks ------------------------------------------------------------------------------------------
 
-# What the benchmarks measure against is not part of .venv by itself.
+# What the benchmarks compare with is not part of .venv by default.
 $(MEASURED): $(SYNCED)
 ifeq ($(AIRFLOW),)
 	@$(UV) sync --quiet --locked --inexact --group bench
@@ -144,15 +144,15 @@ else
 endif
 	@touch $@
 
-bench: $(BENCHMARKS) ## All of the following, one after the other (let nothing else run)
+bench: $(BENCHMARKS) ## Run all benchmarks one after the other (on an otherwise idle machine)
 
-bench-imports: ## What a DAG file's import costs
-bench-submission: ## Submissions a second
-bench-limit: ## How much of the service's unpublished limit is used
-bench-tokens: ## Logins of many processes that start at once
-bench-receiver: ## Callbacks stored a second (ARGS=--mounted: in Airflow's API server)
-bench-waiting: ## What waiting costs, and how soon a callback ends it
-bench-sync: ## Speed and memory of a batch in one task (ARGS="--only speed", limit or memory)
+bench-imports: ## Measure the imports of a DAG file
+bench-submission: ## Measure submissions per second
+bench-limit: ## Measure how much of an unknown rate limit is used
+bench-tokens: ## Count the logins of many processes that start at once
+bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airflow's API server)
+bench-waiting: ## Measure what waits cost, and how soon a callback ends one
+bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit or memory)
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 
@@ -172,14 +172,14 @@ docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are err
 	$(BIN)/sphinx-build -W --keep-going -n --quiet --fresh-env --builder html $(ARGS) docs build/docs
 	@echo "Open build/docs/index.html"
 
-# --- to look at ---------------------------------------------------------------------------------------
+# --- demonstrations ---------------------------------------------------------------------------------------
 
-demo: $(READY) ## Airflow moves images to a local 123pan, before your eyes (ONCE=1: end when they arrived)
+demo: $(READY) ## Show how Airflow migrates images to a local 123pan (ONCE=1: end when they have arrived)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
 
-screenshot: venv chromium ## The picture of the connection form in the documentation
+screenshot: venv chromium ## Take the screenshot of the connection form for the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
 
-clean: ## Remove environments, caches and what was built
+clean: ## Remove virtual environments, caches and build results
 	rm -rf .venv .venv-* build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""What Airflow's provider manager reads about this provider."""
+"""Metadata that Airflow's provider manager reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from airflow_provider_123pan import __version__
 
 
 def get_provider_info() -> dict[str, object]:
-    """What Airflow's provider manager wants to know; its source is ``provider_info.schema.json`` of Airflow."""
+    """Return the provider's metadata in the form that Airflow's ``provider_info.schema.json`` prescribes.
+
+    :returns: a dict of JSON values.
+    """
     package = "airflow_provider_123pan"
     integration = "123pan"
     return {
@@ -53,39 +56,39 @@ def get_provider_info() -> dict[str, object]:
                 "conn-fields": {
                     "callback_base_url": {
                         "label": "Callback base URL",
-                        "description": "Where 123pan reaches Airflow's API server, or the receiver that stands alone; "
-                        "empty: no callbacks",
+                        "description": "Base URL at which 123pan reaches Airflow's API server or the standalone "
+                        "receiver. Empty: no callbacks are used.",
                         "schema": {"type": ["string", "null"]},
                     },
                     "callback_secret": {
                         "label": "Callback secret",
-                        "description": "Signs callback addresses: at least 16 characters, or several of them as a "
-                        "JSON list, newest first; empty: the client secret does",
+                        "description": "Key that signs callback URLs: at least 16 characters. For a rotation, a JSON "
+                        "list of secrets, newest first. Empty: the client secret is used.",
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
                     "requests_per_second": {
                         "label": "Requests per second",
-                        "description": "An upper bound; empty: the provider finds the service's limit by itself",
+                        "description": "Maximum request rate. Empty: the provider finds the service's limit itself.",
                         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
                     },
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds per request; empty: 30",
+                        "description": "Seconds that a request may take. Empty: 30.",
                         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
                     },
                     "access_token": {
                         "label": "Access token",
-                        "description": "Use this token as it is, instead of logging in",
+                        "description": "Access token to use as it is, instead of logging in.",
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
                     "verify": {
                         "label": "Verify certificates",
-                        "description": "Check the service's TLS certificate",
+                        "description": "Whether to verify the service's TLS certificate.",
                         "schema": {"type": ["boolean", "null"], "default": True},
                     },
                     "proxy": {
                         "label": "Proxy",
-                        "description": "Address of an HTTP proxy; empty: the environment's",
+                        "description": "URL of an HTTP proxy. Empty: the proxy that the environment variables name.",
                         "schema": {"type": ["string", "null"]},
                     },
                 },
@@ -94,11 +97,11 @@ def get_provider_info() -> dict[str, object]:
         "cli": [f"{package}.cli.get_pan123_cli_commands"],
         "config": {
             "pan123": {
-                "description": "How the callbacks of 123pan reach the tasks that wait for them.",
+                "description": "How callbacks from 123pan reach the tasks that wait for them.",
                 "options": {
                     "inbox_uri": {
                         "description": (
-                            "SQLAlchemy address of the database that keeps what was called back. "
+                            "SQLAlchemy URL of the database that stores deliveries. "
                             "Empty: Airflow's metadata database."
                         ),
                         "version_added": "0.1.0",
@@ -110,8 +113,8 @@ def get_provider_info() -> dict[str, object]:
                     "inbox_url": {
                         "description": (
                             "Where triggerers read the inbox: the base URL of Airflow's API server, or of the "
-                            "receiver started by ``airflow pan123 receiver``. Empty: what ``[core] "
-                            "execution_api_server_url`` says, without ``/execution/``, else ``[api] base_url``."
+                            "receiver started by ``airflow pan123 receiver``. Empty: ``[core] "
+                            "execution_api_server_url`` without ``/execution/``, or else ``[api] base_url``."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -120,9 +123,9 @@ def get_provider_info() -> dict[str, object]:
                     },
                     "signature_parameters": {
                         "description": (
-                            "Query parameters, comma separated, that sign an address and do not tell one image from "
-                            "another; ``*`` stands for anything. Empty: those of S3, Google, Azure, Alibaba, Tencent, "
-                            "Huawei, Qiniu and CDNs (``SIGNATURE_PARAMETERS`` in ``source/urls.py``)."
+                            "Comma-separated query parameters that sign a URL and do not distinguish one image from "
+                            "another; ``*`` matches any characters. Empty: those of S3, Google, Azure, Alibaba, "
+                            "Tencent, Huawei, Qiniu and CDNs (``SIGNATURE_PARAMETERS`` in ``source/urls.py``)."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -130,7 +133,7 @@ def get_provider_info() -> dict[str, object]:
                         "default": "",
                     },
                     "inbox_retention_days": {
-                        "description": "Days for which a callback address is valid and deliveries are kept (30).",
+                        "description": "Days for which a callback URL is valid and deliveries are stored.",
                         "version_added": "0.1.0",
                         "type": "integer",
                         "example": None,

@@ -1,1 +1,1 @@
-"""What developers run: a real Airflow, the demo, the picture of the connection form. Not installed."""
+"""Programs for developers, which are not installed: a real Airflow, the demo, the connection form's screenshot."""

@@ -1,4 +1,4 @@
-"""The few calls of Airflow's REST API that the demo and the system tests need."""
+"""The calls of Airflow's REST API that the demo and the system tests need."""
 
 from __future__ import annotations
 
@@ -13,18 +13,27 @@ import requests
 from dev.waiting import wait_for
 
 FINISHED = {"success", "failed"}
-LOCKED_TRIES = 20
+MAX_TRIES = 20
+RETRY_SECONDS = 0.5
 
 
 class AirflowAPI:
+    """A client of Airflow's REST API that logs in when it makes the first call."""
+
     def __init__(self, base_url: str, *, username: str, password: str) -> None:
+        """Use the API server at this base URL."""
         self.base_url = base_url
         self._login = {"username": username, "password": password}
         self._session = requests.Session()
-        self._session.trust_env = False  # neither proxies nor .netrc lie between us and loopback
+        self._session.trust_env = False  # the server is on loopback: use no proxy and no .netrc
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
-        """One call below /api/v2, its JSON answer, or an error that quotes the answer."""
+        """Call a path below /api/v2.
+
+        :param kwargs: further arguments for ``requests``, such as ``json``.
+        :returns: the JSON answer, or None if the answer is empty.
+        :raises requests.HTTPError: with the text of the answer.
+        """
         if "Authorization" not in self._session.headers:
             reply = self._session.post(f"{self.base_url}/auth/token", json=self._login, timeout=30)
             reply.raise_for_status()
@@ -37,17 +46,20 @@ class AirflowAPI:
         return reply.json() if reply.content else None
 
     def _request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
-        """On SQLite a write fails at once if another process has written since the transaction began to read. Airflow
-        rolls back and answers 500, so nothing was done; 3.2 does not say why."""
-        for left in reversed(range(LOCKED_TRIES)):
+        """Send a request, and repeat it while the server answers 500.
+
+        On SQLite a write fails if another process has written since the transaction began to read. Airflow then rolls
+        back and answers 500; 3.2 does not give the reason (observed).
+        """
+        for tries_left in reversed(range(MAX_TRIES)):
             reply = self._session.request(method, f"{self.base_url}/api/v2{path}", timeout=60, **kwargs)
-            if reply.status_code != 500 or not left:
+            if reply.status_code != 500 or not tries_left:
                 break
-            time.sleep(0.5)
+            time.sleep(RETRY_SECONDS)
         return reply
 
     def health(self) -> dict[str, str | None]:
-        """Component → "healthy", "unhealthy", or None where it never ran. Needs no login."""
+        """Return the status of each component: "healthy", "unhealthy", or None if it never ran. Needs no login."""
         reply = self._session.get(f"{self.base_url}/api/v2/monitor/health", timeout=10)
         reply.raise_for_status()
         return {name: part["status"] for name, part in reply.json().items()}
@@ -55,6 +67,7 @@ class AirflowAPI:
     # --- connections and Variables ------------------------------------------------------------------
 
     def connection(self, conn_id: str) -> dict[str, Any] | None:
+        """Return a connection, or None."""
         try:
             found: dict[str, Any] = self.call("GET", f"/connections/{conn_id}")
         except requests.HTTPError as error:
@@ -64,14 +77,14 @@ class AirflowAPI:
         return found
 
     def set_connection(self, conn_id: str, *, extra: Mapping[str, Any] | None = None, **fields: Any) -> None:
-        """Create a connection, or put it in the place of the one that has this id."""
+        """Create a connection, or replace the one with this ID."""
         if self.connection(conn_id):
             self.call("DELETE", f"/connections/{conn_id}")
         body = {"connection_id": conn_id, "extra": json.dumps(extra) if extra else None, **fields}
         self.call("POST", "/connections", json=body)
 
     def set_variable(self, key: str, value: Any) -> None:
-        """Put a value, as JSON, under this name, whatever was there."""
+        """Create or replace a Variable; its value is stored as JSON."""
         try:
             self.call("DELETE", f"/variables/{key}")
         except requests.HTTPError as error:
@@ -82,11 +95,12 @@ class AirflowAPI:
     # --- DAGs and runs -------------------------------------------------------------------------------
 
     def import_errors(self) -> dict[str, str]:
-        """File → traceback."""
+        """Return the traceback of each DAG file that cannot be imported, by file name."""
         errors = self.call("GET", "/importErrors")["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
     def has_dag(self, dag_id: str) -> bool:
+        """Return whether Airflow has parsed a DAG with this ID."""
         return any(
             dag["dag_id"] == dag_id for dag in self.call("GET", "/dags", params={"limit": 100})["dags"]
         )
@@ -94,20 +108,22 @@ class AirflowAPI:
     def trigger(
         self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None
     ) -> str:
-        """Start a run and return its id. A paused DAG would only queue it, so it is unpaused first."""
+        """Unpause a DAG, start a run, and return the run's ID."""
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
         body = {"logical_date": None, "dag_run_id": run_id, "conf": dict(conf or {})}
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return a run."""
         found: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
         return found
 
     def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run."""
         return str(self.run(dag_id, run_id)["state"])
 
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 300) -> str:
-        """The state in which the run ended."""
+        """Wait until a run has ended, and return its state."""
 
         def ended() -> str | None:
             state = self.run_state(dag_id, run_id)
@@ -116,7 +132,7 @@ class AirflowAPI:
         return wait_for(ended, what=f"the end of {dag_id}, run {run_id}", timeout=timeout, every=0.5)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """All of a run, mapped ones included."""
+        """Return all task instances of a run, with the mapped ones."""
         found: list[dict[str, Any]] = []
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         while True:
@@ -126,7 +142,7 @@ class AirflowAPI:
                 return found
 
     def states(self, dag_id: str, run_id: str) -> dict[tuple[str, int], str | None]:
-        """(task, map index) → state."""
+        """Return the state of each task instance of a run by task ID and map index."""
         return {
             (task["task_id"], task["map_index"]): task["state"]
             for task in self.task_instances(dag_id, run_id)
@@ -135,7 +151,7 @@ class AirflowAPI:
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
     ) -> Any:
-        """A value that a task left, or None where it left none."""
+        """Return an XCom, or None."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
             return self.call("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
@@ -147,20 +163,20 @@ class AirflowAPI:
     def log_events(
         self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1
     ) -> list[dict[str, Any]]:
-        """What a try of a task logged."""
+        """Return what a try of a task logged, with its trigger."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         content = self.call("GET", path, params={"map_index": map_index, "full_content": True})["content"]
         return [event if isinstance(event, dict) else {"event": event} for event in content]
 
     def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1) -> str:
-        """The same as text, one event per line."""
+        """Return what a try of a task logged as text, one event per line."""
         events = self.log_events(dag_id, run_id, task_id, map_index=map_index, attempt=attempt)
         return "\n".join(map(_line, events))
 
     def error(
         self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1
     ) -> str | None:
-        """Why a try of a task failed, in a line; None if the log does not tell."""
+        """Return why a try of a task failed, in one line, or None if its log has no error."""
         events = self.log_events(dag_id, run_id, task_id, map_index=map_index, attempt=attempt)
         for event in reversed(events):
             if detail := event.get("error_detail"):
@@ -170,9 +186,9 @@ class AirflowAPI:
     def logged_at(
         self, dag_id: str, run_id: str, task_id: str, begins: str, *, map_index: int = -1, attempt: int = 1
     ) -> float | None:
-        """When a try logged the first event that begins so, in Unix seconds; None if it did not.
+        """Return when a try logged the first event that begins with `begins`, in Unix seconds, or None.
 
-        A trigger's are `trigger … starting` and `Trigger fired event`.
+        A trigger's log begins with `trigger … starting` and ends with `Trigger fired event`.
         """
         for event in self.log_events(dag_id, run_id, task_id, map_index=map_index, attempt=attempt):
             if event["event"].startswith(begins):
@@ -180,14 +196,14 @@ class AirflowAPI:
         return None
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
-        """What a person does with "Clear task"."""
+        """Clear tasks of a run, as "Clear task" does in the UI."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": list(task_ids), "only_failed": False}
         self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
 
 def _line(event: dict[str, Any]) -> str:
-    rest = {
+    fields = {
         key: value for key, value in event.items() if key not in {"timestamp", "level", "event"} and value
     }
-    details = f" {json.dumps(rest, ensure_ascii=False)}" if rest else ""
+    details = f" {json.dumps(fields, ensure_ascii=False)}" if fields else ""
     return f"{event.get('timestamp', '')} {event.get('level', '')} {event.get('event', '')}{details}"

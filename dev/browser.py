@@ -1,4 +1,4 @@
-"""Airflow's UI in a real Chromium, as far as the tests and the README's picture go: the form of a connection."""
+"""Airflow's form for a connection in a real Chromium, for the system tests and the screenshot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from dev.cluster import PASSWORD, USERNAME
 
-# No sandbox, because containers have no user namespaces; the rest keeps it from calling home.
+# Containers have no user namespaces for Chromium's sandbox; the other flags avoid requests to its vendor.
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -22,24 +22,26 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000  # milliseconds: the first page of a busy API server takes its time
+TIMEOUT_MILLISECONDS = 30_000  # a busy API server takes long for its first page
 
 
 def chromium() -> str | None:
-    """The browser of this machine; Playwright's own would have to be downloaded."""
+    """Return the path of the installed Chromium, or None; Playwright's own would be a download."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 @contextmanager
 def logged_in(airflow_url: str, *, executable: str) -> Iterator[Page]:
-    """A page of Airflow's UI after the login."""
-    expect.set_options(timeout=PATIENCE)
+    """Log in to Airflow's UI, and yield its page."""
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS, timeout=2 * PATIENCE)
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=FLAGS, timeout=2 * TIMEOUT_MILLISECONDS
+        )
         try:
             page = browser.new_page(viewport={"width": 760, "height": 1500}, device_scale_factor=1.5)
-            page.set_default_timeout(PATIENCE)
+            page.set_default_timeout(TIMEOUT_MILLISECONDS)
             page.goto(f"{airflow_url}/")
             page.locator("[name=username]").fill(USERNAME)
             page.locator("[name=password]").fill(PASSWORD)
@@ -51,10 +53,10 @@ def logged_in(airflow_url: str, *, executable: str) -> Iterator[Page]:
 
 
 class ConnectionForm:
-    """The dialog "Add Connection", opened, with a type chosen."""
+    """The open dialog "Add Connection" with a connection type."""
 
     def __init__(self, page: Page, airflow_url: str, *, conn_id: str, conn_type: str) -> None:
-        """`conn_type` as the form shows it."""
+        """Open the dialog, and choose a type by the name that the form shows."""
         page.goto(f"{airflow_url}/connections")
         page.get_by_role("button", name="Add Connection").first.click()
         self.dialog: Locator = page.get_by_role("dialog")
@@ -65,28 +67,30 @@ class ConnectionForm:
         self.section("Extra Fields")
 
     def section(self, name: str) -> None:
-        """Open a section, whether or not another one closes for it."""
+        """Open a section if it is closed; this may close another one."""
         button = self.dialog.get_by_role("button", name=name, exact=True)
         if button.get_attribute("aria-expanded") != "true":
             button.click()
             expect(button).to_have_attribute("aria-expanded", "true")
 
     def field(self, name: str) -> Locator:
-        """A standard field by its name, such as `host`, an extra one as `element_timeout`."""
+        """Return a field by its name: `host` for a standard field, `element_timeout` for an extra one."""
         return self.dialog.locator(f"[name={name}]")
 
     def label_of(self, name: str) -> str:
+        """Return the label of an extra or standard field."""
         field = self.dialog.locator("[data-scope=field][data-part=root]").filter(
             has=self._page.locator(f"[name={name}]")
         )
         return str(field.locator("label").first.inner_text()).strip()
 
     def save(self) -> None:
+        """Save the connection, and wait until the dialog has closed."""
         self.dialog.get_by_role("button", name="Save").click()
         expect(self.dialog).to_be_hidden()
 
     def picture(self) -> bytes:
-        """A PNG of the dialog alone, after what moves has come to rest."""
+        """Return a PNG of the dialog without animations and background."""
         self.dialog.locator("h2").click()
         nothing_behind = "[data-scope=dialog][data-part=backdrop] { display: none }"
         return bytes(self.dialog.screenshot(animations="disabled", style=nothing_behind))

@@ -1,11 +1,11 @@
-"""A real Airflow of one's own: `airflow standalone` on SQLite with the LocalExecutor, on free ports.
+"""A real Airflow for development: `airflow standalone` on SQLite with the LocalExecutor, on free ports.
 
     with Cluster(home=Path("…"), dags=Path("example_dags")) as airflow:
         airflow.wait_for_dag("example_pan123_many_images")
         run_id = airflow.api.trigger("example_pan123_many_images", {"urls": […]})
         airflow.api.wait_for_run("example_pan123_many_images", run_id)
 
-`python -m dev.cluster` starts one and leaves it up until Ctrl-C.
+`python -m dev.cluster` starts one that runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ from dev.supervised_process import SupervisedProcess, is_alive
 from dev.waiting import wait_for
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
-USERNAME = PASSWORD = "admin"  # it listens on loopback only
+USERNAME = PASSWORD = "admin"  # Airflow listens on loopback only
 
 Component = Literal["scheduler", "dag-processor", "api-server", "triggerer"]
 TITLES: dict[Component, str] = {
     "scheduler": "airflow scheduler",
     "dag-processor": "airflow dag-processor",
-    "api-server": "airflow api_server",  # it sets a process title of its own
+    "api-server": "airflow api_server",  # the title that the process sets
     "triggerer": "airflow triggerer",
 }
-
-
-WORKER = re.compile("airflow worker -- [0-9a-f-]{36}")  # the title ends with the task instance's id
+WORKER = re.compile("airflow worker -- [0-9a-f-]{36}")  # the title ends with the task instance's ID
 
 
 class ClusterError(RuntimeError):
-    """Airflow did not do what was expected; the message ends with its own last words."""
+    """Airflow did not do what was expected; the message ends with the last lines of its log."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, from below those that outgoing connections take: Airflow needs half a minute
-    until it listens on them."""
+    """Return ports that no process listens on.
+
+    They are below the range of outgoing connections, because Airflow takes half a minute until it listens on them.
+    """
     found: list[int] = []
     for port in random.sample(range(15_000, 32_000), 10 * count):
         with socket.socket() as probe, suppress(OSError):
@@ -66,7 +66,13 @@ def free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """An Airflow whose every file lies in `home`, and whose every process ends with it."""
+    """An Airflow that writes only below `home`, and whose processes all end with it.
+
+    :ivar home: AIRFLOW_HOME.
+    :ivar url: base URL of the API server.
+    :ivar api: a client of its REST API.
+    :ivar env: the environment of every process.
+    """
 
     def __init__(
         self,
@@ -76,7 +82,13 @@ class Cluster:
         env: Mapping[str, str] | None = None,
         bin_dir: Path = Path(sys.executable).parent,
     ) -> None:
-        """`env` goes over the settings made here; `bin_dir` says which Airflow, by default this Python's."""
+        """Configure an Airflow; entering the context starts it.
+
+        :param home: the folder for all files; it is created if necessary.
+        :param dags: the DAGs folder.
+        :param env: environment variables that override the settings made here.
+        :param bin_dir: the folder of the `airflow` command, by default that of this Python.
+        """
         self.home = home
         self._airflow = bin_dir / "airflow"
         self._stack = ExitStack()
@@ -91,12 +103,13 @@ class Cluster:
             "CORE__DAGS_FOLDER": str(dags),
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__EXECUTOR": "LocalExecutor",
-            "CORE__PARALLELISM": "4",
+            "CORE__PARALLELISM": "6",
+            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",  # seconds, instead of 1, until it looks for work again
             "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "CORE__TEST_CONNECTION": "Enabled",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            # Workers and API server have to agree on both, and neither default knows our port.
+            # Workers and API server must agree on both, and the defaults do not know the port.
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
             "API__HOST": "127.0.0.1",
@@ -108,7 +121,7 @@ class Cluster:
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         }
-        # The caller's own Airflow, and a proxy that stands between it and the world, are not ours.
+        # Ignore the settings of an Airflow that the caller may have.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         self.env: dict[str, str] = {
             **inherited,
@@ -123,10 +136,11 @@ class Cluster:
 
     @property
     def log(self) -> Path:
-        """What all components say; each task's own log lies under `logs` beside it."""
+        """The log of all components; the logs of tasks are in the folder `logs` beside it."""
         return self.home / "airflow.log"
 
     def __enter__(self) -> Cluster:
+        """Start Airflow, and wait until it is healthy."""
         with self._stack:
             self._start("standalone")
             self.wait_until_healthy()
@@ -136,6 +150,7 @@ class Cluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End all processes."""
         self._stack.close()
 
     def _start(self, command: str) -> None:
@@ -146,8 +161,8 @@ class Cluster:
     # --- waiting -------------------------------------------------------------------------------------
 
     def wait_until_healthy(self, *components: Component, timeout: float = 240) -> None:
-        """About 30 seconds after the start, more on a busy machine."""
-        wanted = {name.replace("-", "_") for name in components or TITLES if name != "api-server"}
+        """Wait until these components, by default all, are healthy: usually 30 s after the start."""
+        expected = {name.replace("-", "_") for name in components or TITLES if name != "api-server"}
 
         def healthy() -> bool:
             self._check_alive()
@@ -155,12 +170,12 @@ class Cluster:
                 health = self.api.health()
             except requests.RequestException:
                 return False
-            return all(health.get(name) == "healthy" for name in wanted)
+            return all(health.get(name) == "healthy" for name in expected)
 
         self._wait(healthy, "a healthy Airflow", timeout)
 
     def wait_for_dag(self, *dag_ids: str, timeout: float = 120) -> None:
-        """Until the DAGs are parsed. A file that cannot be imported ends the waiting at once."""
+        """Wait until the DAGs are parsed; a DAG file that cannot be imported raises an error at once."""
 
         def parsed() -> bool:
             self._check_alive()
@@ -172,26 +187,26 @@ class Cluster:
 
         self._wait(parsed, f"the DAGs {', '.join(dag_ids)}", timeout)
 
-    def _wait(self, look: Callable[[], bool], what: str, timeout: float) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
         try:
-            wait_for(look, what=what, timeout=timeout)
+            wait_for(condition, what=what, timeout=timeout)
         except AssertionError as error:
-            raise ClusterError(f"{error}\n{self._last_words()}") from error
+            raise ClusterError(f"{error}\n{self._log_end()}") from error
 
     def _check_alive(self) -> None:
         for process_tree in self._supervised:
             if process_tree.returncode is not None:
                 raise ClusterError(
-                    f"Airflow ended by itself, exit code {process_tree.returncode}\n{self._last_words()}"
+                    f"Airflow ended by itself, exit code {process_tree.returncode}\n{self._log_end()}"
                 )
 
-    def _last_words(self) -> str:
+    def _log_end(self) -> str:
         return f"--- the end of {self.log}\n{self._supervised[0].tail()}"
 
     # --- the command line, and the components --------------------------------------------------------
 
     def cli(self, *args: str, timeout: float = 120) -> str:
-        """What an `airflow …` command prints."""
+        """Run an `airflow …` command, and return what it prints."""
         done = subprocess.run(
             [self._airflow, *args], env=self.env, timeout=timeout, text=True, capture_output=True, check=False
         )
@@ -200,17 +215,19 @@ class Cluster:
         return done.stdout
 
     def processes(self, component: Component) -> list[psutil.Process]:
-        """A component's main process and all below it."""
+        """Return a component's main process and all its descendants."""
         found: dict[int, psutil.Process] = {}
         for process_tree in self._supervised:
             for process in process_tree.processes():
                 with suppress(psutil.Error):
                     if TITLES[component] in " ".join(process.cmdline()):
-                        found |= {each.pid: each for each in [process, *process.children(recursive=True)]}
+                        found |= {
+                            member.pid: member for member in [process, *process.children(recursive=True)]
+                        }
         return [process for process in found.values() if is_alive(process)]
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that run tasks' code now."""
+        """Return the processes that run a task at present."""
         found = []
         for process in chain.from_iterable(process_tree.processes() for process_tree in self._supervised):
             with suppress(psutil.Error):
@@ -219,7 +236,7 @@ class Cluster:
         return found
 
     def kill(self, component: Component, sig: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to a component, its children included, and wait until it is gone."""
+        """Send a signal to a component and its descendants, and wait until they have ended."""
         processes = self.processes(component)
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -227,17 +244,20 @@ class Cluster:
         self._wait(lambda: not any(map(is_alive, processes)), f"the end of the {component} by {sig.name}", 60)
 
     def start(self, component: Component) -> None:
-        """Start a component again that was killed: `standalone` does not. Health lags behind a kill by some
-        30 seconds, so a test that needs the new one waits for what that does, not for `healthy`."""
+        """Start a component that was killed, which `standalone` does not do.
+
+        The health status lags behind by about 30 s (observed), so wait for what the component does instead.
+        """
         self._start(component)
 
 
 def main() -> None:
+    """Run an Airflow until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="pan123-airflow-") as home, suppress(KeyboardInterrupt):
-        print(f"Airflow starts, its log is {home}/airflow.log")
+        print(f"Starting Airflow; its log is {home}/airflow.log")
         with Cluster(home=Path(home)) as airflow:
-            print(f"{airflow.url}  login {USERNAME}, password {PASSWORD}. Ctrl-C ends it.")
+            print(f"{airflow.url}  login {USERNAME}, password {PASSWORD}. Press Ctrl-C to end it.")
             signal.pause()
 
 

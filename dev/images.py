@@ -1,4 +1,4 @@
-"""Pictures of hills under a sun, in every format that the image host takes, and a server for them."""
+"""Generated pictures of hills under a sun, in every format that 123pan accepts, and a server for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, HEIGHT, LAYERS = 640, 400, 5
 Colour = tuple[int, int, int]
 Line = list[tuple[float, float]]
 
-# Name → hue of the sky, from 0 to 1.
+# The hue of the sky, from 0 to 1, by file name.
 NAMES = {
     "sunrise.png": 0.02,
     "meadow.jpg": 0.30,
@@ -48,7 +48,7 @@ CONTENT_TYPES = {
 
 
 def pictures() -> dict[str, bytes]:
-    """Name → content; the same ones each time."""
+    """Return the content of each picture by file name; it is always the same."""
     return {name: _picture(name, hue) for name, hue in NAMES.items()}
 
 
@@ -57,7 +57,7 @@ def _picture(name: str, hue: float) -> bytes:
     if kind == "svg":
         return _svg(name, hue)
     buffer = io.BytesIO()
-    if kind == "gif":  # the one that moves
+    if kind == "gif":  # the animated one
         frames = [_landscape(name, hue, sun=0.2 + 0.03 * step) for step in range(12)]
         frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=150, loop=0)
     else:
@@ -72,12 +72,12 @@ def _colour(hue: float, saturation: float, lightness: float) -> Colour:
 
 
 def _sky(hue: float, height: float) -> Colour:
-    """From the top (0), darker, to the horizon (1), lighter and warmer."""
+    """Return the colour at a height from 0, the dark top, to 1, the light and warm horizon."""
     return _colour(hue + 0.08 * (1 - height), 0.65, 0.35 + 0.5 * height)
 
 
 def _hill(name: str, hue: float, layer: int) -> tuple[Line, Colour]:
-    """The outline and the colour of a range of hills; the nearest is the last and darkest."""
+    """Return the outline and the colour of a range of hills; the last layer is the nearest and darkest."""
     chance = random.Random(f"{name} {layer}")
     waves = [
         (chance.uniform(4, 26) / wave, chance.uniform(0.6, 1.6) * wave, chance.uniform(0, 7))
@@ -111,20 +111,20 @@ def _landscape(name: str, hue: float, sun: float | None = None) -> Image.Image:
 
 
 def _svg(name: str, hue: float) -> bytes:
-    def written(colour: Colour) -> str:
+    def css(colour: Colour) -> str:
         return f"rgb{colour}".replace(" ", "")
 
     hills = [_hill(name, hue, layer) for layer in range(LAYERS)]
     shapes = "\n".join(
-        f'<polygon fill="{written(colour)}" points="{" ".join(f"{x:.0f},{y:.1f}" for x, y in outline)}"/>'
+        f'<polygon fill="{css(colour)}" points="{" ".join(f"{x:.0f},{y:.1f}" for x, y in outline)}"/>'
         for outline, colour in hills
     )
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}">
 <linearGradient id="sky" x2="0" y2="1">
-<stop stop-color="{written(_sky(hue, 0))}"/><stop offset=".6" stop-color="{written(_sky(hue, 1))}"/>
+<stop stop-color="{css(_sky(hue, 0))}"/><stop offset=".6" stop-color="{css(_sky(hue, 1))}"/>
 </linearGradient>
 <rect width="100%" height="100%" fill="url(#sky)"/>
-<circle cx="420" cy="120" r="36" fill="{written(_colour(hue + 0.1, 0.9, 0.93))}"/>
+<circle cx="420" cy="120" r="36" fill="{css(_colour(hue + 0.1, 0.9, 0.93))}"/>
 {shapes}
 </svg>
 """.encode()
@@ -132,7 +132,7 @@ def _svg(name: str, hue: float) -> bytes:
 
 @contextmanager
 def serve(files: dict[str, bytes]) -> Iterator[str]:
-    """Hand out files on a free port of 127.0.0.1; gives the base address."""
+    """Serve files by name on a free port of 127.0.0.1, and yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -144,8 +144,8 @@ def serve(files: dict[str, bytes]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content or b"")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Say nothing."""
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""The picture of the connection form in the README: `make screenshot`."""
+"""Take the screenshot of the connection form for the documentation: `make screenshot`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from dev.cluster import Cluster
 
 
 def main() -> None:
+    """Write the screenshot to the path that the command line gives."""
     path = Path(sys.argv[1])
     executable = chromium()
     if executable is None:
-        sys.exit("Chromium is needed: install the package chromium, or say where it is by CHROMIUM=…")
+        sys.exit(
+            "No Chromium found: install the package chromium, or set CHROMIUM to the path of the browser"
+        )
     with (
         tempfile.TemporaryDirectory(prefix="pan123-airflow-") as home,
         Cluster(home=Path(home)) as airflow,
@@ -35,9 +38,10 @@ def main() -> None:
 
 
 def side_by_side(*pngs: bytes) -> Image.Image:
-    """The form shows one section at a time, the reader wants both."""
+    """Join pictures of the form, which shows one section at a time."""
     parts = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
-    whole = Image.new("RGB", (sum(each.width for each in parts), max(each.height for each in parts)), "white")
+    size = sum(part.width for part in parts), max(part.height for part in parts)
+    whole = Image.new("RGB", size, "white")
     left = 0
     for part in parts:
         whole.paste(part, (left, 0))

@@ -1,9 +1,9 @@
-"""Run a command so that everything it starts ends together with the process that started it.
+"""Run a command so that all its processes end with the process that started it.
 
-`airflow standalone` leaves children behind on SIGTERM, and from Airflow 3.3 on each task has a
-process group of its own. What they share is the session. So a small keeper leads a new session, starts the
-command in it, adopts every orphan, and ends them all as soon as its standard input closes: when the holder
-lets go, and also when the holder is killed.
+`airflow standalone` leaves children behind on SIGTERM, and from Airflow 3.3 on each task has its own process group
+(observed). They share the session, however. So a small keeper process leads a new session, starts the command in it,
+adopts orphans, and ends all processes of the session when its standard input closes: when the owner closes it, and
+also when the owner is killed.
 
     with SupervisedProcess(["airflow", "standalone"], log=Path("airflow.log")) as airflow:
         ...
@@ -25,18 +25,25 @@ from types import TracebackType
 
 import psutil
 
-GRACE = 8.0
-"""Seconds between asking the processes to end and ending them by force."""
+GRACE_SECONDS = 8.0  # between SIGTERM and SIGKILL
 
-PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h: orphans below us become our children
+PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h: orphaned descendants become children
 
 
 class SupervisedProcess:
-    """A running command and its keeper. Its output goes to the file `log`."""
+    """A running command and its keeper.
+
+    :ivar log: the file with the command's output.
+    """
 
     def __init__(
         self, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
     ) -> None:
+        """Start the command.
+
+        :param log: the file to append the output to.
+        :param env: the environment, by default that of this process.
+        """
         self.log = log
         with log.open("ab") as output:
             self._keeper = subprocess.Popen(
@@ -49,18 +56,20 @@ class SupervisedProcess:
             )
 
     def __enter__(self) -> SupervisedProcess:
+        """Return the running command."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End all processes."""
         self.stop()
 
     def stop(self) -> None:
-        """End everything, and return when it has ended."""
+        """End all processes, and return when they have ended."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
-        self._keeper.wait(timeout=4 * GRACE)
+        self._keeper.wait(timeout=4 * GRACE_SECONDS)
 
     @property
     def returncode(self) -> int | None:
@@ -68,27 +77,28 @@ class SupervisedProcess:
         return self._keeper.poll()
 
     def processes(self) -> list[psutil.Process]:
-        """All that runs, without the keeper."""
+        """Return all running processes but the keeper."""
         return family(self._keeper.pid)
 
     def tail(self, lines: int = 40) -> str:
+        """Return the last lines of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def family(keeper: int) -> list[psutil.Process]:
-    """All that lives in the keeper's session or descends from it, without the keeper."""
+    """Return the living processes in the keeper's session and its descendants, without the keeper."""
     found = set()
     with suppress(psutil.NoSuchProcess):
         found.update(psutil.Process(keeper).children(recursive=True))
     for process in psutil.process_iter():
-        with suppress(OSError):  # it may have ended since it was listed
+        with suppress(OSError):  # the process may have ended since it was listed
             if process.pid != keeper and os.getsid(process.pid) == keeper:
                 found.add(process)
     return [process for process in found if is_alive(process)]
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie has ended; only its parent has not asked about it yet."""
+    """Return whether a process runs; a zombie has ended."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -96,20 +106,20 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def end_family() -> None:
-    """Ask, wait, then force; and force again whatever was born in between."""
-    deadline = time.monotonic() + GRACE
-    asked: set[int] = set()
+    """Send SIGTERM to each process, and after the grace period SIGKILL, until none is left."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    signalled: set[int] = set()
     while members := family(os.getpid()):
-        forced = time.monotonic() > deadline
+        force = time.monotonic() > deadline
         for process in members:
-            if forced or process.pid not in asked:
-                asked.add(process.pid)
+            if force or process.pid not in signalled:
+                signalled.add(process.pid)
                 with suppress(psutil.Error):
-                    process.send_signal(signal.SIGKILL if forced else signal.SIGTERM)
+                    process.send_signal(signal.SIGKILL if force else signal.SIGTERM)
         time.sleep(0.1)
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
-            pass  # leave no zombie behind: not every container's first process collects them
+            pass  # the first process of a container may not collect zombies
 
 
 def keep(command: Sequence[str]) -> int:
@@ -120,8 +130,8 @@ def keep(command: Sequence[str]) -> int:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         while (code := process.poll()) is None:
-            let_go = select.select([sys.stdin], [], [], 0.2)[0]
-            if let_go:
+            closed = select.select([sys.stdin], [], [], 0.2)[0]
+            if closed:
                 return 0
         return code
     finally:

@@ -1,4 +1,4 @@
-"""Wait for a condition, never for a time."""
+"""Wait for conditions, not for a fixed time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ T = TypeVar("T")
 
 
 class Timeout(AssertionError):
-    """What was waited for did not come."""
+    """The condition was not met in time."""
 
 
-def wait_for(look: Callable[[], T | None], *, what: str, timeout: float, every: float = 0.3) -> T:
-    """Call `look` until it returns something true, and return that."""
+def wait_for(condition: Callable[[], T | None], *, what: str, timeout: float, every: float = 0.3) -> T:
+    """Call `condition` until it returns a true value.
+
+    :param what: what the caller waits for, as the error says it.
+    :param timeout: seconds after which Timeout is raised.
+    :param every: seconds between two calls.
+    :returns: the true value.
+    """
     deadline = time.monotonic() + timeout
     while True:
-        if found := look():
+        if found := condition():
             return found
         if time.monotonic() > deadline:
             raise Timeout(f"{what}: not within {timeout:.0f} s")

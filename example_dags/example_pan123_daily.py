@@ -1,8 +1,9 @@
-"""Every day the images of a list go to 123pan, each under a name that carries the day.
+"""Migrate a list of images every day.
 
-`todays_images` makes the list; here from the Airflow Variable `example_pan123_urls`, a JSON list of addresses,
-in your own DAG from a catalogue, a page or a table. `migrate` submits and waits in one task, so that a retry
-submits again. Days without an image skip it.
+This DAG shows how to map one task over a list that changes from run to run. `todays_images` reads the source URLs from
+the Airflow Variable `example_pan123_urls`, a JSON list; in your DAG they come from a catalogue, a page or a table. Each
+image gets a file name that starts with the date of the run. `migrate` submits an image and waits for it in the same
+task, so that a retry after a failed download submits the image again. If the list is empty, `migrate` is skipped.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
     schedule="@daily",
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    max_active_runs=1,  # yesterday's images first
+    max_active_runs=1,  # runs do not overlap
     tags=["example", "123pan"],
     doc_md=__doc__,
 )
 def example_pan123_daily() -> None:
+    """Migrate the images that the Variable `example_pan123_urls` lists."""
+
     @task
     def todays_images(**context: Any) -> list[dict[str, str]]:
-        """What each copy of `migrate` gets as its arguments."""
+        """Return the arguments of each mapped `migrate` task."""
         day = context["dag_run"].run_after.date()
         urls = Variable.get("example_pan123_urls", default=[], deserialize_json=True)
         return [{"url": url, "file_name": f"{day}-{PurePosixPath(urlsplit(url).path).name}"} for url in urls]

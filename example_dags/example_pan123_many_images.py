@@ -1,11 +1,12 @@
-"""Many images, each one on its own: the failure of one leaves all the others alone.
+"""Migrate many images, each in its own tasks.
 
-The group `migrate` is mapped over the list of addresses, so each image has its own pair of `submit` and `wait`,
-with its own retries, log and colour in the grid. `collect` runs also when some failed. The run as a whole is a
-success only if all arrived: `all_arrived` says so.
+This DAG shows how to keep the images of a run independent: if one fails, the others continue. The task group `migrate`
+is mapped over the list of source URLs, so each image has its own `submit` and `wait` tasks with their own retries and
+log. `collect` returns the new URL of every image that arrived, even if others failed. The run succeeds only if all
+images arrived, because `all_arrived` requires every `wait` to succeed.
 
-Start it with the list of addresses as parameter. Airflow maps at most 1,024 items, unless `[core] max_map_length`
-says otherwise.
+Pass the source URLs as the parameter `urls`. Airflow maps a task over at most 1,024 items, unless you raise
+`[core] max_map_length`. For longer lists, see `example_pan123_sync_partitions`.
 """
 
 from __future__ import annotations
@@ -29,18 +30,21 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
             ["https://example.com/cat.jpg", "https://example.com/dog.png"],
             type="array",
             items={"type": "string", "format": "uri"},
-            title="Addresses of the images",
+            title="Source URLs",
         ),
     },
 )
 def example_pan123_many_images() -> None:
+    """Migrate the images of the parameter `urls`."""
+
     @task
-    def addresses(**context: Any) -> list[str]:
-        """The list, each address once: a group is mapped over what a task returns."""
+    def source_urls(**context: Any) -> list[str]:
+        """Return the source URLs without duplicates."""
         return list(dict.fromkeys(context["params"]["urls"]))
 
     @task_group
     def migrate(url: str) -> None:
+        """Submit one image and wait for it."""
         submit = Pan123OfflineDownloadOperator(task_id="submit", url=url, retries=3)
         Pan123OfflineDownloadSensor(
             task_id="wait",
@@ -52,11 +56,11 @@ def example_pan123_many_images() -> None:
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def collect(**context: Any) -> dict[str, str]:
-        """Old address → new address, of all that arrived."""
+        """Return the new URL of every image that arrived, by source URL."""
         images = context["ti"].xcom_pull(task_ids=["migrate.wait"])
         return {image["url"]: image["user_url"] or image["download_url"] for image in images if image}
 
-    migrated = migrate.expand(url=addresses())
+    migrated = migrate.expand(url=source_urls())
     migrated >> collect()
     migrated >> EmptyOperator(task_id="all_arrived")
 

@@ -1,9 +1,10 @@
-"""One image goes to 123pan's image host, and its new address comes out.
+"""Migrate one image to 123pan's image host.
 
-`submit` asks the service to fetch the image by itself; that takes seconds to minutes. `wait` waits for the end,
-here in the triggerer, so that no worker is busy meanwhile, and gives the new address to whoever comes after it.
+This DAG shows the two basic steps. `submit` asks 123pan to download the image from its source URL, which takes seconds
+to minutes. `wait` defers to the triggerer until the download has ended, so that it occupies no worker, and returns the
+stored image with its new URL. `show` stands for your next step.
 
-It needs a connection `pan123_default` of type `pan123`, with client ID and client secret.
+The DAG needs a connection `pan123_default` of type `pan123` with a client ID and a client secret.
 """
 
 from __future__ import annotations
@@ -22,17 +23,16 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
     tags=["example", "123pan"],
     doc_md=__doc__,
     params={
-        "url": Param(
-            "https://example.com/cat.jpg", type="string", format="uri", title="Address of the image"
-        ),
+        "url": Param("https://example.com/cat.jpg", type="string", format="uri", title="Source URL"),
         "pan123_conn_id": Param("pan123_default", type="string", title="Connection"),
     },
 )
 def example_pan123_offline_download() -> None:
+    """Migrate the image of the parameter `url`."""
     submit = Pan123OfflineDownloadOperator(
         task_id="submit",
         url="{{ params.url }}",
-        # Without these two: the name that the address shows, and the service's own directory.
+        # Optional; by default the name comes from the URL, and the directory is the service's default.
         # file_name="cat.jpg",
         # directory_id="yk6baz03t0l000d7w33fbyq51l4izkne",
         pan123_conn_id="{{ params.pan123_conn_id }}",
@@ -49,10 +49,10 @@ def example_pan123_offline_download() -> None:
 
     @task
     def show(image: Any) -> str:
-        """Your own next step: put the new address into a database, a page, a message."""
-        address: str = image["user_url"] or image["download_url"]
-        print(f"{image['url']} is now {address} ({image['size']} bytes, MD5 {image['etag']})")
-        return address
+        """Print and return the new URL; your DAG may store it in a database or write it into a page."""
+        new_url: str = image["user_url"] or image["download_url"]
+        print(f"{image['url']} is now {new_url} ({image['size']} bytes, MD5 {image['etag']})")
+        return new_url
 
     show(wait.output)
 

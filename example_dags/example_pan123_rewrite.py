@@ -1,10 +1,10 @@
-"""The images of a website go to 123pan, and then its pages show them from there.
+"""Migrate the images of a website, and replace their URLs in its pages.
 
-`sync` moves the images of a list. `rewrite_pages` puts their new addresses in place of the old ones, in every
-Markdown and HTML file of a folder. An image that failed keeps its old address; the next run tries it again, and
-finds all others there. Pages that show no image of the list are not written.
+This DAG shows how to use the results of a sync. `sync` migrates the images of a manifest. `rewrite_pages` replaces the
+source URLs by the new URLs in every Markdown and HTML file of a folder, and writes only files that change. An image
+that failed keeps its source URL; the next run tries it again and submits none of the others.
 
-Keep the folder under version control, or keep a copy: there is no way back from the new addresses.
+Keep the folder under version control, or make a copy first: the DAG cannot restore the old URLs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from airflow_provider_123pan.rewriting import new_addresses, rewrite
     tags=["example", "123pan"],
     doc_md=__doc__,
     params={
-        "manifest": Param("s3://my-bucket/images.txt", type="string", title="List of the images"),
-        "pages": Param("s3://my-bucket/pages", type="string", title="Folder of the pages"),
-        "results": Param("s3://my-bucket/results.jsonl", type="string", title="Results"),
+        "manifest": Param(
+            "s3://my-bucket/images.txt", type="string", title="Manifest: a list of source URLs"
+        ),
+        "pages": Param("s3://my-bucket/pages", type="string", title="Folder with the pages"),
+        "results": Param("s3://my-bucket/results.jsonl", type="string", title="Results file"),
     },
 )
 def example_pan123_rewrite() -> None:
+    """Migrate the images of `manifest`, and rewrite the files in `pages`."""
     sync = Pan123SyncImagesOperator(
         task_id="sync",
         manifest="{{ params.manifest }}",
@@ -42,13 +45,13 @@ def example_pan123_rewrite() -> None:
 
     @task
     def rewrite_pages(synced: Any, **context: Any) -> list[str]:
-        """Which pages have new addresses now."""
-        addresses = new_addresses(synced["results"])
+        """Return the paths of the files that were rewritten."""
+        new_urls = new_addresses(synced["results"])
         rewritten = []
         for page in ObjectStoragePath(context["params"]["pages"]).rglob("*"):
             if page.suffix in (".md", ".html"):
-                old = page.read_bytes().decode()  # as bytes, so that line ends stay as they are
-                if (new := rewrite(old, addresses)) != old:
+                old = page.read_bytes().decode()  # read as bytes, to keep the line endings
+                if (new := rewrite(old, new_urls)) != old:
                     page.write_bytes(new.encode())
                     rewritten.append(str(page))
         return rewritten

@@ -1,11 +1,12 @@
-"""Every night the images of a bucket go to 123pan, each by its public address.
+"""Migrate the images of a bucket every night.
 
-`listing` lists the bucket, wherever Airflow's object storage reaches: S3, Google Cloud Storage, a local folder. It
-writes a manifest, a line per image with its address and size, and returns its path only: millions of lines do not
-go through an XCom. `sync` submits what is missing in the directory `bucket`, and what has another size there.
+This DAG shows how to sync from a manifest. `listing` lists the bucket, on any storage that Airflow's object storage
+supports: S3, Google Cloud Storage, a local folder. It writes a manifest with the public URL and the size of each image,
+and returns only its path, because millions of lines do not fit into an XCom. `sync` submits the images that are missing
+from the directory `bucket` or that have another size there.
 
-The objects must be public under the address that the parameter says, because 123pan fetches them by itself. The
-manifest's folder must exist, and all workers must reach it.
+123pan downloads the objects itself, so they must be public below `base_url`. The folder `work` must exist, and all
+workers must have access to it.
 """
 
 from __future__ import annotations
@@ -30,26 +31,28 @@ IMAGES = (".png", ".gif", ".jpeg", ".tiff", ".webp", ".jpg", ".tif", ".svg", ".b
     tags=["example", "123pan"],
     doc_md=__doc__,
     params={
-        "bucket": Param("s3://my-bucket/images", type="string", title="Where the images lie"),
+        "bucket": Param("s3://my-bucket/images", type="string", title="Folder with the images"),
         "base_url": Param(
             "https://my-bucket.s3.amazonaws.com/images",
             type="string",
             format="uri",
-            title="Its public address",
+            title="Public URL of that folder",
         ),
         "work": Param("s3://my-bucket/123pan", type="string", title="Folder for manifests and results"),
     },
 )
 def example_pan123_sync_bucket() -> None:
+    """Migrate the images of `bucket` that are new or changed."""
+
     @task(retries=3)
     def listing(**context: Any) -> str:
-        """A manifest of what lies in the bucket, in all of its folders."""
+        """Write a manifest of all images in the bucket, subfolders included, and return its path."""
         params, day = context["params"], context["dag_run"].run_after.date()
         bucket = ObjectStoragePath(params["bucket"])
         manifest = ObjectStoragePath(params["work"]) / f"{day}-manifest.jsonl"
         found = bucket.fs.find(
             bucket.path, detail=True
-        )  # sizes come with the listing, without a call for each
+        )  # with the sizes, so that no further calls are needed
         lines = []
         for path, details in found.items():
             if path.lower().endswith(IMAGES):

@@ -1,9 +1,9 @@
-"""A large migration in partitions: one directory, one manifest and one task each.
+"""Migrate a large archive in partitions.
 
-A folder holds a CSV file for each directory: the lines of `2025.csv`, with the header `url[,file_name][,size][,md5]`,
-go into `archive/2025`. `sync` is mapped over the files, so that each directory has its own retries, log, results and
-colour in the grid, and one that fails leaves the others alone. Clear a task to go on with it: what has arrived is not
-submitted again.
+This DAG shows how to split a large migration. A folder holds one manifest per partition: the images of `2025.csv`, a
+CSV file with the header `url[,file_name][,size][,md5]`, go into the directory `archive/2025`. `sync` is mapped over the
+manifests, so each partition has its own task, retries, log and results, and a failure does not affect the others. To
+continue a failed partition, clear its task: images that have arrived are not submitted again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
     tags=["example", "123pan"],
     doc_md=__doc__,
     params={
-        "manifests": Param("s3://my-bucket/manifests", type="string", title="Folder of the manifests"),
+        "manifests": Param("s3://my-bucket/manifests", type="string", title="Folder with the manifests"),
         "results": Param("s3://my-bucket/results", type="string", title="Folder for the results"),
     },
 )
 def example_pan123_sync_partitions() -> None:
+    """Migrate the images of each manifest in the folder `manifests`."""
+
     @task(retries=3)
     def partitions(**context: Any) -> list[dict[str, str]]:
-        """What each copy of `sync` gets as its arguments."""
+        """Return the arguments of each mapped `sync` task."""
         params = context["params"]
         files = sorted(ObjectStoragePath(params["manifests"]).glob("*.csv"), key=str)
         return [
@@ -45,7 +47,7 @@ def example_pan123_sync_partitions() -> None:
         deferrable=True,
         timeout=timedelta(days=3),
         retries=3,
-        max_active_tis_per_dagrun=4,  # they share what the service allows; more at once end no sooner
+        max_active_tis_per_dagrun=4,  # they share one rate limit, so more tasks would not be faster
     ).expand_kwargs(partitions())
 
 

@@ -1,11 +1,12 @@
-"""Every day the images of a website go to 123pan: all that its sitemap names, and only what is not there yet.
+"""Migrate the new images of a website every day.
 
-`addresses` reads the sitemap and returns each `<image:loc>`. `sync` compares them with the directory `website`, which
-it makes if need be, and submits what is missing; so the first run moves all of them, and a day without a new image
-costs a listing. The results, one line per image with its new address, get the day as their name.
+This DAG shows how to sync a list that a task returns. `source_urls` reads the website's sitemap and returns the URL of
+every `<image:loc>`. `sync` compares them with the directory `website`, which it creates if necessary, and submits the
+images that are missing: the first run migrates all of them, and a run without new images only lists the directory.
+The results file is named after the date of the run and has one line per image with its new URL.
 
-The list goes through an XCom, which suits some thousands of addresses. For more, write a file and pass its path as
-`manifest`, as `example_pan123_sync_bucket` does.
+The list is an XCom, which suits some thousands of URLs. For longer lists, write a file and pass its path as `manifest`,
+as `example_pan123_sync_bucket` does.
 """
 
 from __future__ import annotations
@@ -30,15 +31,17 @@ IMAGE = "{http://www.google.com/schemas/sitemap-image/1.1}loc"
     doc_md=__doc__,
     params={
         "sitemap": Param(
-            "https://example.com/sitemap.xml", type="string", format="uri", title="Address of the sitemap"
+            "https://example.com/sitemap.xml", type="string", format="uri", title="URL of the sitemap"
         ),
         "results": Param("s3://my-bucket/results", type="string", title="Folder for the results"),
     },
 )
 def example_pan123_sync_sitemap() -> None:
+    """Migrate the images of the sitemap that are not stored yet."""
+
     @task(retries=3)
-    def addresses(**context: Any) -> list[str]:
-        """The images of all pages."""
+    def source_urls(**context: Any) -> list[str]:
+        """Return the source URLs of the images on all pages."""
         import requests
 
         answer = requests.get(context["params"]["sitemap"], timeout=60)
@@ -49,10 +52,10 @@ def example_pan123_sync_sitemap() -> None:
 
     Pan123SyncImagesOperator(
         task_id="sync",
-        images=addresses(),
+        images=source_urls(),
         directory="website",
         results="{{ params.results }}/{{ dag_run.run_after | ds }}.jsonl",
-        max_failures="5%",  # a page may name an image that is gone
+        max_failures="5%",  # a page may refer to an image that no longer exists
         deferrable=True,
         timeout=timedelta(hours=12),
         retries=3,

@@ -1,9 +1,9 @@
-"""100,000 requests that must all be refused: nothing stored, no 5xx, one same answer, no look-up per request.
+"""Send 100,000 requests that the receiver must reject: nothing stored, identical answers, few connection look-ups.
 
     python -m tests.benchmarks.fuzz [--count N] [--seed N]
 
-Every request is valid HTTP; what is wrong with it is what a caller can get wrong or forge: the path, the token and its
-parts, the header, the body.
+Every request is valid HTTP. What is wrong with it is what a client can get wrong or forge: the path, the token and its
+parts, the headers or the body.
 """
 
 from __future__ import annotations
@@ -49,23 +49,30 @@ DAY = 86400.0
 
 
 class Keys:
-    """The connections; counts look-ups."""
+    """The keys of the connections.
+
+    :ivar lookups: how often the keys of each connection ID were looked up.
+    """
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
+        """Start without a look-up."""
+        self.lookups: Counter[str] = Counter()
 
     def names(self) -> list[str]:
+        """Return the IDs of all connections."""
         return list(CONNECTIONS)
 
     def keys(self, conn_id: str) -> tuple[bytes, ...]:
-        self.asked[conn_id] += 1
+        """Return the keys of a connection, newest first; none if there is no such connection."""
+        self.lookups[conn_id] += 1
         return CONNECTIONS.get(conn_id, ())
 
 
 class Fuzzer:
-    """Makes requests, each of which must be refused."""
+    """A generator of requests, each of which the receiver must reject."""
 
     def __init__(self, seed: int) -> None:
+        """Make the same requests for the same seed."""
         self._random = random.Random(seed)
         self._kinds: list[Callable[[], bytes]] = [
             self.changed_token,
@@ -81,20 +88,23 @@ class Fuzzer:
         ]
 
     def requests(self, count: int) -> Iterator[bytes]:
+        """Yield `count` requests of random kinds."""
         for _ in range(count):
             yield self._random.choice(self._kinds)()
 
     def conn_id(self) -> str:
+        """Return the ID of a random connection."""
         return self._random.choice(list(CONNECTIONS))
 
     def token(self) -> str:
+        """Return a valid callback token."""
         conn_id = self.conn_id()
         return make_callback_url("", conn_id, new_callback_id(), CONNECTIONS[conn_id]).removeprefix(PREFIX)
 
     # --- tokens ---
 
     def changed_token(self) -> bytes:
-        """A few characters changed, put in, taken out, doubled or moved."""
+        """Change, insert, delete, repeat or move a few characters of a valid token."""
         token = good = self.token()
         while token == good:
             letters = list(token)
@@ -119,7 +129,7 @@ class Fuzzer:
         return post(PREFIX + quote(token, safe="/" if self._random.random() < 0.5 else ""), GOOD_BODY)
 
     def swapped_parts(self) -> bytes:
-        """Parts of two valid tokens, or of a read token."""
+        """Combine parts of two valid tokens and of a read token."""
         one, two = self.token().split("."), self.token().split(".")
         read = make_read_token(self.conn_id(), CONNECTIONS["pan123_default"]).split(".")
         while True:
@@ -133,9 +143,9 @@ class Fuzzer:
                 return post(PREFIX + ".".join(parts), GOOD_BODY)
 
     def foreign_key(self) -> bytes:
-        """Signed well, but not with the key of the connection that it names; most of those exist nowhere."""
+        """Sign a token with a key that is not the named connection's; most of these connections do not exist."""
         name = self._random.choice(
-            [self.conn_id(), f"nobody{self._random.randrange(10**6)}", "../x", "%s", "x" * 250]
+            [self.conn_id(), f"unknown{self._random.randrange(10**6)}", "../x", "%s", "x" * 250]
         )
         keys = self._random.choice(
             [secret_keys(f"another secret {self._random.random()}", None), (b"",), (b"k" * 32,)]
@@ -148,28 +158,28 @@ class Fuzzer:
         )
 
     def old_or_early(self) -> bytes:
-        """Signed with the right key at a wrong time, under another salt, or over another shape."""
+        """Sign a token with the right key but a wrong time, salt or payload."""
         keys, named = CONNECTIONS["pan123_default"], _encoded("pan123_default")
-        value, salt, moment = f"{named}.{new_callback_id()}", address._CALLBACK_SALT, time.time()
+        value, salt, signed_at = f"{named}.{new_callback_id()}", address._CALLBACK_SALT, time.time()
         match self._random.randrange(4):
             case 0:
-                moment -= 30 * DAY + self._random.uniform(60, 1e8)
+                signed_at -= 30 * DAY + self._random.uniform(60, 1e8)
             case 1:
-                moment += self._random.uniform(600, 1e8)
+                signed_at += self._random.uniform(600, 1e8)
             case 2:
                 salt = self._random.choice([address._READ_SALT, b"", b"airflow-provider-123pan callback v0"])
             case 3:
                 value = self._random.choice(
                     [named, f"{named}.{'0' * 31}", f"{value}.x", f"{named}.{'G' * 32}", "."]
                 )
-        signer = address._signer.__wrapped__(tuple(keys), salt)  # not the one that the receiver shares
-        signer.get_timestamp = lambda: int(moment)  # type: ignore[method-assign]
+        signer = address._signer.__wrapped__(tuple(keys), salt)  # not the cached one, which the receiver uses
+        signer.get_timestamp = lambda: int(signed_at)  # type: ignore[method-assign]
         return post(PREFIX + signer.sign(value).decode(), GOOD_BODY)
 
     # --- bodies ---
 
     def wrong_body(self) -> bytes:
-        """A valid address, and a body that is no delivery."""
+        """Send a body that is no delivery to a valid callback URL."""
         match self._random.randrange(8):
             case 0:
                 body = self._random.randbytes(self._random.randrange(2000))
@@ -197,16 +207,17 @@ class Fuzzer:
                 body = b"\xff\xfe" + GOOD_BODY
         return post(PREFIX + self.token(), body)
 
-    # --- the rest ---
+    # --- paths, reads and methods ---
 
     def nonsense_path(self) -> bytes:
+        """Send a valid body to a random path."""
         letters = string.printable + "图床\u202e\U0001f648"
         path = "".join(self._random.choices(letters, k=self._random.choice([0, 1, 5, 30, 130, 600, 5000])))
         start = self._random.choice([PREFIX, PREFIX, "/pan123/", "/pan123/inbox/", "/"])
         return post(start + quote(path, safe=self._random.choice(["", "/."])), GOOD_BODY)
 
     def nonsense_read(self) -> bytes:
-        """A read with anything but a valid read token, or with a valid one and no valid question."""
+        """Read the inbox without a valid read token, or with one and an invalid body."""
         path = self._random.choice(["/pan123/inbox/poll", "/pan123/inbox/lookup"])
         good = make_read_token("pan123_default", CONNECTIONS["pan123_default"])
         letters = [*good]
@@ -217,7 +228,7 @@ class Fuzzer:
                 "Bearer " + self.token(),
                 "Bearer " + make_read_token("pan123_default", CONNECTIONS["团队/图床#1"]),
                 "Bearer "
-                + make_read_token(f"nobody{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
+                + make_read_token(f"unknown{self._random.randrange(10**6)}", CONNECTIONS["pan123_default"]),
                 "Basic " + good,
                 good,
                 "Bearer" + good,
@@ -235,6 +246,7 @@ class Fuzzer:
         return post(path, body, f"Authorization: {header}".encode("latin-1", "ignore"))
 
     def wrong_method(self) -> bytes:
+        """Send a delivery with a method other than POST."""
         method = self._random.choice([b"GET", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"PROPFIND"])
         return post(PREFIX + self.token(), GOOD_BODY, method=method)
 
@@ -244,11 +256,12 @@ def _encoded(conn_id: str) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="Requests that must be refused")
+    """Run the benchmark; an AssertionError says which bound is exceeded."""
+    options = argparse.ArgumentParser(description="Requests that the receiver must reject")
     options.add_argument("--count", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=random.randrange(10**9))
-    given = options.parse_args()
-    print(f"{given.count} requests, seed {given.seed}, {os.cpu_count()} cores", flush=True)
+    arguments = options.parse_args()
+    print(f"{arguments.count} requests, seed {arguments.seed}, {os.cpu_count()} cores", flush=True)
     keys, answers = Keys(), Counter[tuple[int, bytes, bytes]]()
 
     def answered(_: bytes, status: int, head: bytes, body: bytes) -> None:
@@ -266,32 +279,32 @@ def main() -> None:
             time.sleep(0.01)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         port = listener.getsockname()[1]
-        seconds = send(port, Fuzzer(given.seed).requests(given.count), 32, answered)
+        seconds = send(port, Fuzzer(arguments.seed).requests(arguments.count), 32, answered)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         with engine.connect() as connection:
             stored = connection.scalar(text("SELECT count(*) FROM pan123_inbox_v1"))
-        refused = answers.copy()
+        rejected = answers.copy()
         good = make_callback_url("", "pan123_default", new_callback_id(), CONNECTIONS["pan123_default"])
         answers.clear()
         send(port, [post(good, GOOD_BODY)], 1, answered)
         server.should_exit = True
         thread.join()
         engine.dispose()
-    lookups = sum(keys.asked.values())
-    for (status, _, body), number in refused.items():
+    total_lookups = sum(keys.lookups.values())
+    for (status, _, body), number in rejected.items():
         print(f"{number} answered {status} {body!r}")
     print(
-        f"{given.count / seconds:.0f} a second; stored {stored}; {lookups} look-ups in {seconds:.0f} s "
-        f"({[keys.asked[name] for name in CONNECTIONS]} of connections, the rest of other names); "
-        f"{memory / 1024:.0f} MB more; a good one afterwards: {next(iter(answers))[0]}"
+        f"{arguments.count / seconds:.0f} per second; stored {stored}; {total_lookups} look-ups in {seconds:.0f} s "
+        f"({[keys.lookups[name] for name in CONNECTIONS]} of the connections, the others of unknown IDs); "
+        f"{memory / 1024:.0f} MB more; a valid delivery afterwards: {next(iter(answers))[0]}"
     )
-    assert sum(refused.values()) == given.count
-    assert {(status, body) for status, _, body in refused} == {(404, b'{"detail":"Not Found"}')}
-    assert len(refused) == 1, "answers differ in their headers"
+    assert sum(rejected.values()) == arguments.count
+    assert {(status, body) for status, _, body in rejected} == {(404, b'{"detail":"Not Found"}')}
+    assert len(rejected) == 1, "answers differ in their headers"
     assert stored == 0
-    assert lookups <= 10 + 4 * seconds
+    assert total_lookups <= 10 + 4 * seconds
     assert next(iter(answers))[0] == 200
-    print("all refused alike")
+    print("All were rejected with the same answer")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How much of an unknown limit is used, and how many calls are refused, over real HTTP with real processes.
+"""Measure how much of an unknown limit is used, and how many calls are rejected, over HTTP with real processes.
 
     python -m tests.benchmarks.limit
 
-Each scenario has a sandbox of its own, which answers 429 above R per second with 30-120 ms latency; the client
-knows nothing of R. All scenarios of a round run side by side.
+Each scenario has its own sandbox, which answers 429 above R requests per second, after 30 to 120 ms. The client does
+not know R. All scenarios of a round run at the same time.
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ from airflow_provider_123pan.account import account
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 
-SECONDS = 60.0
+SECONDS = 60.0  # of each scenario
 THREADS = 16
 
 
 class FileVariables:
-    """Variables that processes share, in a folder."""
+    """Variables as files of a folder, which several processes can share."""
 
     def __init__(self, folder: Path) -> None:
+        """Use this folder."""
         self._folder = folder
 
     def get(self, name: str) -> str | None:
+        """Return the value of a Variable, or None."""
         path = self._folder / name
         return path.read_text(encoding="utf-8") if path.exists() else None
 
     def set(self, name: str, value: str, description: str) -> None:
+        """Store a Variable atomically."""
         part = self._folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
         part.write_text(value, encoding="utf-8")
         part.replace(self._folder / name)
@@ -48,6 +51,11 @@ class FileVariables:
 
 @dataclass(frozen=True)
 class Target:
+    """The sandbox of a scenario, its account, and the folder of the shared Variables.
+
+    :ivar ceiling: the connection's `requests_per_second`, or None.
+    """
+
     base_url: str
     client_id: str
     client_secret: str
@@ -55,7 +63,7 @@ class Target:
     ceiling: float | None = None
 
     def hook(self) -> Pan123Hook:
-        """As in a task, with a token at hand."""
+        """Return a hook as a task has it, after the login."""
         connection = {
             "conn_type": "pan123",
             "host": self.base_url,
@@ -72,6 +80,11 @@ class Target:
 
 @contextlib.contextmanager
 def target(rate: float, kind: str, ceiling: float | None = None) -> Iterator[tuple[Sandbox, Target]]:
+    """Run a sandbox with this limit.
+
+    :param rate: requests per second.
+    :param kind: the sandbox's `rate_kind`.
+    """
     with (
         Sandbox(rate=rate, rate_kind=kind, latency=(0.03, 0.12), fetch=False, delay=0) as sandbox,
         tempfile.TemporaryDirectory() as folder,
@@ -83,48 +96,50 @@ def target(rate: float, kind: str, ceiling: float | None = None) -> Iterator[tup
 
 
 def submit_for(where: Target, seconds: float, name: str) -> int:
-    """Submit as fast as the throttle allows; how many were taken in time."""
+    """Submit as fast as the throttle allows, and return how many submissions were accepted in time."""
     hook = where.hook()
     end = time.monotonic() + seconds
 
     def submit(thread: int) -> int:
-        taken = 0
+        accepted = 0
         while time.monotonic() < end:
-            hook.create_offline_download(f"https://example.com/{name}-{thread}-{taken}.jpg")
-            taken += time.monotonic() < end
-        return taken
+            hook.create_offline_download(f"https://example.com/{name}-{thread}-{accepted}.jpg")
+            accepted += time.monotonic() < end
+        return accepted
 
     with ThreadPoolExecutor(THREADS) as threads:
         return sum(threads.map(submit, range(THREADS)))
 
 
 def short(where: Target, number: int) -> bool:
-    """A mapped task: one submission and two questions."""
+    """Do what a mapped task does: one submission and two polls."""
     hook = where.hook()
-    task = hook.create_offline_download(f"https://example.com/{number}.jpg")
+    offline_task = hook.create_offline_download(f"https://example.com/{number}.jpg")
     for _ in range(2):
-        hook.get_offline_download(task.taskID)
+        hook.get_offline_download(offline_task.taskID)
     hook.keep_rate()
     return True
 
 
 def scenario(processes: int, rate: float, kind: str, ceiling: float | None = None) -> str:
+    """Return the figures of a limit for this number of processes, as a line."""
     spawn = multiprocessing.get_context("spawn")
     with target(rate, kind, ceiling) as (sandbox, where), ProcessPoolExecutor(processes, spawn) as pool:
         for ready in [pool.submit(os.getpid) for _ in range(processes)]:
             ready.result()
-        taken = list(
+        accepted = list(
             pool.map(submit_for, [where] * processes, [SECONDS] * processes, map(str, range(processes)))
         )
-        refused = sandbox.state(limit=0)["counts"]["refused_429"]
+        rejected = sandbox.state(limit=0)["counts"]["refused_429"]
     name = f"R={rate:<3g} {kind:6} {processes} process{'es' if processes > 1 else ''}"
-    used, share = sum(taken) / (rate * SECONDS), refused / (refused + sum(taken))
-    split = f", smaller share {min(taken) / sum(taken):.0%}" if processes > 1 else ""
-    bound = f", at most {ceiling}/s wanted, {sum(taken) / SECONDS:.2f}/s used" if ceiling else ""
-    return f"{name}: {used:.0%} of R used, {share:.1%} refused{split}{bound}"
+    used, share = sum(accepted) / (rate * SECONDS), rejected / (rejected + sum(accepted))
+    split = f", smaller share {min(accepted) / sum(accepted):.0%}" if processes > 1 else ""
+    bound = f", limited to {ceiling}/s, {sum(accepted) / SECONDS:.2f}/s used" if ceiling else ""
+    return f"{name}: {used:.0%} of R used, {share:.1%} rejected{split}{bound}"
 
 
 def short_processes(count: int = 300, at_once: int = 16) -> str:
+    """Return the figures of many processes that make few calls each, as a line."""
     spawn = multiprocessing.get_context("spawn")
     with (
         target(2, "bucket") as (sandbox, where),
@@ -135,16 +150,17 @@ def short_processes(count: int = 300, at_once: int = 16) -> str:
         counts: Any = sandbox.state(limit=0)["counts"]
     return (
         f"{count} short processes at R=2, {at_once} at once: {done} succeeded in {time.monotonic() - start:.0f} s, "
-        f"{counts['submissions']} submissions, {counts['logins']} login, {counts['refused_429']} refused"
+        f"{counts['submissions']} submissions, {counts['logins']} login, {counts['refused_429']} rejected"
     )
 
 
 def main() -> None:
+    """Run the benchmark."""
     print(f"{os.cpu_count()} cores, {SECONDS:.0f} s each", flush=True)
     kinds = [(rate, kind) for rate in (2.0, 10.0, 50.0) for kind in ("bucket", "window")]
     for processes in (1, 2):
-        with ThreadPoolExecutor(len(kinds)) as side_by_side:
-            for line in side_by_side.map(partial(scenario, processes), *zip(*kinds, strict=True)):
+        with ThreadPoolExecutor(len(kinds)) as threads:
+            for line in threads.map(partial(scenario, processes), *zip(*kinds, strict=True)):
                 print(line, flush=True)
     print(scenario(1, 10, "bucket", ceiling=4), flush=True)
     print(short_processes(), flush=True)

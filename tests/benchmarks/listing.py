@@ -1,5 +1,4 @@
-"""A stand-in for the service that has one directory with any number of images, and nothing else: sandboxes are slower
-to fill."""
+"""A stand-in for the service with one directory of any number of images, which a sandbox takes too long to store."""
 
 from __future__ import annotations
 
@@ -16,17 +15,20 @@ LAST_PAGE = "-1"
 
 
 def url(number: int) -> str:
+    """Return the source URL of an image."""
     return f"https://images.example.com/{number // 1000}/{number}.jpg"
 
 
 class Directory:
-    """Its images have the names that the operator gives them, in an order that has nothing to do with the list's."""
+    """An ASGI app: a directory of images under the names that the operator derives, in random order."""
 
     def __init__(self, count: int) -> None:
+        """List `count` images."""
         self._names = [ManifestEntry.of({"url": url(number)}).file_name for number in range(count)]
         random.Random(count).shuffle(self._names)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request for a page of the directory, or else for a token."""
         received = await receive()
         data = self._page(json.loads(received["body"])) if scope["path"] == "/api/v1/oss/file/list" else TOKEN
         body = json.dumps({"code": 0, "message": "ok", "data": data, "x-traceID": "benchmark"}).encode()
@@ -34,8 +36,8 @@ class Directory:
         await send({"type": "http.response.start", "status": 200, "headers": [length]})
         await send({"type": "http.response.body", "body": body})
 
-    def _page(self, asked: dict[str, Any]) -> dict[str, Any]:
-        start = int(asked.get("lastFileId", -1)) + 1
+    def _page(self, request: dict[str, Any]) -> dict[str, Any]:
+        start = int(request.get("lastFileId", -1)) + 1
         end = start + PAGE
         items = [_item(number, name) for number, name in enumerate(self._names[start:end], start)]
         return {"lastFileId": str(end - 1) if end < len(self._names) else LAST_PAGE, "fileList": items}
@@ -64,4 +66,5 @@ def _item(number: int, name: str) -> dict[str, Any]:
 
 
 def serve(port: int, count: int) -> None:
+    """Serve a directory of `count` images until the process ends."""
     uvicorn.run(Directory(count), port=port, lifespan="off", log_level="warning", access_log=False)

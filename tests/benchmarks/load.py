@@ -1,4 +1,4 @@
-"""An HTTP client that costs little: ready-made requests, one after the other on each connection."""
+"""A cheap HTTP client that sends prepared requests, one after the other on each connection."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ _STATUS_AND_LENGTH = re.compile(
 
 
 def post(path: str | bytes, body: bytes, *headers: bytes, method: bytes = b"POST") -> bytes:
-    """A request as bytes."""
+    """Return a request as bytes."""
     path = path.encode() if isinstance(path, str) else path
     lines = [b"%s %s HTTP/1.1" % (method, path), b"Host: 127.0.0.1", b"Content-Type: application/json"]
     return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), *headers, b"", body])
 
 
 def send(port: int, requests: Iterable[bytes], connections: int, answered: Answered) -> float:
-    """Send them all; the seconds that it took.
+    """Send all requests.
 
-    :param answered: called with each request and the answer's status, head and body.
+    :param connections: how many connections to use at once.
+    :param answered: is called with each request and the answer's status, head and body.
+    :returns: the seconds that it took.
     """
     return asyncio.run(_send(port, iter(requests), connections, answered))
 
@@ -35,7 +37,7 @@ async def _send(port: int, requests: Iterator[bytes], connections: int, answered
     async def one_after_the_other() -> None:
         for request in requests:
             sent = request
-            while True:  # until it is answered: a connection that was cut is opened again
+            while True:  # until the server answers: after a lost connection, open another one
                 _, connection = await loop.create_connection(
                     lambda: _Connection(requests, answered), "127.0.0.1", port
                 )
@@ -57,7 +59,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     async def run(self, first: bytes) -> bytes | None:
-        """Go through the requests; one that got no answer is given back."""
+        """Send requests until none is left, and return the one that got no answer, if any."""
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._request = first
         self._transport.write(first)
@@ -71,7 +73,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if error is None or isinstance(error, OSError):
             self._lost.set_result(None)
-        else:  # an answer that is not as it should be
+        else:  # `answered` rejected an answer
             self._lost.set_exception(error)
 
     def data_received(self, data: bytes) -> None:

@@ -1,10 +1,10 @@
-"""Deliveries stored per second: the receiver beside a bare FastAPI route that commits once per request.
+"""Measure deliveries stored per second, beside a bare FastAPI route that commits once per request.
 
-    python -m tests.benchmarks.receiver                 # alone, on SQLite and PostgreSQL
+    python -m tests.benchmarks.receiver                 # standalone, on SQLite and PostgreSQL
     python -m tests.benchmarks.receiver --mounted       # in Airflow's API server, beside two empty routes
 
-Everything on one machine: the server in a process of its own, the load in another, PostgreSQL in several more. Both
-sides wait for the same fsync: nothing is turned off.
+Everything runs on one machine: the server in one process, the load in another, PostgreSQL in several more. Both
+sides wait for fsync.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ class _Keys:
 
 
 class Base(DeclarativeBase):
-    pass
+    """Base class of the bare route's table."""
 
 
 class RawEntry(Base):
+    """A delivery as the bare route stores it."""
+
     __tablename__ = "bare"
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(Text)
@@ -73,6 +75,8 @@ class RawEntry(Base):
 
 
 class Body(BaseModel):
+    """The body of a delivery."""
+
     url: str
     status: int
     failReason: str = ""
@@ -80,7 +84,7 @@ class Body(BaseModel):
 
 
 def bare(uri: str) -> FastAPI:
-    """What one writes first: one session and one commit per request, no check of anything."""
+    """Return the simplest app that stores deliveries: one commit per request, and no checks."""
     engine = create_inbox_engine(uri)
     Base.metadata.create_all(engine)
     app = FastAPI()
@@ -96,16 +100,19 @@ def bare(uri: str) -> FastAPI:
 
 
 def receiver(uri: str) -> FastAPI:
+    """Return the provider's receiver with this database."""
     return create_app(lambda: create_inbox_engine(uri), _Keys(), 30 * 86400.0, mounted=False)
 
 
 def serve(name: str, uri: str, port: int) -> None:
+    """Serve the app `bare` or `receiver` until the process ends."""
     app = {"bare": bare, "receiver": receiver}[name](uri)
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 
 @contextlib.contextmanager
 def served(name: str, uri: str) -> Iterator[tuple[int, int]]:
+    """Serve an app in its own process, and yield the process ID and the port."""
     port = free_port()
     server = SPAWN.Process(target=serve, args=(name, uri, port), daemon=True)
     server.start()
@@ -122,6 +129,7 @@ def served(name: str, uri: str) -> Iterator[tuple[int, int]]:
 
 
 def load(port: int, count: int, connections: int, path: str | None) -> float:
+    """Send deliveries, to a new callback URL each or all to `path`, and return the requests per second."""
     base = f"http://127.0.0.1:{port}"
 
     def request() -> bytes:
@@ -132,23 +140,25 @@ def load(port: int, count: int, connections: int, path: str | None) -> float:
     def answered(_: bytes, status: int, *__: bytes) -> None:
         assert status == 200
 
-    for size in (count // 10, count):  # the first warms up
+    for size in (count // 10, count):  # the first round warms up the server
         seconds = send(port, [request() for _ in range(size)], connections, answered)
     return count / seconds
 
 
 def measured(port: int, count: int, connections: int, path: str | None = None) -> float:
-    """Requests answered per second, sent from a process of its own."""
+    """Return the requests per second that the server answers to a client in its own process."""
     with ProcessPoolExecutor(1, SPAWN) as client:
         return client.submit(load, port, count, connections, path).result()
 
 
 def free_port() -> int:
+    """Return a port that no process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 def answers(port: int, path: str, seconds: float = 120) -> None:
+    """Wait until the server answers, with any status below 500."""
     end = time.monotonic() + seconds
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end:
@@ -164,18 +174,24 @@ def answers(port: int, path: str, seconds: float = 120) -> None:
     raise TimeoutError(path)
 
 
-# --- alone --------------------------------------------------------------------------------------------
+# --- standalone --------------------------------------------------------------------------------------------
 
 
 class Side:
-    """One of the two that are compared: rates, and CPU of its server per request."""
+    """The measurements of one app.
+
+    :ivar rates: requests per second, by round.
+    :ivar costs: CPU-seconds of the server per request, by round.
+    """
 
     def __init__(self, name: str) -> None:
+        """Start without a measurement."""
         self.name = name
         self.rates: list[float] = []
         self.costs: list[float] = []
 
     def measure(self, pid: int, port: int, count: int, connections: int, path: str | None = None) -> None:
+        """Measure a round of `count` requests."""
         before = self._cpu(pid)
         self.rates.append(measured(port, count, connections, path))
         self.costs.append((self._cpu(pid) - before) / (count + count // 10))
@@ -186,18 +202,21 @@ class Side:
         return float(times.user + times.system)
 
     def __str__(self) -> str:
-        middle = f"{statistics.median(self.rates):.0f}/s ({min(self.rates):.0f} to {max(self.rates):.0f})"
-        return f"{self.name} {middle}, {statistics.median(self.costs) * 1000:.2f} ms CPU each"
+        """Return the medians in words."""
+        rate = f"{statistics.median(self.rates):.0f}/s ({min(self.rates):.0f} to {max(self.rates):.0f})"
+        return f"{self.name} {rate}, {statistics.median(self.costs) * 1000:.2f} ms CPU per request"
 
 
 def report(where: str, one: Side, other: Side, goal: str) -> None:
+    """Print both sides and the ratio of their rates."""
     ratio = statistics.median(b / a for a, b in zip(one.rates, other.rates, strict=True))
-    print(f"{where}: {one}; {other}; ratio, median of the rounds: {ratio:.2f} (goal {goal})", flush=True)
+    print(f"{where}: {one}; {other}; median ratio of the rounds: {ratio:.2f} (goal {goal})", flush=True)
 
 
-def alone(database: str, uri: str, count: int, connections: int, rounds: int) -> None:
+def standalone(database: str, uri: str, count: int, connections: int, rounds: int) -> None:
+    """Compare the standalone receiver with the bare route."""
     sides = Side("bare route"), Side("receiver")
-    for _ in range(rounds):  # turn by turn, so that a busy moment of the machine hits both
+    for _ in range(rounds):  # in turns, so that other load on the machine affects both
         for side, name in zip(sides, ("bare", "receiver"), strict=True):
             with served(name, uri) as (pid, port):
                 side.measure(pid, port, count, connections)
@@ -216,8 +235,8 @@ app = FastAPI()
 async def nothing(token: str) -> dict[str, bool]:
     return {"ok": True}
 
-@app.post("/taken/{token}")
-async def taken(token: str, request: Request) -> dict[str, bool]:
+@app.post("/body/{token}")
+async def body(token: str, request: Request) -> dict[str, bool]:
     await request.body()
     return {"ok": True}
 
@@ -228,6 +247,7 @@ class Empty(AirflowPlugin):
 
 
 def mounted(database: str, uri: str, count: int, connections: int, rounds: int) -> None:
+    """Compare the receiver in Airflow's API server with empty routes."""
     with tempfile.TemporaryDirectory(prefix="pan123-bench-") as folder:
         home = Path(folder)
         (home / "plugins").mkdir()
@@ -253,41 +273,42 @@ def mounted(database: str, uri: str, count: int, connections: int, rounds: int) 
             )
             try:
                 answers(port, "/pan123/health")
-                empty, taken, ours = (
+                empty, reading, ours = (
                     Side("empty route"),
-                    Side("empty route that takes the body"),
+                    Side("empty route that reads the body"),
                     Side("receiver"),
                 )
                 for _ in range(rounds):
-                    for side, path in ((empty, "/empty/x"), (taken, "/empty/taken/x"), (ours, None)):
+                    for side, path in ((empty, "/empty/x"), (reading, "/empty/body/x"), (ours, None)):
                         side.measure(server.pid, port, count, connections, path)
             finally:
                 os.killpg(server.pid, signal.SIGTERM)
                 server.wait(30)
         written = (home / "log").read_text()
     report(f"mounted, {database}", empty, ours, goal="0.9")
-    report(f"mounted, {database}", taken, ours, goal="0.9")
+    report(f"mounted, {database}", reading, ours, goal="0.9")
     assert "/pan123/callbacks/***" in written
-    assert f"/pan123/callbacks/{TOKEN_START}" not in written, "an address is in the access log"
+    assert f"/pan123/callbacks/{TOKEN_START}" not in written, "a callback URL is in the access log"
 
 
 def main() -> None:
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description="Deliveries stored per second")
     options.add_argument("--mounted", action="store_true", help="in Airflow's API server")
     options.add_argument("--count", type=int, help="requests per measurement")
     options.add_argument("--connections", type=int, default=64, help="requests at once")
-    given = options.parse_args()
-    measure, count, rounds = (mounted, 12_000, 5) if given.mounted else (alone, 8_000, 3)
-    count = given.count or count
+    arguments = options.parse_args()
+    measure, count, rounds = (mounted, 12_000, 5) if arguments.mounted else (standalone, 8_000, 3)
+    count = arguments.count or count
     print(
-        f"{os.cpu_count()} cores, {given.connections} connections, {count} requests, {rounds} rounds",
+        f"{os.cpu_count()} cores, {arguments.connections} connections, {count} requests, {rounds} rounds",
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="pan123-bench-") as folder:
-        measure("SQLite", f"sqlite:///{folder}/inbox.db", count, given.connections, rounds)
+        measure("SQLite", f"sqlite:///{folder}/inbox.db", count, arguments.connections, rounds)
     try:
         with databases.postgresql() as uri:
-            measure("PostgreSQL", uri, count, given.connections, rounds)
+            measure("PostgreSQL", uri, count, arguments.connections, rounds)
     except databases.Unavailable as error:
         print(f"no PostgreSQL: {error}")
 

@@ -1,4 +1,4 @@
-"""What one submission costs the client: side by side with requests and, where it is installed, ``HttpHook``.
+"""Measure what a submission costs the client, beside requests and, if installed, ``HttpHook``.
 
 python -m tests.benchmarks.submission
 """
@@ -28,7 +28,7 @@ PATH = "/api/v1/oss/offline/download"
 
 @contextlib.contextmanager
 def sandbox() -> Iterator[tuple[str, str, str]]:
-    """A sandbox in a process of its own: address, client ID, client secret."""
+    """Run a sandbox in its own process, and yield its base URL, client ID and client secret."""
     command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--no-fetch", "--delay", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -40,25 +40,26 @@ def sandbox() -> Iterator[tuple[str, str, str]]:
 
 
 class NoLimit(Throttle):
-    """Reserves and counts like every throttle, but the sandbox has no limit that it could find in time."""
+    """A throttle that does its usual work but never waits: the sandbox has no limit to find."""
 
     def reserve(self) -> float:
+        """Reserve a call, and return 0 seconds."""
         super().reserve()
         return 0.0
 
 
 class NoVariables:
-    """Outside of Airflow there are none; the token is the connection's."""
+    """Variables that are always empty: outside of Airflow there are none, and the connection has the token."""
 
     def get(self, name: str) -> None:
-        return None
+        """Find nothing."""
 
     def set(self, name: str, value: str, description: str) -> None:
-        """The rate is found, but kept nowhere."""
+        """Discard the value, such as the rate that the throttle found."""
 
 
 def our_hook(base_url: str, token: str) -> Pan123Hook:
-    """As a task uses it, but for the pace."""
+    """Return a hook as a task has it, but without a throttle's waits."""
     connection = {"conn_type": "pan123", "host": base_url, "extra": {"access_token": token}}
     os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
     account.AirflowVariables = NoVariables  # type: ignore[assignment,attr-defined]
@@ -68,6 +69,7 @@ def our_hook(base_url: str, token: str) -> Pan123Hook:
 
 
 def per_second(call: Callable[[int], object]) -> float:
+    """Return how many calls per second succeed one after the other."""
     start = time.perf_counter()
     for number in range(CALLS):
         call(number)
@@ -75,6 +77,7 @@ def per_second(call: Callable[[int], object]) -> float:
 
 
 def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callable[[int], object]]:
+    """Return the candidates by name; each takes a number and submits an image."""
     answer = requests.post(
         base_url + "/api/v1/access_token",
         json={"clientID": client_id, "clientSecret": client_secret},
@@ -107,17 +110,18 @@ def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callabl
 
 
 def main() -> None:
-    with sandbox() as where:
-        candidates = ways(*where)
+    """Run the benchmark."""
+    with sandbox() as credentials:
+        candidates = ways(*credentials)
         figures: dict[str, list[float]] = {name: [] for name in candidates}
-        for _ in range(ROUNDS):  # in turns, so that what else the machine does meets all of them
+        for _ in range(ROUNDS):  # in turns, so that other load on the machine affects all of them
             for name, call in candidates.items():
                 figures[name].append(per_second(call))
     base = statistics.median(figures["requests.Session"])
     print(f"{os.cpu_count()} cores, median of {ROUNDS} rounds of {CALLS} calls")
     for name, values in figures.items():
         median = statistics.median(values)
-        print(f"{name:17} {median:6.0f} a second, {median / base:.2f} of requests.Session")
+        print(f"{name:17} {median:6.0f} per second, {median / base:.2f} of requests.Session")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What a batch of images costs: its speed with and without a limit of the service, and its memory.
+"""Measure a sync: its speed with and without a limit of the service, and its memory.
 
-    python -m tests.benchmarks.sync                     # or a part: --only speed
+    python -m tests.benchmarks.sync                     # or one part: --only speed
 
 speed: one task for 10,000 images, and mapped HttpOperators for 100, in one Airflow on PostgreSQL and LocalExecutor.
-limit: the operator in a process of its own, without an Airflow, against a sandbox that answers 429 above R per second.
-memory: the same for lists whose images are all there already, against a stand-in that has a million of them.
+limit: the operator in its own process, without Airflow, against a sandbox that answers 429 above R requests per second.
+memory: the same for manifests whose images are all stored already, against a stand-in with up to a million images.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from tests.benchmarks.receiver import answers, free_port
 from tests.integration import databases
 
 HERE = Path(__file__).parent
-RATES = (10, 50)  # images a second that the service takes
+RATES = (10, 50)  # requests per second that the service accepts
 
 
 def manifest(folder: Path, count: int) -> Path:
+    """Write a manifest of `count` images, and return its path."""
     path = folder / f"{count}.txt"
     with path.open("w") as file:
         file.writelines(f"{listing.url(number)}\n" for number in range(count))
@@ -50,7 +51,10 @@ def manifest(folder: Path, count: int) -> Path:
 
 @contextlib.contextmanager
 def airflow(home: Path, sandbox: Sandbox) -> Iterator[Cluster]:
-    """On PostgreSQL, with as many tasks at once as suit the mapped ones best (2, 4, 8 and 16 were tried)."""
+    """Run an Airflow on PostgreSQL.
+
+    Its parallelism is the best for the mapped tasks: on 2 cores 2, 4, 8 and 16 were tried.
+    """
     with databases.postgresql() as uri:
         environment = {
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
@@ -77,7 +81,10 @@ def airflow(home: Path, sandbox: Sandbox) -> Iterator[Cluster]:
 
 
 def run(running: Cluster, dag_id: str, conf: dict[str, str] | None = None) -> tuple[int, float]:
-    """How many tasks there were, and the seconds from the first one's start to the last one's end."""
+    """Run a DAG.
+
+    :returns: the number of tasks, and the seconds from the start of the first to the end of the last.
+    """
     run_id = running.api.trigger(dag_id, conf)
     state = running.api.wait_for_run(dag_id, run_id, timeout=1800)
     tasks = running.api.task_instances(dag_id, run_id)
@@ -89,12 +96,14 @@ def run(running: Cluster, dag_id: str, conf: dict[str, str] | None = None) -> tu
     return len(tasks), max(ends) - min(starts)
 
 
-def told(what: str, images: int, seconds: float) -> float:
-    print(f"speed: {what}, {images} images: {seconds:.1f} s, {images / seconds:.1f} a second", flush=True)
+def report(what: str, images: int, seconds: float) -> float:
+    """Print a speed, and return it as images per second."""
+    print(f"speed: {what}, {images} images: {seconds:.1f} s, {images / seconds:.1f} per second", flush=True)
     return images / seconds
 
 
 def speed(folder: Path, images: int) -> None:
+    """Compare one sync of `images` images with mapped HttpOperators."""
     with Sandbox(delay=0.2, fetch=False) as sandbox, airflow(folder, sandbox) as running:
 
         def submissions() -> int:
@@ -104,7 +113,7 @@ def speed(folder: Path, images: int) -> None:
             before = submissions()
             count, seconds = run(running, "benchmark_http")
             assert submissions() == before + count
-            return told("mapped HttpOperator", count, seconds)
+            return report("mapped HttpOperator", count, seconds)
 
         def sync(count: int) -> float:
             before = submissions()
@@ -114,20 +123,25 @@ def speed(folder: Path, images: int) -> None:
             with results.open() as file:
                 migrated = sum(json.loads(line)["status"] == "migrated" for line in file)
             assert submissions() == before + count == before + migrated
-            return told("one task", count, seconds)
+            return report("one task", count, seconds)
 
-        sync(100)  # logs in: what follows finds the token, as the other side does
+        sync(100)  # logs in, so that the measured sync finds a token, as the other side does
         others = [mapped()]
         reached = sync(images)
-        others.append(mapped())  # the machine's mood may have changed
+        others.append(mapped())  # before and after the sync: the machine's load may change
     print(f"speed: ratio {reached / max(others):.0f} (goal 30)", flush=True)
 
 
-# --- in a process of its own --------------------------------------------------------------------------
+# --- in its own process --------------------------------------------------------------------------
 
 
 def worker(folder: Path, connection: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-    """What the operator returned, with figures of its process."""
+    """Run the operator in its own process.
+
+    :param connection: the fields of the connection.
+    :param arguments: the operator's arguments.
+    :returns: what the operator returned, with `seconds`, `cpu`, `before` and `peak` of `sync_worker`.
+    """
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(folder),
@@ -140,6 +154,8 @@ def worker(folder: Path, connection: dict[str, Any], **arguments: Any) -> dict[s
 
 
 def limit(folder: Path, seconds: float) -> None:
+    """Sync as many images as the limits let through in this time."""
+
     def scenario(rate: int) -> str:
         count = round(rate * seconds)
         with Sandbox(rate=rate, latency=(0.03, 0.12), delay=0.2, fetch=False) as sandbox:
@@ -153,16 +169,17 @@ def limit(folder: Path, seconds: float) -> None:
         assert found["migrated"] == count == counts["submissions"], found
         return (
             f"limit: R={rate}, {count} images: {found['seconds']:.1f} s, "
-            f"{count / found['seconds'] / rate:.0%} of R (goal 90%), {counts['refused_429']} refused"
+            f"{count / found['seconds'] / rate:.0%} of R (goal 90%), {counts['refused_429']} rejected"
         )
 
-    with ThreadPoolExecutor(len(RATES)) as side_by_side:
-        for line in side_by_side.map(scenario, RATES):
+    with ThreadPoolExecutor(len(RATES)) as threads:
+        for line in threads.map(scenario, RATES):
             print(line, flush=True)
 
 
 @contextlib.contextmanager
 def directory(count: int) -> Iterator[str]:
+    """Serve a directory of `count` images in its own process, and yield the base URL."""
     port = free_port()
     server = multiprocessing.get_context("spawn").Process(
         target=listing.serve, args=(port, count), daemon=True
@@ -177,6 +194,7 @@ def directory(count: int) -> Iterator[str]:
 
 
 def memory(folder: Path, lines: list[int]) -> None:
+    """Sync manifests of these numbers of lines whose images are all present."""
     seconds = []
     for count in lines:
         with directory(count) as base_url:
@@ -190,7 +208,7 @@ def memory(folder: Path, lines: list[int]) -> None:
         assert found["present"] == found["total"] == count, found
         seconds.append(found["seconds"])
         print(
-            f"memory: {count} lines: {found['peak']:.0f} MB at the most ({found['before']:.0f} before), "
+            f"memory: {count} lines: {found['peak']:.0f} MB at most ({found['before']:.0f} before), "
             f"{found['seconds']:.1f} s, {found['cpu']:.1f} of them CPU",
             flush=True,
         )
@@ -198,33 +216,36 @@ def memory(folder: Path, lines: list[int]) -> None:
         slope, start = statistics.linear_regression(lines, seconds)
         off = [second / (start + slope * count) - 1 for count, second in zip(lines, seconds, strict=True)]
         print(
-            f"memory: {slope * 1e3:.3f} s for each 1,000 lines and {start:.1f} s for all; off that line: "
-            + ", ".join(f"{each:+.1%}" for each in off)
+            f"memory: {slope * 1e3:.3f} s per 1,000 lines plus {start:.1f} s; deviations from that line: "
+            + ", ".join(f"{share:+.1%}" for share in off)
         )
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description="What a batch of images costs")
+    """Run the benchmark."""
+    options = argparse.ArgumentParser(description="Speed and memory of a sync")
     options.add_argument("--only", choices=("speed", "limit", "memory"))
-    options.add_argument("--images", type=int, default=10_000, help="of the one task (speed)")
-    options.add_argument("--seconds", type=float, default=200, help="for which the limit lets images through")
+    options.add_argument("--images", type=int, default=10_000, help="images of the sync (speed)")
+    options.add_argument(
+        "--seconds", type=float, default=200, help="seconds that the sync takes at the limit (limit)"
+    )
     options.add_argument(
         "--lines",
         type=int,
         nargs="+",
         default=[10_000, 100_000, 300_000, 1_000_000],
-        help="of the manifests (memory)",
+        help="lines of the manifests (memory)",
     )
-    given = options.parse_args()
+    arguments = options.parse_args()
     print(f"{os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory(prefix="pan123-bench-") as name:
         folder = Path(name)
         parts = {
-            "speed": partial(speed, folder, given.images),
-            "limit": partial(limit, folder, given.seconds),
-            "memory": partial(memory, folder, given.lines),
+            "speed": partial(speed, folder, arguments.images),
+            "limit": partial(limit, folder, arguments.seconds),
+            "memory": partial(memory, folder, arguments.lines),
         }
-        for part in [given.only] if given.only else parts:
+        for part in [arguments.only] if arguments.only else parts:
             try:
                 parts[part]()
             except databases.Unavailable as error:

@@ -1,4 +1,4 @@
-"""A worker of the sync benchmark: runs the operator in a process of its own, with as much of Airflow as a task sees.
+"""Run the operator of the sync benchmark, with as much of Airflow as a task sees.
 
 python -m tests.benchmarks.sync_worker '{"manifest": …, and the operator's other arguments}'
 """
@@ -21,22 +21,27 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 
 
 class Memory:
-    """Airflow's Variables, or its ``task_state_store``, without a supervisor to ask."""
+    """Airflow's Variables, or its ``task_state_store``, in memory."""
 
     def __init__(self) -> None:
+        """Start empty."""
         self._values: dict[str, str] = {}
 
     def get(self, name: str) -> Any:
+        """Return the value of a name, or None."""
         return self._values.get(name)
 
     def set(self, name: str, value: Any, description: str = "") -> None:
+        """Store a value, as JSON if it is no string."""
         self._values[name] = value if isinstance(value, str) else json.dumps(value)
 
     def delete(self, name: str) -> None:
+        """Delete a name, if it has a value."""
         self._values.pop(name, None)
 
 
 def context() -> Any:
+    """Return the parts of a task's context that the operator uses."""
     task = {"dag_id": "benchmark", "run_id": "manual", "task_id": "sync", "map_index": -1, "max_tries": 0}
     return {
         "ti": SimpleNamespace(**task, xcom_push=lambda *_: None),
@@ -46,21 +51,26 @@ def context() -> Any:
 
 
 def megabytes(what: str) -> float:
-    """``VmRSS``, or ``VmHWM``, its peak: unlike ``ru_maxrss`` they owe nothing to the parent."""
+    """Return the memory of this process in MB.
+
+    :param what: ``VmRSS`` for the current value, ``VmHWM`` for the peak; unlike ``ru_maxrss``, that of the parent
+        process does not count.
+    """
     found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024 / 1e6
 
 
 def main() -> None:
+    """Run the operator with the arguments of the command line, and print its result with the figures as JSON."""
     variables = Memory()
     with mock.patch("airflow_provider_123pan.account.account.AirflowVariables", return_value=variables):
-        Pan123Hook().client.token()  # which lives for 30 days: nearly every task finds one
-        before, began, worked = megabytes("VmRSS"), time.monotonic(), time.process_time()
+        Pan123Hook().client.token()  # a token lives for at least 30 days, so nearly every task finds one
+        before, started, cpu_before = megabytes("VmRSS"), time.monotonic(), time.process_time()
         found = Pan123SyncImagesOperator(task_id="sync", **json.loads(sys.argv[1])).execute(context())
         figures = {
-            "seconds": time.monotonic() - began,
-            "cpu": time.process_time() - worked,
+            "seconds": time.monotonic() - started,
+            "cpu": time.process_time() - cpu_before,
             "before": before,
             "peak": megabytes("VmHWM"),
         }

@@ -1,9 +1,9 @@
-"""How often real processes log in that share an account through the Variables of a real Airflow.
+"""Count the logins of real processes that share an account through the Variables of a real Airflow.
 
     python -m tests.benchmarks.tokens
 
-Each scenario has a sandbox of its own, so an account of its own. All share one API server (SQLite). Ends with 1 if a
-bound is broken.
+Each scenario has its own sandbox and therefore its own account. All share one API server (SQLite). The exit code is 1
+if a bound is exceeded.
 """
 
 from __future__ import annotations
@@ -29,26 +29,28 @@ from airflow_provider_123pan.exceptions import Pan123LoginLimitError
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.cluster import Cluster
 from dev.waiting import wait_for
-from tests.benchmarks.tokens_worker import STEPS, Common, Job, work
+from tests.benchmarks.tokens_worker import STEPS, Common, WorkerOptions, work
 
-PATIENCE = 240.0  # seconds
-FOREIGN_EVERY = 2.0  # seconds between two log-ins of the fourth program
+TIMEOUT_SECONDS = 240.0
+FOREIGN_LOGIN_SECONDS = 2.0  # between the logins of the fourth program
 
-# Processes of their own, each; only the imports are done once for all of them.
+# The processes share only the imports.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload([work.__module__])
 
 
 class Airflow:
-    """An API server alone: all that Variables need."""
+    """An API server without the other components, which is all that Variables need."""
 
     def __init__(self, cluster: Cluster) -> None:
+        """Use the API server of this cluster."""
         self.execution_api = f"{cluster.url}/execution/"
         self._secret = cluster.env["AIRFLOW__API_AUTH__JWT_SECRET"]
 
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[Airflow]:
+        """Run an API server on SQLite."""
         with tempfile.TemporaryDirectory(prefix="pan123-tokens-") as home, ExitStack() as stack:
             cluster = Cluster(home=Path(home))
             cluster.cli("db", "migrate")
@@ -58,7 +60,7 @@ class Airflow:
             yield cls(cluster)
 
     def identity(self) -> str:
-        """A task instance's, signed as the executor does."""
+        """Return the token of a new task instance, signed as the executor signs it."""
         from airflow.api_fastapi.auth.tokens import JWTGenerator
 
         generator = JWTGenerator(
@@ -70,56 +72,63 @@ class Airflow:
 class Fleet:
     """The processes of one scenario."""
 
-    def __init__(self, airflow: Airflow, connections: list[dict[str, Any]], **told: Any) -> None:
+    def __init__(self, airflow: Airflow, connections: list[dict[str, Any]], **options: Any) -> None:
+        """Start a process for each connection.
+
+        :param options: further fields of each `WorkerOptions`.
+        """
         count = len(connections)
         self.common = Common(
             processes.Barrier(count + 1), processes.Event(), processes.Lock(), processes.RawArray("i", count)
         )
         self._members = []
         for number, connection in enumerate(connections):
-            job = Job(number, connection, airflow.execution_api, airflow.identity(), **told)
-            listens, tells = processes.Pipe(duplex=False)
-            process = processes.Process(target=work, args=(job, self.common, tells), daemon=True)
+            worker = WorkerOptions(number, connection, airflow.execution_api, airflow.identity(), **options)
+            receiver, sender = processes.Pipe(duplex=False)
+            process = processes.Process(target=work, args=(worker, self.common, sender), daemon=True)
             process.start()
-            tells.close()  # so that its end is noticed
-            self._members.append((process, listens))
+            sender.close()  # so that the end of the process closes the pipe
+            self._members.append((process, receiver))
 
     def start(self) -> None:
-        self.common.barrier.wait(PATIENCE)
+        """Let all processes begin at the same time."""
+        self.common.barrier.wait(TIMEOUT_SECONDS)
 
-    def all_made_calls(self, more_than: list[int] | None = None) -> None:
-        """Until each that lives has made a call, or some beyond what it had made."""
+    def wait_for_calls(self, more_than: list[int] | None = None) -> None:
+        """Wait until each living process has made more calls than given, by default none."""
         before = more_than or [0] * len(self._members)
 
-        def look() -> bool:
+        def all_called() -> bool:
             return all(
-                done > had or not process.is_alive()
-                for done, had, (process, _) in zip(self.common.calls, before, self._members, strict=True)
+                now > earlier or not process.is_alive()
+                for now, earlier, (process, _) in zip(self.common.calls, before, self._members, strict=True)
             )
 
-        wait_for(look, what="a call of each process", timeout=PATIENCE)
+        wait_for(all_called, what="a call of each process", timeout=TIMEOUT_SECONDS)
 
     def end(self) -> tuple[list[float], list[Exception], int]:
-        """Seconds to the first token, errors, and how many were killed."""
+        """Stop the processes, and return their results."""
         self.common.stop.set()
         return self.results()
 
     def results(self) -> tuple[list[float], list[Exception], int]:
+        """Return the seconds to each first token, the errors, and the number of killed processes."""
         seconds: list[float] = []
         errors: list[Exception] = []
         killed = 0
-        for process, listens in self._members:
+        for process, receiver in self._members:
             try:
-                said = listens.recv() if listens.poll(PATIENCE) else TimeoutError("said nothing")
+                result = receiver.recv() if receiver.poll(TIMEOUT_SECONDS) else TimeoutError("no result")
             except EOFError:
                 killed += 1
             else:
-                errors.append(said) if isinstance(said, Exception) else seconds.append(said)
+                errors.append(result) if isinstance(result, Exception) else seconds.append(result)
             process.join(10)
         return seconds, errors, killed
 
 
 def connection(sandbox: Sandbox, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a connection to the sandbox."""
     return {
         "conn_id": "pan123_default",
         "conn_type": "pan123",
@@ -130,88 +139,95 @@ def connection(sandbox: Sandbox, **fields: Any) -> dict[str, Any]:
 
 
 def logins(sandbox: Sandbox) -> int:
+    """Return how often any client logged in."""
     return int(sandbox.state(limit=0)["counts"]["logins"])
 
 
 ACCOUNTS = {"first": "first-secret-0123456789", "second": "second-secret-0123456789"}
 
 
-class Said(NamedTuple):
-    kept: bool  # the bound
+class Finding(NamedTuple):
+    """The result of a scenario: whether the bound was kept, and the figures as a line."""
+
+    kept: bool
     line: str
 
 
-def many_at_once(airflow: Airflow, count: int) -> list[Said]:
+def many_at_once(airflow: Airflow, count: int) -> list[Finding]:
+    """Start many processes without a stored token; then revoke the token that they use."""
     with Sandbox(accounts=ACCOUNTS, latency=(0.03, 0.12)) as sandbox:
         fleet = Fleet(airflow, [connection(sandbox)] * count)
         fleet.start()
         start = time.monotonic()
-        fleet.all_made_calls()
+        fleet.wait_for_calls()
         first, waited = logins(sandbox), time.monotonic() - start
         sandbox.kill_tokens()
         start, before = time.monotonic(), list(fleet.common.calls)
-        fleet.all_made_calls(before)
+        fleet.wait_for_calls(before)
         again = time.monotonic() - start
         seconds, errors, killed = fleet.end()
         more = logins(sandbox) - first
     bad = len(errors) + killed
     return [
-        Said(
+        Finding(
             first == 1 and not bad,
-            f"(a) {count} at one barrier, nothing stored: {first} login, {bad} failures; the last had a token after "
+            f"(a) {count} start at once, no token stored: {first} login, {bad} failures; the last had a token after "
             f"{max(seconds, default=0):.1f} s and all had made a call after {waited:.1f} s{_causes(errors)}",
         ),
-        Said(
+        Finding(
             more == 1 and not bad,
-            f"(b) token killed while {count} run: {more} more login, {bad} failures; all went on after {again:.1f} s",
+            f"(b) token revoked while {count} run: {more} more login, {bad} failures; all continued in {again:.1f} s",
         ),
     ]
 
 
-def crash(airflow: Airflow, count: int, step: str) -> Said:
+def crash(airflow: Airflow, count: int, step: str) -> Finding:
+    """Kill the first process that reaches a step of the login."""
     with Sandbox(accounts=ACCOUNTS, latency=(0.03, 0.12)) as sandbox:
-        fleet = Fleet(airflow, [connection(sandbox)] * count, dies=step)
+        fleet = Fleet(airflow, [connection(sandbox)] * count, killed_at=step)
         fleet.start()
-        fleet.all_made_calls()
+        fleet.wait_for_calls()
         seconds, errors, killed = fleet.end()
         count_of_logins = logins(sandbox)
-    return Said(
+    return Finding(
         count_of_logins <= 2 and not errors and killed == 1,
-        f"(c) {count} at one barrier, {killed} killed {step}: {count_of_logins} logins, {len(errors)} failures; "
+        f"(c) {count} start at once, {killed} killed {step}: {count_of_logins} logins, {len(errors)} failures; "
         f"the last had a token after {max(seconds, default=0):.1f} s{_causes(errors)}",
     )
 
 
-def two_connections(airflow: Airflow, count: int) -> Said:
+def two_connections(airflow: Airflow, count: int) -> Finding:
+    """Use two connections of one account, and then one of another account."""
     with Sandbox(accounts=ACCOUNTS) as sandbox:
         one, two = connection(sandbox), connection(sandbox, conn_id="another", extra='{"timeout": 20}')
         fleet = Fleet(airflow, [one, two] * (count // 2))
         fleet.start()
-        fleet.all_made_calls()
+        fleet.wait_for_calls()
         _, errors, _ = fleet.end()
         shared = logins(sandbox)
         other = connection(sandbox, login="second", password=ACCOUNTS["second"])
         fleet = Fleet(airflow, [other] * (count // 2))
         fleet.start()
-        fleet.all_made_calls()
+        fleet.wait_for_calls()
         errors += fleet.end()[1]
         changed = logins(sandbox) - shared
-    return Said(
+    return Finding(
         shared == changed == 1 and not errors,
         f"(d) {count} through two connections of one client ID: {shared} login; with a changed client ID: "
         f"{changed} more; {len(errors)} failures{_causes(errors)}",
     )
 
 
-def fourth_program(airflow: Airflow, count: int) -> Said:
+def fourth_program(airflow: Airflow, count: int) -> Finding:
+    """Log in continually with another program, which revokes every token of the account."""
     with Sandbox(accounts=ACCOUNTS) as sandbox:
-        fleet = Fleet(airflow, [connection(sandbox)] * count, patient=True)
+        fleet = Fleet(airflow, [connection(sandbox)] * count, retries=True)
         stop, foreign = threading.Event(), 0
 
-        def log_in_for_ever() -> None:
+        def log_in_repeatedly() -> None:
             nonlocal foreign
             body = {"clientID": sandbox.client_id, "clientSecret": sandbox.client_secret}
-            while not stop.wait(FOREIGN_EVERY):
+            while not stop.wait(FOREIGN_LOGIN_SECONDS):
                 for _ in range(3):
                     requests.post(
                         f"{sandbox.base_url}/api/v1/access_token",
@@ -221,7 +237,7 @@ def fourth_program(airflow: Airflow, count: int) -> Said:
                     )
                     foreign += 1
 
-        thread = threading.Thread(target=log_in_for_ever)
+        thread = threading.Thread(target=log_in_repeatedly)
         fleet.start()
         start = time.monotonic()
         thread.start()
@@ -232,10 +248,10 @@ def fourth_program(airflow: Airflow, count: int) -> Said:
             thread.join()
         ours = logins(sandbox) - foreign
     named = sum(isinstance(error, Pan123LoginLimitError) for error in errors)
-    return Said(
+    return Finding(
         named == count and ours <= 3,
-        f"(e) a fourth program logs in for ever ({foreign} logins), {count} processes: {ours} logins of ours, "
-        f"{named} got the named error, the last after {time.monotonic() - start:.1f} s: {errors[0] if errors else ''}",
+        f"(e) a fourth program logs in repeatedly ({foreign} logins), {count} processes: {ours} logins of ours, "
+        f"{named} limit errors, last after {time.monotonic() - start:.1f} s: {errors[0] if errors else ''}",
     )
 
 
@@ -244,30 +260,31 @@ def _causes(errors: list[Exception]) -> str:
 
 
 def main() -> int:
+    """Run the benchmark, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=32)
     parser.add_argument(
-        "--crash-processes", type=int, default=8, help="in each of the scenarios with a crash"
+        "--crash-processes", type=int, default=8, help="processes in each scenario with a crash"
     )
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores", flush=True)
-    broken = 0
+    exceeded = 0
 
-    def tell(said: Said) -> None:
-        nonlocal broken
-        broken += not said.kept
-        print("ok    " if said.kept else "BROKEN", said.line, flush=True)
+    def report(finding: Finding) -> None:
+        nonlocal exceeded
+        exceeded += not finding.kept
+        print("ok      " if finding.kept else "EXCEEDED", finding.line, flush=True)
 
     with Airflow.running() as airflow:
-        for said in many_at_once(airflow, options.processes):
-            tell(said)
+        for finding in many_at_once(airflow, options.processes):
+            report(finding)
         few = options.crash_processes
-        scenarios: list[Callable[[], Said]] = [partial(crash, airflow, few, step) for step in STEPS]
+        scenarios: list[Callable[[], Finding]] = [partial(crash, airflow, few, step) for step in STEPS]
         scenarios += [partial(two_connections, airflow, few), partial(fourth_program, airflow, few)]
-        with ThreadPoolExecutor(len(scenarios)) as side_by_side:
-            for said in side_by_side.map(lambda scenario: scenario(), scenarios):
-                tell(said)
-    return int(broken > 0)
+        with ThreadPoolExecutor(len(scenarios)) as threads:
+            for finding in threads.map(lambda scenario: scenario(), scenarios):
+                report(finding)
+    return int(exceeded > 0)
 
 
 if __name__ == "__main__":

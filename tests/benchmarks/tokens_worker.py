@@ -1,4 +1,4 @@
-"""One process of the token benchmark: the provider's client, with Airflow's Variables over the execution API."""
+"""A process of the token benchmark: the provider's client, with Airflow's Variables over the execution API."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from airflow_provider_123pan.service.client import Pan123Client
 from airflow_provider_123pan.service.protocol import list_directory
 from airflow_provider_123pan.service.throttle import Throttle
 
-# The SDK's client tells each process's first call and each retry.
+# The SDK's client logs the first call of each process and each retry.
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
-#: Where the process that logs in may be killed, in this order.
+#: Steps of a login at which its process may be killed, in order.
 STEPS = [
     "after reading",
     "after writing the mark",
@@ -39,43 +39,54 @@ STEPS = [
     "after storing",
     "before freeing the mark",
 ]
-SETTLING = 1.5  # seconds after the mark was written
+SETTLING_SECONDS = 1.5  # after the mark was written
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a process is told.
+class WorkerOptions:
+    """The options of a process.
 
+    :ivar number: its index in `Common.calls`.
     :ivar connection: the fields of its Airflow connection.
-    :ivar patient: a refused token does not end it; a task's retry would go on as well.
-    :ivar dies: the step at which the first process that comes there is killed.
+    :ivar execution_api: base URL of Airflow's execution API.
+    :ivar identity: the token of its task instance.
+    :ivar retries: continue after a rejected token, as the retry of a task would.
+    :ivar killed_at: the step at which the first process that reaches it is killed, or None.
     """
 
     number: int
     connection: dict[str, Any]
     execution_api: str
     identity: str
-    patient: bool = False
-    dies: str | None = None
+    retries: bool = False
+    killed_at: str | None = None
 
 
 @dataclass(frozen=True)
 class Common:
-    """What the processes of a scenario have in common."""
+    """What the processes of a scenario share.
+
+    :ivar barrier: the start of all processes.
+    :ivar stop: set when they are to end.
+    :ivar kill_lock: the process that acquires it is killed.
+    :ivar calls: the successful calls of each process.
+    """
 
     barrier: Barrier
     stop: Event
-    dying: Lock  # whoever gets it dies
-    calls: MutableSequence[int]  # that succeeded, by process
+    kill_lock: Lock
+    calls: MutableSequence[int]
 
 
 class ExecutionAPIVariables:
-    """Airflow's Variables as a task's supervisor reaches them."""
+    """Airflow's Variables as the supervisor of a task reads and writes them."""
 
     def __init__(self, base_url: str, identity: str) -> None:
+        """Use this execution API with the token of a task instance."""
         self._client = Client(base_url=base_url, token=identity)
 
     def get(self, name: str) -> str | None:
+        """Return the value of a Variable, or None."""
         found = self._client.variables.get(name)
         if isinstance(found, ErrorResponse):
             assert found.error == ErrorType.VARIABLE_NOT_FOUND, found
@@ -84,18 +95,21 @@ class ExecutionAPIVariables:
         return value
 
     def set(self, name: str, value: str, description: str) -> None:
+        """Store a Variable."""
         self._client.variables.set(name, value, description)
 
 
 class MortalVariables:
-    """The same; it knows from what is read and written how far the process is."""
+    """Variables that report the steps of a login, as reads and writes show them."""
 
     def __init__(self, inner: ExecutionAPIVariables, reached: Callable[[str], None]) -> None:
+        """Call `reached` with each step."""
         self._inner, self._reached = inner, reached
         self._mark: str | None = None  # what this process wrote
         self._stored = False
 
     def get(self, name: str) -> str | None:
+        """Return the value of a Variable, or None, and report the step."""
         value = self._inner.get(name)
         if "login" in name:
             if self._stored:
@@ -104,6 +118,7 @@ class MortalVariables:
         return value
 
     def set(self, name: str, value: str, description: str) -> None:
+        """Store a Variable, and report the step."""
         self._inner.set(name, value, description)
         if "login" not in name:
             self._stored = True
@@ -111,45 +126,45 @@ class MortalVariables:
         elif not self._stored:
             self._mark = value
             self._reached("after writing the mark")
-            threading.Timer(SETTLING, self._settling, [name, value]).start()
+            threading.Timer(SETTLING_SECONDS, self._settling, [name, value]).start()
 
     def _settling(self, name: str, value: str) -> None:
-        if self._inner.get(name) == value:  # nobody else's came later: this process is going to log in
+        if self._inner.get(name) == value:  # no other process has written since, so this one will log in
             self._reached("while the mark settles")
 
 
-def work(job: Job, common: Common, told: Pipe) -> None:
-    """Make calls until the scenario stops; tell the seconds to the first token, or the error."""
+def work(options: WorkerOptions, common: Common, results: Pipe) -> None:
+    """Make calls until the scenario stops, and send the seconds to the first token, or the error."""
 
     def reached(step: str) -> None:
-        if step == job.dies and common.dying.acquire(block=False):
+        if step == options.killed_at and common.kill_lock.acquire(block=False):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def answered(response: Any, *_: Any, **__: Any) -> None:
         if response.url.endswith("/access_token"):
             reached("after the login was answered")
 
-    settings = ConnectionSettings.of(Connection(**job.connection))
-    variables = MortalVariables(ExecutionAPIVariables(job.execution_api, job.identity), reached)
+    settings = ConnectionSettings.of(Connection(**options.connection))
+    variables = MortalVariables(ExecutionAPIVariables(options.execution_api, options.identity), reached)
     tokens = SharedToken(
         settings.account, settings.client_id, settings.client_secret, variables, lambda token: None
     )
     with Pan123Client(settings.endpoint, tokens, Throttle(ceiling=1.0)) as client:
         client.session.hooks["response"].append(answered)
         common.barrier.wait()
-        start = time.monotonic()
+        started = time.monotonic()
         try:
             client.token()
-            seconds = time.monotonic() - start
+            seconds = time.monotonic() - started
             while not common.stop.is_set():
                 try:
                     client.call(list_directory())
-                    common.calls[job.number] += 1
+                    common.calls[options.number] += 1
                 except Pan123TokenError:
-                    if not job.patient:
+                    if not options.retries:
                         raise
                 common.stop.wait(0.2)
         except Exception as error:
-            told.send(error)
+            results.send(error)
         else:
-            told.send(seconds)
+            results.send(seconds)

@@ -1,4 +1,4 @@
-"""Those who wait in a triggerer: the provider's triggers, the http provider's and an own one, and where they wait."""
+"""The triggers that the waiting benchmark compares: the provider's, those of the http provider, and a simple one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from airflow_provider_123pan.service.endpoint import HEADERS
 from dev.waiting import wait_for
 from tests.benchmarks.submission import PATH
 
-FOUND_RATE = 10.0  # requests a second, as an earlier process found: what other paths of the service allow
+FOUND_RATE = 10.0  # requests per second that an earlier process found, typical of the service (observed)
 CONN_ID = "pan123_default"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where everything is."""
+    """The base URLs of the sandbox and the receiver, and the account."""
 
     service: str
     client_id: str
@@ -37,6 +37,7 @@ class Place:
     receiver: str
 
     def environment(self) -> dict[str, str]:
+        """Return the environment variables that define the connections and the inbox."""
         connection = {
             "conn_type": "pan123",
             "host": self.service,
@@ -53,7 +54,7 @@ class Place:
 
 @contextlib.contextmanager
 def receiver(place: Place) -> Iterator[None]:
-    """``airflow pan123 receiver``, with a database of its own."""
+    """Run ``airflow pan123 receiver`` with its own database."""
     with tempfile.TemporaryDirectory() as home:
         environment = (
             os.environ
@@ -85,9 +86,10 @@ def receiver(place: Place) -> Iterator[None]:
 
 
 class FoundRate:
-    """Variables in which nothing is stored but a rate."""
+    """Variables in memory that hold a found rate from the beginning."""
 
     def __init__(self) -> None:
+        """Start with the rate only."""
         self._values: dict[str, str] = {}
 
     def get(self, name: str) -> str | None:
@@ -96,14 +98,15 @@ class FoundRate:
         return self._values.get(name)
 
     def set(self, name: str, value: str, description: str) -> None:
+        """Store a Variable."""
         self._values[name] = value
 
 
-# --- who waits ----------------------------------------------------------------------------------------
+# --- submissions and triggers ----------------------------------------------------------------------------------------
 
 
 def submit(place: Place, count: int) -> list[dict[str, Any]]:
-    """Submissions as the operator leaves them, with a callback each that the sandbox does not know."""
+    """Create offline tasks, and return submissions as the operator does; the sandbox has no callback URLs."""
     answer = requests.post(
         f"{place.service}/api/v1/access_token",
         json={"clientID": place.client_id, "clientSecret": place.client_secret},
@@ -130,6 +133,7 @@ def submit(place: Place, count: int) -> list[dict[str, Any]]:
 
 
 def provider_triggers(submissions: list[dict[str, Any]]) -> list[Any]:
+    """Return the provider's trigger for each submission."""
     from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
     return [
@@ -141,10 +145,12 @@ def provider_triggers(submissions: list[dict[str, Any]]) -> list[Any]:
 
 
 async def never(response: Any) -> bool:
+    """Return False: no response ends the wait."""
     return False
 
 
 def http_sensor_triggers(count: int) -> list[Any]:
+    """Return triggers of the http provider's sensor, which poll every 5 s."""
     from airflow.providers.http.triggers.http import HttpSensorTrigger
 
     return [
@@ -153,6 +159,7 @@ def http_sensor_triggers(count: int) -> list[Any]:
 
 
 def http_event_triggers(count: int) -> list[Any]:
+    """Return event triggers of the http provider, which poll every 5 s."""
     from airflow.providers.http.triggers.http import HttpEventTrigger
 
     check = f"{__spec__.name}.never"
@@ -168,18 +175,22 @@ def http_event_triggers(count: int) -> list[Any]:
     ]
 
 
-class OwnPollingTrigger:
-    """What somebody writes who knows what to avoid: one client for all."""
+class SimplePollingTrigger:
+    """A simple trigger that polls every 5 s, with one HTTP client for all."""
 
     client: httpx.AsyncClient | None = None
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, url: str) -> None:
+        """Poll this URL."""
+        self._url = url
 
     async def run(self) -> AsyncIterator[None]:
-        if OwnPollingTrigger.client is None:
-            OwnPollingTrigger.client = httpx.AsyncClient(limits=httpx.Limits(max_connections=8), timeout=None)
+        """Poll until the trigger is cancelled."""
+        if SimplePollingTrigger.client is None:
+            SimplePollingTrigger.client = httpx.AsyncClient(
+                limits=httpx.Limits(max_connections=8), timeout=None
+            )
         while True:
-            await OwnPollingTrigger.client.get(self._address)
+            await SimplePollingTrigger.client.get(self._url)
             await asyncio.sleep(5)
         yield  # type: ignore[unreachable]

@@ -1,9 +1,10 @@
-"""What waiting costs in a triggerer process, and how soon a callback ends it.
+"""Measure what waits cost in a triggerer process, and how soon a callback ends one.
 
     python -m tests.benchmarks.waiting
 
-The provider's trigger with callbacks, beside the http provider's two and an own one that polls: each in a process
-of its own, for a minute, for what does not end. Then callbacks arrive for 1,000 of the provider's.
+The provider's trigger with callbacks is compared with two of the http provider and a simple one that polls. Each kind
+waits for a minute in its own process, for offline tasks that do not end. Then callbacks arrive for 1,000 of the
+provider's triggers.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from tests.benchmarks.waiters import (
     CONN_ID,
     FOUND_RATE,
     FoundRate,
-    OwnPollingTrigger,
     Place,
+    SimplePollingTrigger,
     http_event_triggers,
     http_sensor_triggers,
     provider_triggers,
@@ -39,8 +40,8 @@ from tests.benchmarks.waiters import (
     submit,
 )
 
-MINUTE = 60.0
-SETTLE = 20.0  # seconds until all wait
+MEASURED_SECONDS = 60.0
+SETTLING_SECONDS = 20.0  # until all triggers wait
 LATENCY_WAITERS = 1000
 DELIVERIES_PER_SECOND = 10.0
 
@@ -55,18 +56,22 @@ async def _first(trigger: Any) -> Any:
 
 
 async def cost(triggers: list[Any]) -> dict[str, float]:
-    """CPU-seconds per 1,000 and minute, MB per 1,000, and the loop's lag, once all wait."""
+    """Measure triggers once all of them wait.
+
+    :returns: `cpu` in CPU-seconds per minute and 1,000 triggers, `mb` in MB per 1,000, `lag` of the event loop in
+        seconds (99th percentile), and the numbers `waiters` and `ended`.
+    """
     process = psutil.Process()
     tasks = [asyncio.create_task(_first(triggers[0]))]
-    await asyncio.sleep(5)  # what all share is there
+    await asyncio.sleep(5)  # by then, what all triggers share exists
     gc.collect()
     memory = process.memory_info().rss
     tasks += [asyncio.create_task(_first(trigger)) for trigger in triggers[1:]]
-    await asyncio.sleep(SETTLE)
+    await asyncio.sleep(SETTLING_SECONDS)
     gc.collect()
     grown = process.memory_info().rss - memory
     before, lags = process.cpu_times(), []
-    end = time.monotonic() + MINUTE
+    end = time.monotonic() + MEASURED_SECONDS
     while (now := time.monotonic()) < end:
         await asyncio.sleep(0.01)
         lags.append(time.monotonic() - now - 0.01)
@@ -86,17 +91,21 @@ async def cost(triggers: list[Any]) -> dict[str, float]:
 
 
 async def probe_cost() -> float:
-    """CPU-seconds a minute of the lag's probe alone."""
-    return (await cost([OwnPollingTriggerThatSleeps()]))["cpu"] / 1000
+    """Return the CPU-seconds per minute of measuring the lag alone."""
+    return (await cost([SleepingTrigger()]))["cpu"] / 1000
 
 
-class OwnPollingTriggerThatSleeps:
+class SleepingTrigger:
+    """A trigger that does nothing."""
+
     async def run(self) -> AsyncIterator[None]:
+        """Wait until the trigger is cancelled."""
         await asyncio.Event().wait()
         yield
 
 
 def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any]]) -> dict[str, float]:
+    """Measure one kind of trigger, and for the provider's the requests per second too."""
     os.environ.update(place.environment())
     counts, since = Counter[str](), time.monotonic()
 
@@ -125,7 +134,7 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
             return await cost(http_sensor_triggers(count))
         if name == "http event":
             return await cost(http_event_triggers(count))
-        return await cost([OwnPollingTrigger(f"{place.service}/sandbox/health") for _ in range(count)])
+        return await cost([SimplePollingTrigger(f"{place.service}/sandbox/health") for _ in range(count)])
 
     return asyncio.run(main())
 
@@ -134,7 +143,7 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
 
 
 def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, str]) -> list[float]:
-    """Seconds from the service's POST to the trigger's event, of each."""
+    """Return the seconds from the POST of each callback to the event of its trigger."""
     os.environ.update(place.environment())
 
     async def one(trigger: Any, ended: dict[int, float]) -> None:
@@ -146,27 +155,28 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
         ended: dict[int, float] = {}
         posted: dict[int, float] = {}
         from airflow_provider_123pan.account.shared_client import shared_client
-        from airflow_provider_123pan.triggers import offline_download
+        from airflow_provider_123pan.download.timing import WaitTiming
+        from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
         with (
             mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
-            # The tasks have ended at the service: no question of the safety net shall find that out.
-            mock.patch.object(offline_download, "SAFETY_NET", (1e4, 1e4)),
+            # The offline tasks have ended, which no fallback poll is to find out.
+            mock.patch.object(Pan123OfflineDownloadTrigger, "timing", WaitTiming(fallback_poll=(1e4, 1e4))),
         ):
             tasks = [asyncio.create_task(one(trigger, ended)) for trigger in provider_triggers(submissions)]
-            # Who submitted has left a token.
+            # As in Airflow, where the task that submitted has stored a token.
             async with shared_client(CONN_ID) as shared:
                 await shared.client.token()
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(SETTLING_SECONDS)
             async with httpx.AsyncClient(timeout=30) as http:
                 for submission in submissions:
                     task_id = submission["taskID"]
-                    address = callback_address(
+                    callback_url = callback_address(
                         place.receiver, CONN_ID, submission["callback_id"], client_secret=place.client_secret
                     )
                     posted[task_id] = time.monotonic()
                     body = {"url": submission["url"], "status": 0, "failReason": "", "fileID": files[task_id]}
-                    tasks.append(asyncio.create_task(_post(http, address, body)))
+                    tasks.append(asyncio.create_task(_post(http, callback_url, body)))
                     await asyncio.sleep(1 / DELIVERIES_PER_SECOND)
                 await asyncio.gather(*tasks)
         return [ended[task_id] - when for task_id, when in posted.items()]
@@ -174,17 +184,18 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
     return asyncio.run(main())
 
 
-async def _post(http: httpx.AsyncClient, address: str, body: dict[str, Any]) -> None:
-    (await http.post(address, json=body)).raise_for_status()
+async def _post(http: httpx.AsyncClient, url: str, body: dict[str, Any]) -> None:
+    (await http.post(url, json=body)).raise_for_status()
 
 
 def in_process(function: Any, *arguments: Any) -> Any:
-    """Each in an interpreter of its own, so that none pays for another's memory."""
+    """Call a function in a new interpreter, whose memory no earlier measurement has used."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 
 
 def main() -> None:
+    """Run the benchmark."""
     with sandbox() as (service, client_id, client_secret):
         place = Place(service, client_id, client_secret, f"http://127.0.0.1:{free_ports(1)[0]:05d}")
         configure = {"callback": "never", "stuck": "example.com"}
@@ -194,17 +205,17 @@ def main() -> None:
             probe = in_process(measure, "probe", place, 0, [])["cpu"]
             for name, count in (
                 ("provider", 5000),
-                ("own polling", 1000),
+                ("simple polling", 1000),
                 ("http event", 1000),
                 ("http sensor", 1000),
             ):
                 submissions = submit(place, count) if name == "provider" else []
                 found = in_process(measure, name, place, count, submissions)
                 print(
-                    f"{name:12} {count} waiters: {found['cpu'] - probe * 1000 / count:.2f} CPU-s per 1,000 and "
-                    f"minute, {found['mb']:.1f} MB per 1,000, loop lag p99 {found['lag'] * 1000:.0f} ms"
+                    f"{name:14} {count} waiters: {found['cpu'] - probe * 1000 / count:.2f} CPU-s per minute and "
+                    f"1,000, {found['mb']:.1f} MB per 1,000, loop lag p99 {found['lag'] * 1000:.0f} ms"
                     + (
-                        f", {found['receiver']:.2f} requests/s to the receiver, {found['service']:.1f} questions/s"
+                        f", {found['receiver']:.2f} requests/s to the receiver, {found['service']:.1f} polls/s"
                         if name == "provider"
                         else ""
                     )
@@ -219,7 +230,7 @@ def main() -> None:
             seconds = in_process(latency, place, submissions, files)
             cuts = statistics.quantiles(seconds, n=100)
             print(
-                f"{LATENCY_WAITERS} waiters, {DELIVERIES_PER_SECOND:g} callbacks/s: from POST to event median "
+                f"{LATENCY_WAITERS} waiters, {DELIVERIES_PER_SECOND:g} callbacks/s: median from POST to event "
                 f"{cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, worst {max(seconds):.2f} s",
                 flush=True,
             )

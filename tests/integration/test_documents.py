@@ -1,4 +1,4 @@
-"""What the documentation shows works: its code runs, its commands and files exist, and its lists are complete."""
+"""The documentation is correct: its code runs, its commands and files exist, and its lists are complete."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Block:
     text: str
 
     def __str__(self) -> str:
+        """Return the place of the block, which pytest shows."""
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
@@ -64,7 +65,7 @@ BLOCKS = [block for page in PAGES for block in _blocks(page)]
 
 
 def in_language(*languages: str, where: Callable[[Block], bool] = lambda _: True) -> Any:
-    """Run a test for each block that is in one of the languages and meets the condition."""
+    """Parametrize a test with the blocks in these languages that meet the condition."""
     found = [block for block in BLOCKS if block.language in languages and where(block)]
     assert found
     return pytest.mark.parametrize("block", found, ids=str)
@@ -78,15 +79,16 @@ def example_result() -> dict[str, Any]:
 
 
 def is_test(block: Block) -> bool:
+    """Return whether a block holds tests for pytest."""
     return "def test_" in block.text
 
 
-# -- Python ---------------------------------------------------------------------------------------------------
+# --- Python --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory, with all files that the pages mention."""
+    """Make a folder with all files that the pages mention the current directory."""
     bucket = tmp_path / "my-bucket"
     (bucket / "results").mkdir(parents=True)
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
@@ -106,13 +108,13 @@ def build(block: Block) -> list[DAG]:
     tree = ast.parse(text, filename=str(block))
     for statement in tree.body:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            # A call of a DAG function returns the DAG: keep it.
+            # The call of a DAG function returns the DAG; keep it for the test.
             kept = ast.Call(ast.Name("keep", ast.Load()), [statement.value], [])
             statement.value = ast.copy_location(kept, statement.value)
     made: list[Any] = []
     with DAG("documented") as dag:
         exec(compile(ast.fix_missing_locations(tree), str(block), "exec"), {"keep": made.append})
-    return [each for each in [dag, *made] if isinstance(each, DAG) and each.tasks]
+    return [found for found in [dag, *made] if isinstance(found, DAG) and found.tasks]
 
 
 def run_all(dag: DAG, context: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +141,7 @@ def run_all(dag: DAG, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_mapped(dag: DAG) -> bool:
+    """Return whether a DAG has mapped tasks, which run_all cannot run."""
     return any(
         isinstance(task, MappedOperator) or task.get_closest_mapped_task_group() is not None
         for task in dag.tasks
@@ -181,7 +184,7 @@ def test_the_guide_to_rewriting_replaces_the_old_url(workspace: Path) -> None:
 
 
 def test_the_test_that_a_guide_shows_passes(tmp_path: Path) -> None:
-    """The guide's DAG and its test, in an Airflow home of their own."""
+    """The DAG and the test of the guide run in a new Airflow home."""
     guide = [block for block in BLOCKS if block.page.name == "test-your-dags.md"]
     (dag,) = (block for block in guide if "def cats" in block.text)
     (test,) = (block for block in guide if is_test(block))
@@ -219,7 +222,7 @@ def test_a_json_block_parses(block: Block) -> None:
 
 
 def commands(block: Block) -> Iterator[list[str]]:
-    """The commands of a shell block, as lists of words."""
+    """Yield the commands of a shell block as lists of words."""
     lexer = shlex.shlex(re.sub(r"(?m)(^|\s)#.*$", "", block.text), posix=True, punctuation_chars="&\n")
     lexer.whitespace = " \t"
     lexer.whitespace_split = True
@@ -240,6 +243,7 @@ def _make_targets() -> set[str]:
 
 
 def check_make(words: list[str]) -> None:
+    """Check the targets and variables of a `make` command."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     for word in words:
         name, is_variable, _ = word.partition("=")
@@ -250,6 +254,7 @@ def check_make(words: list[str]) -> None:
 
 
 def check_airflow(words: list[str]) -> None:
+    """Check the arguments of an `airflow` command."""
     (group,) = get_pan123_cli_commands()
     parser = argparse.ArgumentParser(exit_on_error=False)
     commands = parser.add_subparsers(required=True).add_parser(group.name).add_subparsers(required=True)
@@ -261,17 +266,20 @@ def check_airflow(words: list[str]) -> None:
 
 
 def check_python(words: list[str]) -> None:
+    """Check the options of a command that starts the sandbox."""
     assert words[:2] == ["-m", "airflow_provider_123pan.sandbox"]
     Sandbox(**vars(sandbox_parser().parse_args(words[2:])))
 
 
 def check_pip(words: list[str]) -> None:
+    """Check the package and the extras of a `pip install` command."""
     assert words[0] == "install"
     assert words[1].startswith("airflow-provider-123pan")
     assert set(re.findall(r"\[(.*)\]", words[1])) <= {"sandbox"}
 
 
 def check_export(words: list[str]) -> None:
+    """Check a connection or an option that is set as an environment variable."""
     (assignment,) = words
     name, _, value = assignment.partition("=")
     if name.startswith("AIRFLOW_CONN_"):
@@ -317,7 +325,7 @@ def test_nginx_accepts_its_configuration(block: Block, tmp_path: Path) -> None:
         pytest.skip("nginx is not installed")
     # nginx resolves the names of its upstreams when it checks its configuration.
     text = re.sub(r"http://[a-z-]+:", "http://127.0.0.1:", block.text)
-    # Its default directories for temporary files may be missing, or belong to root.
+    # The default directories for temporary files may be missing or not writable.
     directories = "".join(
         f"{name}_temp_path {tmp_path}/{name};\n"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -348,7 +356,7 @@ def _links(page: Path) -> Iterator[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors that GitHub and Sphinx give to a page's headings."""
+    """Return the anchors that GitHub and Sphinx generate for a page's headings."""
     tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
     headings = [token.content for before, token in pairwise(tokens) if before.type == "heading_open"]
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -374,12 +382,12 @@ def test_the_readme_is_short() -> None:
 def test_the_map_of_the_architecture_lists_every_file_once() -> None:
     text = ARCHITECTURE.read_text(encoding="utf-8")
     listed = re.findall(r"(?m)^\| `([\w/]+\.py)` \|", text)
-    there = [
+    existing = [
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
         if path.name != "__init__.py" and "__pycache__" not in path.parts
     ]
-    assert sorted(listed) == sorted(there)
+    assert sorted(listed) == sorted(existing)
 
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)

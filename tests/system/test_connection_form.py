@@ -1,4 +1,4 @@
-"""A person makes a connection in the UI's form, and a DAG uses it."""
+"""A user creates a connection in the UI's form, and a DAG uses it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from airflow_provider_123pan.sandbox import Sandbox
 from dev.browser import ConnectionForm, chromium, logged_in
 from dev.cluster import Cluster
 
-CONN_ID = "pan123_of_the_form"
-CALLBACK_SECRET = "a secret of the callbacks' own"
+CONN_ID = "pan123_from_the_form"
+CALLBACK_SECRET = "a secret for callbacks only"
 
 
 @pytest.fixture(scope="module")
 def browser() -> str:
+    """Return the path of Chromium; skip the tests that need it where there is none."""
     executable = chromium()
     if executable is None:
-        pytest.skip("no Chromium: install the package chromium, or say where it is by CHROMIUM=…")
+        pytest.skip(
+            "no Chromium found: install the package chromium, or set CHROMIUM to the path of the browser"
+        )
     return executable
 
 
 @pytest.mark.timeout(300)
-def test_form_saves_its_own_fields_and_the_example_uses_them(
+def test_the_form_saves_every_field_and_an_example_dag_uses_them(
     airflow: Cluster, sandbox: Sandbox, source: str, pictures: dict[str, bytes], browser: str
 ) -> None:
     with logged_in(airflow.url, executable=browser) as page:
@@ -42,7 +45,7 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
         assert {name: form.label_of(name) for name in labels} == labels
         form.field("element_callback_base_url").fill(airflow.url)
         form.field("element_callback_secret").fill(CALLBACK_SECRET)
-        if not version("apache-airflow").startswith("3.2."):  # which shows what is typed
+        if not version("apache-airflow").startswith("3.2."):  # 3.2 shows passwords while they are typed
             assert form.field("element_callback_secret").get_attribute("type") == "password"
         form.field("element_requests_per_second").fill("7.5")
         form.field("element_timeout").fill("12")
@@ -72,8 +75,8 @@ def test_form_saves_its_own_fields_and_the_example_uses_them(
     conf = {"url": f"{source}/aurora.png", "pan123_conn_id": CONN_ID}
     run_id = airflow.api.trigger(dag_id, conf)
     assert airflow.api.wait_for_run(dag_id, run_id) == "success", airflow.api.log(dag_id, run_id, "submit")
-    address = airflow.api.xcom(dag_id, run_id, "show")
-    assert requests.get(address, timeout=10).content == pictures["aurora.png"]
-    # The receiver knows the secret that was typed in: the callback was let in.
+    new_url = airflow.api.xcom(dag_id, run_id, "show")
+    assert requests.get(new_url, timeout=10).content == pictures["aurora.png"]
+    # The receiver accepted the callback, so it uses the secret from the form.
     (task,) = (task for task in sandbox.state()["tasks"] if task["url"] == conf["url"])
     assert task["deliveries"] == ["HTTP 200"]

@@ -1,15 +1,14 @@
-"""Each example DAG runs in a real Airflow, and the image at its new address is the one that was at the old."""
+"""The example DAGs for single images run in a real Airflow, and each new URL serves the bytes of the old one."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import requests
 
 from dev.cluster import Cluster
+from dev.example_run import ExampleRun
 
-SUBMITTED = {"taskID", "url", "file_name", "directory_id", "callback_id", "submitted_at"}
-ARRIVED = {
+SUBMISSION_KEYS = {"taskID", "url", "file_name", "directory_id", "callback_id", "submitted_at"}
+IMAGE_KEYS = {
     "taskID",
     "url",
     "fileID",
@@ -22,67 +21,48 @@ ARRIVED = {
 }
 
 
-def finished(airflow: Cluster, dag_id: str, conf: dict[str, Any] | None = None) -> tuple[str, str]:
-    """The id of a new run, and how it ended."""
-    run_id = airflow.api.trigger(dag_id, conf)
-    return run_id, airflow.api.wait_for_run(dag_id, run_id)
+def test_one_image_arrives(example_one_image: ExampleRun, pictures: dict[str, bytes]) -> None:
+    run, picture = example_one_image, pictures["sunrise.png"]
+    assert run.wait() == "success", run.log("wait")
+
+    submission, image = run.xcom("submit"), run.xcom("wait")
+    assert set(submission) == SUBMISSION_KEYS
+    assert set(image) == IMAGE_KEYS
+    for task_id, values in {"submit": submission, "wait": image}.items():
+        assert {key: run.xcom(task_id, key) for key in values} == values
+    assert image["taskID"] == submission["taskID"]
+    assert image["url"] == run.conf["url"]
+    assert image["size"] == len(picture)
+    assert requests.get(run.xcom("show"), timeout=10).content == picture
 
 
-def test_one_image(airflow: Cluster, source: str, pictures: dict[str, bytes]) -> None:
-    dag_id = "example_pan123_offline_download"
-    run_id, state = finished(airflow, dag_id, {"url": f"{source}/sunrise.png"})
-    assert state == "success", airflow.api.log(dag_id, run_id, "wait")
-
-    submitted = airflow.api.xcom(dag_id, run_id, "submit")
-    arrived = airflow.api.xcom(dag_id, run_id, "wait")
-    assert set(submitted) == SUBMITTED
-    assert set(arrived) == ARRIVED
-    for task_id, values in {"submit": submitted, "wait": arrived}.items():
-        each_alone = {key: airflow.api.xcom(dag_id, run_id, task_id, key) for key in values}
-        assert each_alone == values
-    assert arrived["taskID"] == submitted["taskID"]
-    assert arrived["url"] == f"{source}/sunrise.png"
-    assert arrived["size"] == len(pictures["sunrise.png"])
-    address = airflow.api.xcom(dag_id, run_id, "show")
-    assert requests.get(address, timeout=10).content == pictures["sunrise.png"]
-
-
-def test_many_images_and_one_that_does_not_exist(
-    airflow: Cluster, source: str, pictures: dict[str, bytes]
+def test_one_missing_image_does_not_affect_the_others(
+    example_many_images: ExampleRun, pictures: dict[str, bytes]
 ) -> None:
-    dag_id = "example_pan123_many_images"
-    good = ["meadow.jpg", "lagoon.webp", "hills.svg", "sunset.gif"]
-    urls = [f"{source}/{name}" for name in [*good[:2], "missing.png", *good[2:]]]
-    run_id, state = finished(airflow, dag_id, {"urls": urls})
+    run = example_many_images
+    assert run.wait() == "failed"  # because one image did not arrive
 
-    states = airflow.api.states(dag_id, run_id)
-    waits = [states["migrate.wait", index] for index in range(len(urls))]
+    states = run.states()
+    waits = [states["migrate.wait", index] for index in range(len(run.conf["urls"]))]
     assert waits == ["success", "success", "failed", "success", "success"]
     assert states["collect", -1] == "success"
-    assert state == "failed"  # because not all arrived
-    addresses = airflow.api.xcom(dag_id, run_id, "collect")
-    assert set(addresses) == {f"{source}/{name}" for name in good}
-    for name in good:
-        assert requests.get(addresses[f"{source}/{name}"], timeout=10).content == pictures[name]
+    new_urls = run.xcom("collect")
+    assert set(new_urls) == {url for url in run.conf["urls"] if not url.endswith("/missing.png")}
+    for url, new_url in new_urls.items():
+        assert requests.get(new_url, timeout=10).content == pictures[url.rpartition("/")[2]]
 
 
-def test_daily(airflow: Cluster, source: str, pictures: dict[str, bytes]) -> None:
-    dag_id = "example_pan123_daily"
-    names = ["glacier.tif", "ember.jpeg"]
-    airflow.api.set_variable("example_pan123_urls", [f"{source}/{name}" for name in names])
-    run_id, state = finished(airflow, dag_id)
-    assert state == "success", airflow.api.states(dag_id, run_id)
+def test_the_daily_images_arrive_and_a_day_without_images_is_skipped(
+    airflow: Cluster, example_daily: ExampleRun, pictures: dict[str, bytes]
+) -> None:
+    run = example_daily
+    assert run.wait() == "success", run.states()
+    for index, name in enumerate(("glacier.tif", "ember.jpeg")):
+        image = run.xcom("migrate", map_index=index)
+        assert set(image) == SUBMISSION_KEYS | IMAGE_KEYS
+        assert image["file_name"] == f"{run.day}-{name}"
+        assert requests.get(image["download_url"], timeout=10).content == pictures[name]
 
-    for index, name in enumerate(names):
-        outcome = airflow.api.xcom(dag_id, run_id, "migrate", map_index=index)
-        assert set(outcome) == SUBMITTED | ARRIVED
-        day = airflow.api.run(dag_id, run_id)["run_after"][:10]
-        assert outcome["file_name"] == f"{day}-{name}"
-        assert requests.get(outcome["download_url"], timeout=10).content == pictures[name]
-
-
-def test_daily_without_an_image(airflow: Cluster) -> None:
     airflow.api.set_variable("example_pan123_urls", [])
-    run_id, state = finished(airflow, "example_pan123_daily")
-    assert state == "success"
-    assert airflow.api.states("example_pan123_daily", run_id)["migrate", -1] == "skipped"
+    assert run.start().wait() == "success"
+    assert run.states()["migrate", -1] == "skipped"

@@ -1,4 +1,4 @@
-"""What Airflow knows of the provider."""
+"""What Airflow reports about the provider."""
 
 from __future__ import annotations
 
@@ -31,18 +31,16 @@ def test_airflow_providers_get_shows_everything(airflow: Cluster) -> None:
     assert connection["hook-class-name"] == f"{PACKAGE}.hooks.pan123.Pan123Hook"
 
 
-def test_the_hook_is_found_by_its_connection_type(airflow: Cluster) -> None:
+def test_airflow_finds_the_hook_by_its_connection_type(airflow: Cluster) -> None:
     (hook,) = [
-        each
-        for each in json.loads(airflow.cli("providers", "hooks", "--output", "json"))
-        if each["connection_type"] == "pan123"
+        row
+        for row in json.loads(airflow.cli("providers", "hooks", "--output", "json"))
+        if row["connection_type"] == "pan123"
     ]
     assert hook["class"] == f"{PACKAGE}.hooks.pan123.Pan123Hook"
 
 
-def test_test_connection(airflow: Cluster, sandbox: Sandbox) -> None:
-    """The button "Test" of the form asks the service."""
-
+def test_the_test_button_checks_the_credentials(airflow: Cluster, sandbox: Sandbox) -> None:
     def answer(client_id: str) -> dict[str, Any]:
         fields = {"host": sandbox.base_url, "login": client_id, "password": sandbox.client_secret}
         body = {"connection_id": "pan123_default", "conn_type": "pan123", **fields}
@@ -50,6 +48,6 @@ def test_test_connection(airflow: Cluster, sandbox: Sandbox) -> None:
         return found
 
     assert answer(sandbox.client_id)["status"] is True
-    refused = answer("nobody")
+    refused = answer("an unknown client ID")
     assert refused["status"] is False
     assert "clientID" in refused["message"]

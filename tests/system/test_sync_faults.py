@@ -1,4 +1,4 @@
-"""Workers, API server and triggerer are killed during a batch: every image is there once, and nothing is lost."""
+"""Workers, API server and triggerer are killed during a sync: every image is stored once, and none is lost."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ pytestmark = [
 
 @pytest.fixture(params=[True, False], ids=["callbacks", "progress"])
 def airflow(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) -> Iterator[Cluster]:
+    """Run an Airflow, once with callbacks and once without."""
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / f"{DAG_ID}.py").symlink_to(Path(__file__).parent / "dags" / f"{DAG_ID}.py")
@@ -50,36 +51,40 @@ def airflow(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) ->
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    # Slow enough that there is something to kill, and with a wait in which the worker is gone.
+    """Run a slow sandbox."""
+    # Slow enough that there is a worker to kill, and that the task also defers.
     with Sandbox(delay="5,20", fetch=False, rate=20, active_cap=100) as sandbox:
         yield sandbox
 
 
 def submissions(sandbox: Sandbox) -> Counter[str]:
+    """Return the number of submissions of each source URL."""
     return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
-def reached(sandbox: Sandbox, count: int) -> bool:
-    return len(submissions(sandbox)) >= count
-
-
-def test_killed_at_random_moments(airflow: Cluster, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_sync_killed_at_random_points_stores_every_image_once(
+    airflow: Cluster, sandbox: Sandbox, tmp_path: Path
+) -> None:
     urls = [f"https://example.com/{number}.png" for number in range(IMAGES)]
     manifest, results = tmp_path / "list.txt", tmp_path / "results.jsonl"
     manifest.write_text("\n".join(urls))
     seed = random.randrange(10**6)
     random.seed(seed)
     run_id = airflow.api.trigger(DAG_ID, {"manifest": str(manifest), "results": str(results)})
-    # The moments are chosen by how far the batch is, so that each falls into it however fast the machine is.
-    moments = sorted(random.randrange(1, IMAGES * 9 // 10) for _ in range(KILLS))
-    outages = {moments[3]: "api-server", moments[6]: "triggerer"}
-    for moment in moments:
+    # A kill point is a number of submissions, so that it falls into the sync however fast the machine is.
+    kill_points = sorted(random.randrange(1, IMAGES * 9 // 10) for _ in range(KILLS))
+    outages = {kill_points[3]: "api-server", kill_points[6]: "triggerer"}
+
+    def submitted(count: int) -> bool:
+        return len(submissions(sandbox)) >= count
+
+    for kill_point in kill_points:
         wait_for(
-            partial(reached, sandbox, moment),
-            what=f"{moment} submissions",
+            partial(submitted, kill_point),
+            what=f"{kill_point} submissions",
             timeout=300,
         )
-        if component := outages.get(moment):
+        if component := outages.get(kill_point):
             airflow.kill(component)  # type: ignore[arg-type]
             airflow.start(component)  # type: ignore[arg-type]
         process = wait_for(lambda: next(iter(airflow.workers()), None), what="a worker", timeout=120)

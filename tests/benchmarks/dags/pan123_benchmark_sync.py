@@ -1,4 +1,4 @@
-"""The same work twice: by one task for all images, and by one mapped HttpOperator for each."""
+"""The same work twice: one sync for all images, and one mapped HttpOperator per image."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ MAPPED = 100
 
 @dag(schedule=None, params={"manifest": "", "directory": "", "results": ""})
 def benchmark_sync() -> None:
+    """Sync a manifest in one task."""
     Pan123SyncImagesOperator(
         task_id="sync",
         manifest="{{ params.manifest }}",
@@ -25,12 +26,13 @@ def benchmark_sync() -> None:
 
 
 def created(response: Any) -> bool:
-    """The service answers errors under HTTP 200."""
+    """Return whether the service created the offline task; it reports errors under HTTP 200 too."""
     return bool(response.json()["code"] == 0)
 
 
 @dag(schedule=None)
 def benchmark_http() -> None:
+    """Create an offline task per image."""
     images = [f"https://example.com/mapped/{number}.jpg" for number in range(MAPPED)]
     HttpOperator.partial(
         task_id="submit",

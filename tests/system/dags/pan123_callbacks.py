@@ -1,4 +1,4 @@
-"""Each image of a list is submitted, and waited for in the triggerer."""
+"""Submits each image of a list and waits for it in the triggerer."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ from airflow.sdk import Param, dag, task, task_group
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 
-CONN_ID = "pan123_callbacks"
 
-
-@dag(schedule=None, params={"urls": Param(["https://example.com/a.png"], type="array")})
+@dag(
+    schedule=None,
+    params={
+        "urls": Param(["https://example.com/a.png"], type="array"),
+        "pan123_conn_id": "pan123_callbacks",
+    },
+)
 def pan123_callbacks() -> None:
+    """Submit the images of `urls`, and wait for each in the triggerer."""
+
     @task
-    def addresses(**context: Any) -> list[str]:
+    def urls(**context: Any) -> list[str]:
         return list(context["params"]["urls"])
 
     @task_group
     def migrate(url: str) -> None:
         submit = Pan123OfflineDownloadOperator(
-            task_id="submit", url=url, use_callback=True, pan123_conn_id=CONN_ID
+            task_id="submit", url=url, use_callback=True, pan123_conn_id="{{ params.pan123_conn_id }}"
         )
         Pan123OfflineDownloadSensor(
             task_id="wait",
             submission=submit.output,
             deferrable=True,
-            poke_interval=3600,  # only a callback or the safety net ends the wait
+            poke_interval=3600,  # only a callback or the fallback poll ends the wait
             timeout=timedelta(minutes=5),
-            # A wait that ends within seconds of its deferral: the scheduler may hear of the latter too late, and then
-            # takes it for a failure.
+            # If a wait ends within seconds of its deferral, the scheduler may treat the task as failed.
             retries=3,
             retry_delay=timedelta(seconds=1),
-            pan123_conn_id=CONN_ID,
+            pan123_conn_id="{{ params.pan123_conn_id }}",
         )
 
-    migrate.expand(url=addresses())
+    migrate.expand(url=urls())
 
 
 pan123_callbacks()

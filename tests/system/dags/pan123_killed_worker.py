@@ -1,4 +1,4 @@
-"""Workers that kill themselves at a given step of their first try."""
+"""Tasks whose worker kills itself at a given step of the first try."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
 
 
 def kill_at(number: int) -> None:
-    """From now on, die before the n-th touch of the world: a store's read or write, a request, an answer, an XCom."""
+    """Kill this process before step `number`.
+
+    A step is the start or the end of a read or write of the task state store, a request, or the push of an XCom.
+    """
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -45,20 +48,25 @@ def kill_at(number: int) -> None:
 
 
 class KilledOperator(Pan123OfflineDownloadOperator):
+    """The operator, with a worker that kills itself at a step."""
+
     template_fields = (*Pan123OfflineDownloadOperator.template_fields, "step")
 
     def __init__(self, *, step: int, **kwargs: Any) -> None:
+        """Kill the worker at this step of the first try; at -1, when the task resumes."""
         super().__init__(**kwargs)
         self.step = step
 
     def execute(self, context: Any) -> Any:
-        # An image of its own, or a retry would find that of another task.
+        """Submit the image, unless the worker is killed before."""
+        # Each task has its own image; a retry would otherwise find that of another task.
         self.url = f"https://example.com/{self.task_id}{self.step}.png"
         if context["ti"].try_number == 1:
             kill_at(self.step)
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: Any = None, submission: Any = None) -> Any:
+        """Return the image, unless the worker is killed before."""
         if context["ti"].try_number == 1 and self.step < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().execute_complete(context, event, submission)
@@ -70,6 +78,7 @@ class KilledOperator(Pan123OfflineDownloadOperator):
     params={"images": Param([{"step": 0}], type="array")},
 )
 def pan123_killed_worker() -> None:
+    """Run each mode once per step."""
     from airflow.sdk import task
 
     @task
@@ -81,7 +90,7 @@ def pan123_killed_worker() -> None:
         KilledOperator.partial(
             task_id=mode,
             url="",
-            # A busy scheduler that hears late of a deferral's end takes it for a failure and tries again.
+            # A busy scheduler may treat a task as failed whose deferral ends within seconds.
             retries=3,
             retry_delay=10,
             wait_for_completion=mode != "submit",

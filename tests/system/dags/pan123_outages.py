@@ -1,4 +1,4 @@
-"""Each image of a list is submitted and waited for by one task, which may be tried often."""
+"""Submits each image of a list and waits for it in one task with many retries."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
     params={"urls": Param(["https://example.com/a.png"], type="array")},
 )
 def pan123_outages() -> None:
+    """Migrate the images of `urls`."""
+
     @task
-    def addresses(**context: Any) -> list[str]:
+    def urls(**context: Any) -> list[str]:
         return list(context["params"]["urls"])
 
     Pan123OfflineDownloadOperator.partial(
@@ -26,10 +28,10 @@ def pan123_outages() -> None:
         deferrable=True,
         poke_interval=5,
         timeout=timedelta(minutes=15),
-        # Without an API server no worker can start, and each start that fails is a try.
+        # Without an API server no worker can start, and each failed start counts as a try.
         retries=20,
         retry_delay=timedelta(seconds=5),
-    ).expand(url=addresses())
+    ).expand(url=urls())
 
 
 pan123_outages()

@@ -1,4 +1,4 @@
-"""A batch, tried again as often as its workers are killed."""
+"""A sync with more retries than the test kills workers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 
 @dag(schedule=None, params={"manifest": "", "results": ""})
 def pan123_sync() -> None:
+    """Sync the images of `manifest`."""
     Pan123SyncImagesOperator(
         task_id="sync",
         manifest="{{ params.manifest }}",

@@ -1,0 +1,95 @@
+"""The runs of one example DAG, and what the sandbox knows about its images: for the system tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_123pan.sandbox import Sandbox
+from dev.cluster import Cluster
+from dev.waiting import wait_for
+
+
+class ExampleRun:
+    """An example DAG with its inputs, and its latest run.
+
+    :ivar host: base URL of the images; the submissions below it belong to this DAG.
+    :ivar urls: the content of each image by its source URL; empty where the test lists them itself.
+    :ivar folder: the folder with the DAG's inputs and results.
+    :ivar add: adds an image of this name and content to the inputs, where the DAG has such a step.
+    :ivar run_id: the latest run, or "" before the first one.
+    """
+
+    add: Callable[[str, bytes], None]
+
+    def __init__(
+        self,
+        airflow: Cluster,
+        sandbox: Sandbox,
+        dag_id: str,
+        conf: dict[str, Any],
+        host: str = "",
+        urls: dict[str, bytes] | None = None,
+        folder: Path = Path(),
+    ) -> None:
+        """Store what the runs need; `start` triggers one."""
+        self.api, self.sandbox, self.dag_id, self.conf = airflow.api, sandbox, dag_id, conf
+        self.host, self.urls, self.folder = host, {} if urls is None else urls, folder
+        self.run_id = ""
+
+    def start(self) -> ExampleRun:
+        """Trigger a run with the DAG's inputs."""
+        self.run_id = self.api.trigger(self.dag_id, self.conf)
+        return self
+
+    def wait(self) -> str:
+        """Wait until the latest run has ended, and return its state."""
+        return self.api.wait_for_run(self.dag_id, self.run_id)
+
+    def succeed(self, *, submissions: int) -> None:
+        """Wait for the latest run, which must succeed.
+
+        :param submissions: how many submissions the sandbox must have received from all runs of this DAG.
+        """
+        assert self.wait() == "success", self.states()
+        assert (
+            sum(task["url"].startswith(f"{self.host}/") for task in self.sandbox.state()["tasks"])
+            == submissions
+        )
+
+    def end_scheduled_run(self) -> None:
+        """Unpause the DAG and end the run that its schedule then creates.
+
+        That run has the default parameters, and with `max_active_runs=1` it would delay the others.
+        """
+        path = f"/dags/{self.dag_id}"
+        self.api.call("PATCH", path, json={"is_paused": False})
+        (run,) = wait_for(
+            lambda: self.api.call("GET", f"{path}/dagRuns")["dag_runs"], what="the scheduled run", timeout=60
+        )
+        self.api.call("PATCH", f"{path}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+
+    @property
+    def day(self) -> str:
+        """The day of the latest run, as YYYY-MM-DD."""
+        return str(self.api.run(self.dag_id, self.run_id)["run_after"][:10])
+
+    def states(self) -> dict[tuple[str, int], str | None]:
+        """Return the state of each task of the latest run by task ID and map index."""
+        return self.api.states(self.dag_id, self.run_id)
+
+    def xcom(self, task_id: str = "sync", key: str = "return_value", map_index: int = -1) -> Any:
+        """Return an XCom of the latest run, or None."""
+        return self.api.xcom(self.dag_id, self.run_id, task_id, key, map_index=map_index)
+
+    def log(self, task_id: str) -> str:
+        """Return the log of a task's first try in the latest run."""
+        return self.api.log(self.dag_id, self.run_id, task_id)
+
+    def asset_events(self, directory: str) -> list[dict[str, Any]]:
+        """Return the extras of the asset events that the latest run emitted for a directory."""
+        uri = f"pan123://pan123_default/{directory}"
+        params = {"source_dag_id": self.dag_id, "source_run_id": self.run_id}
+        found = self.api.call("GET", "/assets/events", params=params)["asset_events"]
+        return [event["extra"] for event in found if event["uri"] == uri]
