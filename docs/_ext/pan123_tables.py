@@ -20,6 +20,7 @@ class GeneratedDirective(SphinxDirective):
     """Parse the Markdown that :meth:`lines` returns, in place of the directive."""
 
     def run(self) -> list[nodes.Node]:
+        """Return the nodes of the table."""
         return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
 
     def lines(self) -> Iterable[str]:
@@ -31,6 +32,7 @@ class ProviderOptions(GeneratedDirective):
     """The options of ``[pan123]`` in ``airflow.cfg``."""
 
     def lines(self) -> Iterator[str]:
+        """Yield the table in Markdown."""
         section = _provider_info()["config"]["pan123"]
         for name, option in sorted(section["options"].items()):
             yield f"### `{name}`"
@@ -50,6 +52,7 @@ class ConnectionFields(GeneratedDirective):
     """The fields of a connection of type ``pan123``."""
 
     def lines(self) -> Iterator[str]:
+        """Yield the table in Markdown."""
         (connection,) = _provider_info()["connection-types"]
         labels = connection["ui-field-behaviour"]["relabeling"]
         placeholders = connection["ui-field-behaviour"]["placeholders"]
@@ -67,6 +70,7 @@ class SandboxOptions(GeneratedDirective):
     """The sandbox's options, from its command line's parser."""
 
     def lines(self) -> Iterator[str]:
+        """Yield the table in Markdown."""
         parser = import_module(f"{PACKAGE}.sandbox.__main__").parser()
         rows = []
         for action in parser._actions:
@@ -84,6 +88,7 @@ class AirflowCommands(GeneratedDirective):
     """The subcommands of ``airflow pan123``."""
 
     def lines(self) -> Iterator[str]:
+        """Yield the table in Markdown."""
         for group in import_module(f"{PACKAGE}.cli").get_pan123_cli_commands():
             for command in group.subcommands:
                 yield f"### `airflow {group.name} {command.name}`"

@@ -146,6 +146,7 @@ def test_golden_events_resume_the_operator_and_the_sensor(golden: Any, context: 
     submission = {
         **golden.load("operator_xcom"),
         "taskID": 403316,
+        "callback_id": "0" * 32,
         "submitted_at": "2026-01-01T00:00:00+00:00",
     }
     image = golden.load("sensor_xcom")
