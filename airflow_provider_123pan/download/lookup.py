@@ -111,8 +111,8 @@ def _choose_at_the_end(
             return None
         named, digest = sole.fileID in evidence.fileIDs, is_digest(sole.file_name, sole.etag)
         # Beside an older image of the name, which may be ours as well, a name must look made by the service.
-        proven = (named and digest) if exact else (named or digest)
-        return Match(sole, "renamed") if proven else None
+        is_ours = (named and digest) if exact else (named or digest)
+        return Match(sole, "renamed") if is_ours else None
     if len(exact) == 1 and not (may_be_new and any(may_be_new(image) for image in variants)):
         return Match(exact[0], "older")
     if may_be_new and not exact and len(variants) == 1 and may_be_new(variants[0]):

@@ -76,7 +76,8 @@ class Pan123Hook(BaseHook):
 
         :param retry_for: seconds for which a call that was rejected for its load is repeated.
         """
-        return self.run(_asking(call, retry_for))
+        self.keep_rate()
+        return self.client.call(call, retry_for)
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow of calls and sleeps."""
@@ -156,8 +157,3 @@ class Pan123Hook(BaseHook):
         if not (self._tokens.logged_in or self.settings.access_token):
             message += "; by the token at hand, so the client secret was not needed"
         return True, message
-
-
-def _asking(call: protocol.Call[T], retry_for: float) -> Flow[T]:
-    value: T = yield protocol.MakeCall(call, retry_for)
-    return value
