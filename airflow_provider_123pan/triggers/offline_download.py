@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -88,24 +89,24 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
     async def _end(self, submission: Submission) -> Outcome | None:
         shared = await shared_client.acquire(self.pan123_conn_id)
-        follower, waiter = None, DeliveryWaiter()
-        if submission.callback_id and (inbox := inbox_endpoint(shared.settings)):
-            follower = follower_for(inbox)
-            follower.subscribe(submission.callback_id, waiter)
+        waiter, follower = DeliveryWaiter(), None
+        subscription: AbstractContextManager[None] = nullcontext()
         try:
-            return await shared.client.run(
-                wait_for_outcome(
-                    submission,
-                    self.deadline,
-                    self._poking() if follower is None else self._safety_net(follower),
-                    _TriggerWait(shared.queue, waiter, self.timing),
-                    silent=self.silent_fail,
-                    pause_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
+            if submission.callback_id and (inbox := inbox_endpoint(shared.settings)):
+                follower = follower_for(inbox)
+                subscription = follower.subscription((submission.callback_id,), waiter)
+            with subscription:
+                return await shared.client.run(
+                    wait_for_outcome(
+                        submission,
+                        self.deadline,
+                        self._poking() if follower is None else self._safety_net(follower),
+                        _TriggerWait(shared.queue, waiter, self.timing),
+                        silent=self.silent_fail,
+                        pause_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
+                    )
                 )
-            )
         finally:
-            if follower and submission.callback_id:
-                follower.unsubscribe(submission.callback_id, waiter)
             await shared_client.release(shared)
 
     def _poking(self) -> Iterator[float]:

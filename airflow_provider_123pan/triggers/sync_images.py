@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -103,29 +104,24 @@ class Pan123SyncImagesTrigger(BaseTrigger):
             if self.seed
             else {}
         )
-        if follower:
-            for each in keys:
-                follower.subscribe(each, waiter)
         check = _Check(self, shared)
         first, longest = self.timing.trigger_check
         pause = first
         try:
-            look_at = time.time() + self._jittered(pause, follower)
-            while True:
-                check.ended.update(keys[each] for each in waiter.delivered)
-                now = time.time()
-                if len(check.ended) >= self.want or now >= self.until:
-                    return check.ended
-                if now >= look_at:
-                    found = await check.check()
-                    pause = first if found else min(pause * 1.5, longest)
-                    look_at = time.time() + self._jittered(pause, follower)
-                    continue
-                await waiter.wait(max(0.0, min(look_at, self.until) - now))
+            with follower.subscription(keys, waiter) if follower else nullcontext():
+                look_at = time.time() + self._jittered(pause, follower)
+                while True:
+                    check.ended.update(keys[each] for each in waiter.delivered)
+                    now = time.time()
+                    if len(check.ended) >= self.want or now >= self.until:
+                        return check.ended
+                    if now >= look_at:
+                        found = await check.check()
+                        pause = first if found else min(pause * 1.5, longest)
+                        look_at = time.time() + self._jittered(pause, follower)
+                        continue
+                    await waiter.wait(max(0.0, min(look_at, self.until) - now))
         finally:
-            if follower:
-                for each in keys:
-                    follower.unsubscribe(each, waiter)
             await shared_client.release(shared)
 
     def _jittered(self, pause: float, follower: InboxFollower | None) -> float:
