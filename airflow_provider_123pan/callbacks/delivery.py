@@ -86,7 +86,7 @@ def _reason(value: Any) -> str:
     if not isinstance(value, str):
         return ""
     text = " ".join(value.split())
-    return "".join(letter for letter in text if letter.isprintable())[:_MAX_REASON_LENGTH]
+    return "".join(character for character in text if character.isprintable())[:_MAX_REASON_LENGTH]
 
 
 def _file_id(value: Any) -> str | None:

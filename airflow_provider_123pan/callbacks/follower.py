@@ -1,7 +1,7 @@
 """One follower of a connection's inbox per triggerer process, which wakes the waits whose callbacks arrive.
 
-A wait subscribes first, and its callback_id is looked up after that. The follower's cursor is set before the first
-look-up. So no delivery is missed in between.
+No delivery is missed in between, because a wait subscribes before its callback_id is looked up, and the follower sets
+its cursor before the first look-up.
 """
 
 from __future__ import annotations

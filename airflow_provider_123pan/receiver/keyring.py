@@ -1,4 +1,4 @@
-"""The signing keys of connections, cached, so that requests cannot cause a look-up each."""
+"""The signing keys of connections, cached and rate-limited, so that requests cause few look-ups."""
 
 from __future__ import annotations
 

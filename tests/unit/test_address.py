@@ -28,8 +28,9 @@ DAY = 86400.0
 ODD_IDS = ["pan123_default", "team/a", "a:b#c\\d", "图床", "ü" * 60, "x", "a b", "(!)-.", "𝕏"]
 
 
-def token_of(made: str) -> str:
-    before, found, token = made.partition("/pan123/callbacks/")
+def token_of(url: str) -> str:
+    """Return the token of a callback URL."""
+    before, found, token = url.partition("/pan123/callbacks/")
     assert before == BASE
     assert found
     return token

@@ -20,6 +20,7 @@ TIMING = FollowerTiming(gather=0.01, retry=(0.01, 0.01))
 
 
 def callback(number: int) -> str:
+    """Return a callback_id."""
     return f"{number:032x}"
 
 
@@ -34,6 +35,7 @@ class Inbox:
         self.pages: asyncio.Queue[tuple[Delivery, ...]] = asyncio.Queue()
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of the follower."""
         body = json.loads(request.content)
         deliveries: tuple[Delivery, ...] = ()
         if request.url.path.endswith("/lookup"):
@@ -54,6 +56,7 @@ class Inbox:
 
 @pytest.fixture
 async def inbox() -> AsyncIterator[Inbox]:
+    """Return an inbox, and end its followers after the test."""
     yield Inbox()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
@@ -61,11 +64,14 @@ async def inbox() -> AsyncIterator[Inbox]:
 
 @pytest.fixture
 def follower(inbox: Inbox) -> InboxFollower:
+    """Return a follower of the inbox with short pauses."""
     endpoint = InboxEndpoint("http://inbox", "conn", (b"key",))
     return InboxFollower(endpoint, TIMING, httpx.MockTransport(inbox.answer))
 
 
 async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition."""
+
     async def poll() -> None:
         while not condition():  # noqa: ASYNC110 - the objects have no events
             await asyncio.sleep(0.005)

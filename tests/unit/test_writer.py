@@ -27,9 +27,11 @@ class BlockedInbox:
         self._begun = threading.Event()
 
     async def begun(self) -> None:
+        """Wait for the first transaction."""
         assert await asyncio.to_thread(self._begun.wait, 60)
 
     def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[StoreResult]:
+        """Record the size of a batch, and block."""
         self.batches.append(len(batch))
         self._begun.set()
         assert self.released.wait(60)

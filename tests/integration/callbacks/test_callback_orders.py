@@ -44,12 +44,12 @@ def submission(
 @pytest.fixture
 def call_back(receiver: str, sandbox: Sandbox, submission: dict[str, Any]) -> Callable[..., None]:
     """Return a function that calls back as the service would."""
-    address = callback_address(
+    callback_url = callback_address(
         receiver, "pan123_default", submission["callback_id"], client_secret=sandbox.client_secret
     )
 
     def post(status: int, **more: Any) -> None:
-        answer = requests.post(address, json={"url": URL, "status": status} | more, timeout=5)
+        answer = requests.post(callback_url, json={"url": URL, "status": status} | more, timeout=5)
         assert answer.status_code == 200
 
     return post
@@ -65,7 +65,7 @@ def waiting(mode: str, submission: dict[str, Any], context: dict[str, Any]) -> I
 def test_a_true_success_after_a_false_failure_ends_the_wait(
     waiting: Callable[[], Any], call_back: Callable[..., None], sandbox: Sandbox
 ) -> None:
-    call_back(1, failReason="a lie")
+    call_back(1, failReason="false")
     sandbox.configure(hold=None)
     call_back(0, fileID="no-such-file")
     assert waiting()["fileID"] == sandbox.state()["files"][0]["fileId"]
@@ -86,7 +86,7 @@ def test_a_false_failure_after_a_true_success_changes_nothing(
 ) -> None:
     sandbox.configure(hold=None)
     call_back(0)
-    call_back(1, failReason="a lie")
+    call_back(1, failReason="false")
     assert waiting()["fileID"] == sandbox.state()["files"][0]["fileId"]
 
 
@@ -102,9 +102,13 @@ def test_equal_callbacks_to_two_api_servers_are_stored_once(
     together = Barrier(8)
 
     def post(base: str) -> int:
-        address = callback_address(base, "pan123_default", callback_id, client_secret=sandbox.client_secret)
+        callback_url = callback_address(
+            base, "pan123_default", callback_id, client_secret=sandbox.client_secret
+        )
         together.wait(20)
-        return requests.post(address, json={"url": URL, "status": 0, "fileID": 1}, timeout=20).status_code
+        return requests.post(
+            callback_url, json={"url": URL, "status": 0, "fileID": 1}, timeout=20
+        ).status_code
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(post, [receiver, second_receiver.base_url] * 4)) == {200}

@@ -27,6 +27,7 @@ def base_url(
     monkeypatch: pytest.MonkeyPatch,
     set_timing: Callable[..., None],
 ) -> str:
+    """Configure callbacks, and return their base URL."""
     connect(extra={"callback_base_url": receiver})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
     # Without polls during the test, so that only a delivery can end a deferred wait.
@@ -35,6 +36,7 @@ def base_url(
 
 
 def submit(context: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    """Run the operator, and return the submission."""
     given: dict[str, Any] = {"url": URL} | arguments
     found: dict[str, Any] = Pan123OfflineDownloadOperator(task_id="submit", **given).execute(context)  # type: ignore[arg-type]
     return found

@@ -75,9 +75,11 @@ class Keys:
         self.broken = False
 
     def names(self) -> list[str]:
+        """Return all connection ids."""
         return list(self.known)
 
     def keys(self, conn_id: str) -> tuple[bytes, ...]:
+        """Count a look-up, and return the keys."""
         self.lookups[conn_id] += 1
         if self.broken:
             raise ConnectionError("the backend is unavailable")
@@ -135,17 +137,20 @@ class ReceiverServer:
     # The service's side.
 
     def callback_url(self, callback_id: str | None = None, conn_id: str = CONN_ID) -> str:
+        """Return the callback URL of a submission, by default of a new one."""
         keys = self.keys.known.get(conn_id, KEYS)
         return make_callback_url(self.base_url, conn_id, callback_id or new_callback_id(), keys)
 
     def deliver(
         self, callback_id: str | None = None, body: Any = SAMPLE, conn_id: str = CONN_ID
     ) -> httpx.Response:
+        """Call back as the service does."""
         return self.client.post(self.callback_url(callback_id, conn_id), json=body)
 
     # The triggerer's side.
 
     def query(self, route: str, body: Any, conn_id: str = CONN_ID) -> httpx.Response:
+        """Send a request to read, with a valid read token."""
         token = make_read_token(conn_id, self.keys.known[conn_id])
         return self.client.post(
             f"/pan123/inbox/{route}", json=body, headers={"Authorization": f"Bearer {token}"}
@@ -154,6 +159,7 @@ class ReceiverServer:
     def poll(
         self, epoch: str | None, after: int | None, timeout: float = 25, conn_id: str = CONN_ID, **more: Any
     ) -> dict[str, Any]:
+        """Make a long poll, and return the page."""
         body = {"epoch": epoch, "after": after, "timeout": timeout} | more
         return self._answer(self.query("poll", body, conn_id))
 
@@ -168,6 +174,7 @@ class ReceiverServer:
         return poll
 
     def lookup(self, *callback_ids: str, conn_id: str = CONN_ID) -> dict[str, Any]:
+        """Look up callbacks, and return the page."""
         return self._answer(self.query("lookup", {"callback_ids": callback_ids}, conn_id))
 
     def cursor(self) -> tuple[str, int]:
@@ -214,16 +221,19 @@ class Inboxes:
         self._engines: list[Engine] = []
 
     def engine(self) -> Engine:
+        """Return a new engine."""
         self._engines.append(create_inbox_engine(self.uri))
         return self._engines[-1]
 
     def new(self, created: bool = True, **arguments: Any) -> Inbox:
+        """Return a new inbox, and create its tables if ``created``."""
         inbox = Inbox(self.engine, **arguments)
         if created:
             inbox.create()
         return inbox
 
     def drop(self, *names: str) -> None:
+        """Drop these tables, by default all."""
         with self.engine().begin() as connection:
             for name in names or (DELIVERIES.name, COUNTER.name):
                 connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
@@ -242,4 +252,5 @@ def delivery(reason: str = "", callback_id: str | None = None, **fields: Any) ->
 
 
 def all_deliveries(inbox: Inbox, conn_id: str = "a") -> list[Received]:
+    """Return all deliveries of a connection."""
     return inbox.after(conn_id, 0, 1_000_000)

@@ -59,8 +59,8 @@ def test_a_false_or_repeated_delivery_does_not_hide_the_true_one(
     receiver: ReceiverServer,
 ) -> None:
     callback_id = new_callback_id()
-    lie = {"status": 1, "failReason": "a lie"}
-    for body in (lie, lie, SAMPLE, SAMPLE):
+    false = {"status": 1, "failReason": "false"}
+    for body in (false, false, SAMPLE, SAMPLE):
         assert receiver.deliver(callback_id, body).status_code == 200
     assert [found["status"] for found in receiver.lookup(callback_id)["deliveries"]] == [1, 0]
     for number in range(2):
@@ -72,5 +72,5 @@ def test_a_false_or_repeated_delivery_does_not_hide_the_true_one(
 
 
 def test_the_helper_for_tests_makes_a_working_callback_url(receiver: ReceiverServer) -> None:
-    made = callback_address(receiver.base_url, CONN_ID, new_callback_id(), client_secret=SECRET)
-    assert receiver.client.post(made, json=SAMPLE).status_code == 200
+    url = callback_address(receiver.base_url, CONN_ID, new_callback_id(), client_secret=SECRET)
+    assert receiver.client.post(url, json=SAMPLE).status_code == 200

@@ -29,13 +29,13 @@ def test_the_access_log_of_the_api_server_does_not_contain_the_token(uri: str) -
     outer.mount("/pan123", inner)
     outer.add_middleware(HttpAccessLogMiddleware)
     try:
-        with structlog.testing.capture_logs() as logs, ReceiverServer(outer, Keys(), engine) as made:
-            good = made.callback_url()
-            assert made.client.post(good, json=SAMPLE).status_code == 200
+        with structlog.testing.capture_logs() as logs, ReceiverServer(outer, Keys(), engine) as server:
+            good = server.callback_url()
+            assert server.client.post(good, json=SAMPLE).status_code == 200
             for url in (good, good + "/", good + "/x", good[:-1]):
-                assert made.client.post(url, content=b"").status_code == 404
-                assert made.client.get(url).status_code == 404
-            assert made.client.get("/pan123/health").status_code == 200
+                assert server.client.post(url, content=b"").status_code == 404
+                assert server.client.get(url).status_code == 404
+            assert server.client.get("/pan123/health").status_code == 200
     finally:
         engine.dispose()
     paths = [entry["path"] for entry in logs if entry["event"] == "request finished"]

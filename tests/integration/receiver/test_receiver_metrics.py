@@ -16,22 +16,27 @@ from tests.integration.receiver.support import SAMPLE, ReceiverServer, until
 
 
 class Stats:
+    """Records metrics instead of Airflow's Stats."""
+
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self.gauges: dict[str, list[int]] = {}
 
     def incr(self, name: str, number: int) -> None:
+        """Count."""
         self.counters[name] += number
 
     def gauge(self, name: str, number: int) -> None:
+        """Record a value."""
         self.gauges.setdefault(name, []).append(number)
 
 
 @pytest.fixture
 def stats(monkeypatch: pytest.MonkeyPatch) -> Stats:
-    made = Stats()
-    monkeypatch.setattr(metrics, "_stats", made)
-    return made
+    """Return the recorded metrics."""
+    stats = Stats()
+    monkeypatch.setattr(metrics, "_stats", stats)
+    return stats
 
 
 def test_stored_repeated_and_refused_deliveries_are_counted(receiver: ReceiverServer, stats: Stats) -> None:

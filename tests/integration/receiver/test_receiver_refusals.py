@@ -29,11 +29,15 @@ def _forged(receiver: ReceiverServer) -> Iterator[tuple[str, str, bytes]]:
     body = json.dumps(SAMPLE).encode()
     good = receiver.callback_url()
     head, _, token = good.rpartition("/")
-    name, callback_id, moment, signature = token.split(".")
+    name, callback_id, signed_at, signature = token.split(".")
     other = make_callback_url(receiver.base_url, CONN_ID, callback_id, receiver.keys.known["other"])
     yield "another connection's key", other, body
-    yield "another connection's name", f"{head}/{'.'.join(['b3RoZXI', callback_id, moment, signature])}", body
-    yield "another submission", f"{head}/{'.'.join([name, new_callback_id(), moment, signature])}", body
+    yield (
+        "another connection's name",
+        f"{head}/{'.'.join(['b3RoZXI', callback_id, signed_at, signature])}",
+        body,
+    )
+    yield "another submission", f"{head}/{'.'.join([name, new_callback_id(), signed_at, signature])}", body
     yield "cut", good[:-1], body
     yield "longer", good + "A", body
     yield "slash", good + "/", body
@@ -49,7 +53,7 @@ def _forged(receiver: ReceiverServer) -> Iterator[tuple[str, str, bytes]]:
     yield "older version", f"{head}/{older}", body
     expired = sign(value, KEYS, CALLBACK_SALT, now - 30 * DAY_SECONDS - 60)
     yield "expired", f"{head}/{expired}", body
-    for what, wrong in {
+    for case, wrong in {
         "not JSON": b"status=0",
         "empty body": b"",
         "not UTF-8": b'{"status": 0, "url": "\xff"}',
@@ -63,17 +67,17 @@ def _forged(receiver: ReceiverServer) -> Iterator[tuple[str, str, bytes]]:
         "over-long body": json.dumps(SAMPLE | {"failReason": "x" * 17_000}).encode(),
         "huge body": b"x" * 3_000_000,
     }.items():
-        yield what, good, wrong
+        yield case, good, wrong
 
 
 def test_all_rejected_requests_get_the_same_answer(receiver: ReceiverServer) -> None:
     answers = {}
-    for what, url, body in _forged(receiver):
+    for case, url, body in _forged(receiver):
         answer = receiver.client.post(url, content=body)
         headers = {name: value for name, value in answer.headers.items() if name != "date"}
-        answers[what] = (answer.status_code, answer.text, headers)
+        answers[case] = (answer.status_code, answer.text, headers)
     assert len(answers) > 25
-    assert {what for what, answer in answers.items() if answer[:2] != NOT_FOUND} == set()
+    assert {case for case, answer in answers.items() if answer[:2] != NOT_FOUND} == set()
     assert len({str(answer) for answer in answers.values()}) == 1
     assert receiver.rows() == 0
 
@@ -145,10 +149,10 @@ def test_only_a_valid_read_token_can_read(receiver: ReceiverServer, authorizatio
         expired=expired,
         unknown=make_read_token("unknown", KEYS),
     )
-    for path, question in (("poll", {"after": None}), ("lookup", {"callback_ids": []})):
+    for path, query in (("poll", {"after": None}), ("lookup", {"callback_ids": []})):
         answer = receiver.client.post(
             f"/pan123/inbox/{path}",
-            json=question,
+            json=query,
             headers={} if authorization is None else {"Authorization": header},
         )
         assert (answer.status_code, answer.text) == NOT_FOUND
@@ -156,7 +160,7 @@ def test_only_a_valid_read_token_can_read(receiver: ReceiverServer, authorizatio
 
 
 @pytest.mark.parametrize(
-    ("path", "question"),
+    ("path", "query"),
     [
         ("poll", {"after": -1}),
         ("poll", {"after": 2**63}),
@@ -173,6 +177,6 @@ def test_only_a_valid_read_token_can_read(receiver: ReceiverServer, authorizatio
         ("lookup", {"callback_ids": ["0" * 32], "more": "x" * 70_000}),
     ],
 )
-def test_malformed_queries_are_rejected(receiver: ReceiverServer, path: str, question: Any) -> None:
-    answer = receiver.query(path, question)
+def test_malformed_queries_are_rejected(receiver: ReceiverServer, path: str, query: Any) -> None:
+    answer = receiver.query(path, query)
     assert (answer.status_code, answer.text) == NOT_FOUND
