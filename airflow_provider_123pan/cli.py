@@ -1,4 +1,7 @@
-"""``airflow pan123 …``; every ``airflow`` command imports this, so what it runs is imported when it runs."""
+"""The ``airflow pan123`` commands.
+
+Every ``airflow`` command imports this module, so the functions import what they need when they run.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _PORT = Arg(("--port",), default=8123, type=int, help="Port to listen on (defaul
 
 
 def get_pan123_cli_commands() -> list[CLICommand]:
-    """The commands, for Airflow's provider manager."""
+    """Return the commands, for Airflow's provider manager."""
     return [
         GroupCommand(
             name="pan123",
@@ -32,17 +35,17 @@ def get_pan123_cli_commands() -> list[CLICommand]:
                     name="receiver",
                     help="Receive callbacks outside Airflow's API server",
                     description=(
-                        "Receives callbacks at http://HOST:PORT/pan123/callbacks/. Deliveries go into the database of "
-                        "AIRFLOW__PAN123__INBOX_URI; connections then come from the environment or a secrets backend, "
-                        "and no metadata database is needed. Without it, both are the metadata database's. "
-                        "Put a proxy that speaks HTTPS in front of it."
+                        "Receives callbacks at http://HOST:PORT/pan123/callbacks/. With AIRFLOW__PAN123__INBOX_URI, "
+                        "deliveries are stored in that database, connections come from the environment or a secrets "
+                        "backend, and no metadata database is needed. Without it, the metadata database provides both. "
+                        "Run it behind a reverse proxy that terminates HTTPS."
                     ),
                     func=lazy_load_command(f"{__name__}.receiver"),
                     args=(_HOST, _PORT),
                 ),
                 ActionCommand(
                     name="create-tables",
-                    help="Create the inbox's tables, where the receiver itself may not",
+                    help="Create the inbox's tables if the receiver's database user may not",
                     func=lazy_load_command(f"{__name__}.create_tables"),
                     args=(),
                 ),
@@ -52,7 +55,7 @@ def get_pan123_cli_commands() -> list[CLICommand]:
 
 
 def receiver(args: Namespace) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Run the receiver until SIGINT or SIGTERM."""
     import uvicorn
 
     from airflow_provider_123pan.receiver.airflow_backend import (
@@ -73,7 +76,7 @@ def receiver(args: Namespace) -> None:
         app,
         host=args.host,
         port=args.port,
-        access_log=False,  # the paths are secrets
+        access_log=False,  # the paths contain tokens
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=3,
@@ -81,7 +84,7 @@ def receiver(args: Namespace) -> None:
 
 
 def create_tables(args: Namespace) -> None:
-    """Create the tables and say where."""
+    """Create the inbox's tables, and print the URL of their database."""
     from airflow_provider_123pan.receiver.inbox import Inbox
 
     engine = _engine()
@@ -90,7 +93,7 @@ def create_tables(args: Namespace) -> None:
 
 
 def _engine() -> Engine:
-    """The inbox's database; or the end, with the reason in a line."""
+    """Return the inbox's engine, or exit with the reason in one line."""
     from airflow_provider_123pan.exceptions import Pan123InputError
     from airflow_provider_123pan.receiver.airflow_backend import inbox_engine
 

@@ -1,4 +1,4 @@
-"""What Airflow loads from the ``airflow.plugins`` entry point, in every component: keep it light."""
+"""The plugin that every component of Airflow loads from the ``airflow.plugins`` entry point: keep it light."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from airflow.plugins_manager import AirflowPlugin
 
 
 class Pan123Plugin(AirflowPlugin):
-    """Mounts the receiver of callbacks in Airflow's API server, under ``/pan123``."""
+    """Mounts the receiver in Airflow's API server, under ``/pan123``."""
 
     name = "pan123"
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        # Only the API server asks for this, and what prints a plugin's parts.
+        """The receiver's app. Only the API server reads this, and commands that list plugins."""
         from airflow_provider_123pan.receiver.airflow_backend import (
             ConnectionKeys,
             inbox_engine,

@@ -1,4 +1,4 @@
-"""The inbox as workers and triggerers see it: the address of its routes, and what their answers must be.
+"""The inbox as workers and triggerers see it: the URLs of its routes, and what their answers must be.
 
 Workers look up single callbacks; the follower in a triggerer follows a whole connection. Both query the receiver over
 HTTP, because neither workers nor triggerers can reach Airflow's database.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, secret_keys
@@ -23,7 +22,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
-    """An answer: the inbox's epoch, the cursor for the next poll, and deliveries."""
+    """An answer of the inbox.
+
+    :ivar epoch: identifies the inbox's table.
+    :ivar last: the cursor for the next poll.
+    """
 
     epoch: str
     last: int
@@ -34,7 +37,8 @@ class InboxPage:
 class InboxEndpoint:
     """A connection's inbox.
 
-    :ivar base_url: where the receiver is reached from here.
+    :ivar base_url: the URL at which this process reaches the receiver.
+    :ivar keys: the connection's signing keys, newest first.
     """
 
     base_url: str
@@ -43,19 +47,29 @@ class InboxEndpoint:
 
     @property
     def poll_url(self) -> str:
+        """The URL of long polls."""
         return f"{self.base_url}/pan123/inbox/poll"
 
     @property
     def lookup_url(self) -> str:
+        """The URL of look-ups."""
         return f"{self.base_url}/pan123/inbox/lookup"
 
+    def read_token(self) -> str:
+        """Return a new read token."""
+        return make_read_token(self.conn_id, self.keys)
+
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {make_read_token(self.conn_id, self.keys)}"}
+        """Return the headers of a request, with a new read token."""
+        return {"Authorization": f"Bearer {self.read_token()}"}
 
     def page(self, status: int, headers: Mapping[str, str], body: bytes) -> InboxPage:
-        """What an answer says; one without the inbox's marker comes from somebody else."""
+        """Parse an answer.
+
+        :raises InboxUnreachableError: it lacks the inbox's marker, so another server sent it, or it is malformed.
+        """
         if status != 200 or MARKER not in headers:
-            raise InboxUnreachableError(f"{self.base_url} answers HTTP {status}, not as an inbox")
+            raise InboxUnreachableError(f"{self.base_url}: HTTP {status}, and not from an inbox")
         try:
             answer = json.loads(body)
             return InboxPage(
@@ -64,31 +78,38 @@ class InboxEndpoint:
                 tuple(map(Delivery.from_dict, answer["deliveries"])),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InboxUnreachableError(
-                f"{self.base_url} gives an answer that is no inbox's: {error!r}"
-            ) from None
+            raise InboxUnreachableError(f"{self.base_url}: the answer is not an inbox's: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackSigner:
-    """Makes a connection's callback addresses."""
+    """Makes a connection's callback URLs.
+
+    :ivar base_url: the connection's ``callback_base_url``.
+    :ivar keys: the connection's signing keys, newest first.
+    """
 
     base_url: str
     conn_id: str
     keys: tuple[bytes, ...] = field(repr=False)
 
     def address(self, callback_id: str) -> str:
+        """Return the URL that 123pan calls about one submission."""
         return make_callback_url(self.base_url, self.conn_id, callback_id, self.keys)
 
     @classmethod
     def of(cls, settings: ConnectionSettings, use_callback: bool | None) -> CallbackSigner | None:
-        """None: without a callback. With ``use_callback=True``, what is missing for one is an error."""
+        """Return the signer of a connection, or None for submissions without a callback.
+
+        :param use_callback: the operator's argument; None for a callback if the connection allows one.
+        :raises Pan123InputError: ``use_callback`` is True and the connection lacks a setting.
+        """
         if use_callback is False or (use_callback is None and settings.callback_base_url is None):
             return None
         if settings.callback_base_url is None:
             raise Pan123InputError(
-                f"use_callback: connection {settings.conn_id!r} has no callback_base_url, where 123pan reaches "
-                "the receiver"
+                f"use_callback: connection {settings.conn_id!r} has no callback_base_url; set it to the URL at which "
+                "123pan reaches the receiver"
             )
         try:
             keys = secret_keys(settings.client_secret, settings.callback_secret)
@@ -97,13 +118,13 @@ class CallbackSigner:
                 raise Pan123InputError(
                     f"use_callback: connection {settings.conn_id!r}: {error.message}"
                 ) from None
-            log.warning("Without callbacks: %s", error.message)
+            log.warning("Connection %r: no callbacks are used: %s", settings.conn_id, error.message)
             return None
         return cls(settings.callback_base_url, settings.conn_id, keys)
 
 
 def inbox_endpoint(settings: ConnectionSettings) -> InboxEndpoint | None:
-    """The inbox of a connection; None where it has no secret to read it with."""
+    """Return the inbox of a connection, or None if the connection has no usable secret."""
     try:
         keys = secret_keys(settings.client_secret, settings.callback_secret)
     except Pan123InputError:
@@ -112,36 +133,31 @@ def inbox_endpoint(settings: ConnectionSettings) -> InboxEndpoint | None:
 
 
 def inbox_url() -> str:
-    """Where this process reaches the receiver."""
+    """Return the base URL at which this process reaches the receiver."""
     from airflow.sdk import conf
 
     if url := conf.get("pan123", "inbox_url", fallback=None):
         return str(url).rstrip("/")
-    # Without a default of its own: reading it unset raises.
+    # Airflow has no default for this option: reading it without a fallback raises.
     if url := conf.get("core", "execution_api_server_url", fallback=None):
         return str(url).rstrip("/").removesuffix("/execution")
     return str(conf.get("api", "base_url", fallback=None) or "http://localhost:8080").rstrip("/")
 
 
-def _authorized(inbox: InboxEndpoint) -> Callable[[Any], Any]:
-    """As an auth object: a header alone would give way to ``.netrc``."""
-
-    def authorize(request: Any) -> Any:
-        request.headers.update(inbox.headers())
-        return request
-
-    return authorize
-
-
 def look_up(inbox: InboxEndpoint, callback_ids: Iterable[str]) -> tuple[Delivery, ...]:
-    """The deliveries of some callbacks; blocks."""
+    """Return the deliveries to some callbacks. This call blocks.
+
+    :raises InboxUnreachableError: the receiver does not answer, or answers as something else than an inbox.
+    """
     import requests
+
+    from airflow_provider_123pan.service.client import TokenAuth
 
     try:
         answer = requests.post(
             inbox.lookup_url,
             json={"callback_ids": list(callback_ids)},
-            auth=_authorized(inbox),
+            auth=TokenAuth(inbox.read_token()),  # a header alone would be replaced from `.netrc`
             allow_redirects=False,
             timeout=5,
         )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-_REASON_LENGTH = 500
-_FILE_ID_LENGTH = 128
-_URL_LENGTH = 4096
+_MAX_REASON_LENGTH = 500
+_MAX_FILE_ID_LENGTH = 128
+_MAX_URL_LENGTH = 4096
 
 
 class DeliveryStatus(IntEnum):
@@ -25,11 +25,13 @@ _STATUS = {str(int(status)): status for status in DeliveryStatus}
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A callback's content. Nobody vouches for it: it wakes who waits, and progress decides.
+    """The content of a callback.
 
-    :ivar reason: of a failure, printable, at most 500 characters; ``""`` where there is none.
-    :ivar fileID: of the image, as the caller claims it.
-    :ivar url: the address that was to be downloaded, as the caller claims it.
+    The service does not sign callbacks, so a delivery proves nothing: it ends a pause, and progress decides.
+
+    :ivar reason: the reason of a failure: printable, at most 500 characters, ``""`` if there is none.
+    :ivar fileID: the id of the image, as the caller claims it.
+    :ivar url: the source URL, as the caller claims it.
     """
 
     callback_id: str
@@ -40,7 +42,7 @@ class Delivery:
 
     @classmethod
     def parse(cls, callback_id: str, body: bytes) -> Delivery:
-        """From the service's POST; the status must be one of the two, all else may be missing or odd.
+        """Parse the body of the service's POST. Everything but the status may be missing or malformed.
 
         :raises ValueError: the body is not a delivery.
         """
@@ -54,9 +56,9 @@ class Delivery:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Delivery:
-        """From what :meth:`as_dict` made.
+        """Read a dict of :meth:`as_dict`.
 
-        :raises ValueError: it did not.
+        :raises ValueError: the dict lacks a field.
         """
         callback_id = data.get("callback_id")
         if not isinstance(callback_id, str):
@@ -64,11 +66,12 @@ class Delivery:
         return cls._read(callback_id, data, data.get("reason"))
 
     def as_dict(self) -> dict[str, Any]:
+        """Return all fields, as JSON allows them."""
         return {"callback_id": self.callback_id, **self.content}
 
     @property
     def content(self) -> dict[str, Any]:
-        """All but the callback_id."""
+        """All fields but the callback_id."""
         return {"status": int(self.status), "reason": self.reason, "fileID": self.fileID, "url": self.url}
 
     @classmethod
@@ -83,16 +86,19 @@ def _reason(value: Any) -> str:
     if not isinstance(value, str):
         return ""
     text = " ".join(value.split())
-    return "".join(letter for letter in text if letter.isprintable())[:_REASON_LENGTH]
+    return "".join(character for character in text if character.isprintable())[:_MAX_REASON_LENGTH]
 
 
 def _file_id(value: Any) -> str | None:
-    """Numbers and strings occur; 0 and ``""`` mean none."""
+    """Return a fileID as a string, or None.
+
+    The service sends numbers and strings; 0 and ``""`` mean none (observed).
+    """
     if isinstance(value, bool) or not isinstance(value, (int, str)) or value in (0, "", "0"):
         return None
     text = str(value)
-    return text if len(text) <= _FILE_ID_LENGTH and text.isprintable() else None
+    return text if len(text) <= _MAX_FILE_ID_LENGTH and text.isprintable() else None
 
 
 def _url(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) <= _URL_LENGTH and value.isprintable() else None
+    return value if isinstance(value, str) and len(value) <= _MAX_URL_LENGTH and value.isprintable() else None

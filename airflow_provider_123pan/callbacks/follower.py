@@ -1,7 +1,7 @@
-"""One follower of a connection's inbox per triggerer process; it wakes whoever waits for a delivery.
+"""One follower of a connection's inbox per triggerer process, which wakes the waits whose callbacks arrive.
 
-Whoever waits registers first and is looked up after that, and the follower's cursor stands before the first
-look-up, so that no delivery falls between.
+No delivery is missed in between, because a wait subscribes before its callback_id is looked up, and the follower sets
+its cursor before the first look-up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,12 +24,21 @@ from airflow_provider_123pan.exceptions import InboxUnreachableError
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.5  # seconds in which newcomers gather for one look-up
-RETRY_SECONDS = (1.0, 30.0)  # seconds between tries to reach the inbox, from the first to the last
+
+@dataclass(frozen=True, slots=True)
+class FollowerTiming:
+    """The durations of a follower, in seconds.
+
+    :ivar gather: new subscriptions gather for this long before they are looked up together.
+    :ivar retry: between two attempts to reach the inbox: the first, and the longest.
+    """
+
+    gather: float = 0.5
+    retry: tuple[float, float] = (1.0, 30.0)
 
 
 class DeliveryWaiter:
-    """Somebody who waits for the deliveries of one callback."""
+    """A wait for the deliveries of one callback."""
 
     __slots__ = ("_future", "_notified", "deliveries")
 
@@ -38,7 +48,11 @@ class DeliveryWaiter:
         self._future: asyncio.Future[bool] | None = None
 
     async def wait(self, seconds: float, granted: asyncio.Future[bool] | None = None) -> bool:
-        """Wait so long, until a delivery comes, or until ``turn`` has a result; whether a delivery came."""
+        """Wait until a delivery arrives, ``seconds`` have passed, or ``granted`` has a result.
+
+        :param granted: a request for a poll; it ends with the wait.
+        :returns: whether a delivery arrived since the last call.
+        """
         if not self._notified and seconds > 0:
             loop = asyncio.get_running_loop()
             self._future = granted or loop.create_future()
@@ -54,11 +68,12 @@ class DeliveryWaiter:
         return notified
 
     def interrupt(self) -> None:
-        """End the rest without a delivery."""
+        """End the current wait without a delivery."""
         if self._future is not None:
             _end(self._future)
 
     def deliver(self, delivery: Delivery) -> None:
+        """Add a delivery unless it is known, and end the current wait."""
         if delivery not in self.deliveries and len(self.deliveries) < MAX_DELIVERIES:
             self.deliveries += (delivery,)
             self._notified = True
@@ -66,7 +81,7 @@ class DeliveryWaiter:
 
 
 class BatchWaiter(DeliveryWaiter):
-    """Somebody who waits for many callbacks, and only wants to know which were delivered."""
+    """A wait for many callbacks that records only which of them were delivered."""
 
     __slots__ = ("delivered",)
 
@@ -75,6 +90,7 @@ class BatchWaiter(DeliveryWaiter):
         self.delivered: set[str] = set()
 
     def deliver(self, delivery: Delivery) -> None:
+        """Record the callback_id, and end the current wait."""
         self.delivered.add(delivery.callback_id)
         self._notified = True
         self.interrupt()
@@ -86,10 +102,21 @@ def _end(future: asyncio.Future[bool]) -> None:
 
 
 class InboxFollower:
-    """Follows one connection's inbox as long as somebody waits."""
+    """Follows one connection's inbox while there are subscriptions.
 
-    def __init__(self, inbox: InboxEndpoint) -> None:
+    :param transport: replaces httpx's own.
+    :ivar reachable: whether the last request to the inbox was answered.
+    """
+
+    def __init__(
+        self,
+        inbox: InboxEndpoint,
+        timing: FollowerTiming = FollowerTiming(),
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._inbox = inbox
+        self._timing = timing
+        self._transport = transport
         self._waiters: dict[str, list[DeliveryWaiter]] = {}
         self._new_ids: set[str] = set()
         self._epoch: str | None = None
@@ -97,68 +124,80 @@ class InboxFollower:
         self.reachable = True
         self._task: asyncio.Task[None] | None = None
 
-    def subscribe(self, callback_id: str, waiter: DeliveryWaiter) -> None:
-        """Register: a delivery that is there already rings as well as every later one."""
-        self._waiters.setdefault(callback_id, []).append(waiter)
-        self._new_ids.add(callback_id)
-        if self._task is None:
+    def subscription(self, callback_ids: Collection[str], waiter: DeliveryWaiter) -> Subscription:
+        """Return a context in which ``waiter`` receives the deliveries to these callbacks, stored ones included.
+
+        :param callback_ids: distinct ids; the caller does not change the collection while the context is open.
+        """
+        return Subscription(self, callback_ids, waiter)
+
+    def _subscribe(self, callback_ids: Collection[str], waiter: DeliveryWaiter) -> None:
+        for callback_id in callback_ids:
+            self._waiters.setdefault(callback_id, []).append(waiter)
+        self._new_ids.update(callback_ids)
+        if self._waiters and self._task is None:
             self._task = asyncio.create_task(self._run(), name="pan123-inbox")
 
-    def unsubscribe(self, callback_id: str, waiter: DeliveryWaiter) -> None:
-        others = self._waiters[callback_id]
-        others.remove(waiter)
-        if not others:
-            del self._waiters[callback_id]
-            self._new_ids.discard(callback_id)
+    def _unsubscribe(self, callback_ids: Collection[str], waiter: DeliveryWaiter) -> None:
+        for callback_id in callback_ids:
+            others = self._waiters[callback_id]
+            others.remove(waiter)
+            if not others:
+                del self._waiters[callback_id]
+                self._new_ids.discard(callback_id)
         if not self._waiters and self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _run(self) -> None:
         self._epoch = self._after = None
-        # Reading the certificates takes tens of milliseconds: not in the loop.
-        async with await asyncio.to_thread(partial(httpx.AsyncClient, timeout=MAX_POLL_SECONDS + 10)) as http:
+        # Reading the certificates takes tens of milliseconds, so it happens outside the loop.
+        client = partial(httpx.AsyncClient, timeout=MAX_POLL_SECONDS + 10, transport=self._transport)
+        async with await asyncio.to_thread(client) as http:
             await asyncio.gather(
-                self._for_ever(partial(self._follow, http)), self._for_ever(partial(self._look_up_new, http))
+                self._repeat(partial(self._follow, http)), self._repeat(partial(self._look_up_new, http))
             )
 
-    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
-        """No error ends the work: while the inbox is out of reach, progress still wakes everybody."""
-        pause = RETRY_SECONDS[0]
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat the work until cancelled, whatever it raises: while the inbox is unreachable, progress is polled."""
+        first, longest = self._timing.retry
+        pause = first
         while True:
             try:
                 await work()
             except InboxUnreachableError as error:
                 if self.reachable:
-                    log.warning("The inbox is out of reach, so progress is asked instead: %s", error)
+                    log.warning("The inbox is out of reach, so progress is polled instead: %s", error)
                     self.reachable = False
                     for waiter in itertools.chain.from_iterable(self._waiters.values()):
                         waiter.interrupt()
             except Exception:
-                log.exception("Following the inbox goes on after an error")
+                log.exception("An error while following the inbox; the follower continues")
             else:
-                pause = RETRY_SECONDS[0]
+                pause = first
                 continue
             await asyncio.sleep(pause * random.uniform(0.5, 1))
-            pause = min(pause * 2, RETRY_SECONDS[1])
+            pause = min(pause * 2, longest)
 
     async def _follow(self, http: httpx.AsyncClient) -> None:
-        """One long poll."""
-        ask = {"epoch": self._epoch, "after": self._after, "timeout": MAX_POLL_SECONDS, "limit": MAX_ITEMS}
-        page = await self._post(http, self._inbox.poll_url, ask)
+        """Make one long poll."""
+        query = {"epoch": self._epoch, "after": self._after, "timeout": MAX_POLL_SECONDS, "limit": MAX_ITEMS}
+        page = await self._post(http, self._inbox.poll_url, query)
         self._after = page.last
-        if page.epoch != self._epoch:  # another table: what came before this cursor must be looked up
+        if page.epoch != self._epoch:  # another table: what arrived before this cursor must be looked up
             self._new_ids.update(self._waiters)
             self._epoch = page.epoch
         self._deliver(page)
 
     async def _look_up_new(self, http: httpx.AsyncClient) -> None:
-        """Look up those who came since the last time."""
-        await asyncio.sleep(GATHER_SECONDS)
+        """Look up the callbacks that were subscribed to since the last time."""
+        await asyncio.sleep(self._timing.gather)
         if self._epoch is None or not self._new_ids:
             return
         batch = list(itertools.islice(self._new_ids, MAX_ITEMS))
-        self._new_ids.difference_update(batch)  # before: who joins meanwhile is looked up next time
+        self._new_ids.difference_update(
+            batch
+        )  # before the request: a subscription during it is looked up next time
         try:
             page = await self._post(http, self._inbox.lookup_url, {"callback_ids": batch})
         except BaseException:
@@ -175,7 +214,7 @@ class InboxFollower:
             ) from error
         page = self._inbox.page(answer.status_code, answer.headers, answer.content)
         if not self.reachable:
-            log.warning("The inbox is in reach again")
+            log.warning("The inbox is reachable again")
             self.reachable = True
         return page
 
@@ -183,6 +222,25 @@ class InboxFollower:
         for delivery in page.deliveries:
             for waiter in self._waiters.get(delivery.callback_id, ()):
                 waiter.deliver(delivery)
+
+
+class Subscription:
+    """A waiter's subscription to callbacks, as a context. A class with slots, because a triggerer holds thousands."""
+
+    __slots__ = ("_callback_ids", "_follower", "_waiter")
+
+    def __init__(
+        self, follower: InboxFollower, callback_ids: Collection[str], waiter: DeliveryWaiter
+    ) -> None:
+        self._follower = follower
+        self._callback_ids = callback_ids
+        self._waiter = waiter
+
+    def __enter__(self) -> None:
+        self._follower._subscribe(self._callback_ids, self._waiter)
+
+    def __exit__(self, *_: object) -> None:
+        self._follower._unsubscribe(self._callback_ids, self._waiter)
 
 
 _followers: dict[asyncio.AbstractEventLoop, dict[InboxEndpoint, InboxFollower]] = {}

@@ -1,4 +1,4 @@
-"""What the receiver takes from its Airflow: the database and the connections' keys. Every call here may block."""
+"""Airflow's configuration, database and connections, for the receiver. Every call here may block."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _ENVIRONMENT = "AIRFLOW_CONN_"
 
 
 def inbox_uri() -> str | None:
-    """``[pan123] inbox_uri``, or None for the metadata database."""
+    """Return ``[pan123] inbox_uri``, or None for the metadata database."""
     return (conf.get("pan123", "inbox_uri", fallback="") or "").strip() or None
 
 
 def retention_seconds() -> float:
-    """How long a delivery is kept, and so how long an address is good."""
+    """Return for how many seconds a delivery is kept, and therefore a callback URL is valid."""
     return 86400.0 * max(1, conf.getint("pan123", "inbox_retention_days", fallback=30))
 
 
 def inbox_engine() -> Engine:
-    """The database of the inbox.
+    """Return the engine of the inbox's database.
 
-    :raises Pan123InputError: ``inbox_uri`` is not a database's address.
+    :raises Pan123InputError: ``inbox_uri`` is not a usable database URL.
     """
     if uri := inbox_uri():
         return create_inbox_engine(uri)
@@ -53,16 +53,19 @@ def _metadata_engine() -> Engine:
 
 
 class ConnectionKeys:
-    """Where the keys of connections come from.
+    """The signing keys of Airflow's connections.
 
-    :param metadata: ask the metadata database too; what stands alone has none.
+    :param metadata: whether to read the metadata database too, which a standalone receiver may not have.
     """
 
     def __init__(self, metadata: bool) -> None:
         self._metadata = metadata
 
     def names(self) -> list[str]:
-        """The ids of connections that can be listed and look like type pan123; a secrets backend lists none."""
+        """Return the ids of the connections that appear to have type pan123.
+
+        Those of a secrets backend are missing, because it cannot list them.
+        """
         names = {
             name.removeprefix(_ENVIRONMENT).lower()
             for name, value in os.environ.items()
@@ -78,16 +81,16 @@ class ConnectionKeys:
         return sorted(names)
 
     def keys(self, conn_id: str) -> tuple[bytes, ...]:
-        """The signing keys of a connection; none if it is unknown, of another type, or without a usable secret.
+        """Return the signing keys of a connection: none if it is unknown, of another type, or has no usable secret.
 
-        :raises LookupFailedError: it was not found, and not all could be asked.
+        :raises LookupFailedError: the connection was not found, and some backends could not be read.
         """
         failed = False
         for backend in self._backends():
             try:
                 connection = backend.get_connection(conn_id=conn_id)
             except Exception as error:
-                log.warning("%s could not be asked: %s", type(backend).__name__, type(error).__name__)
+                log.warning("%s could not be read: %s", type(backend).__name__, type(error).__name__)
                 failed = True
                 continue
             if connection:
@@ -113,5 +116,9 @@ def _keys(connection: Any) -> tuple[bytes, ...]:
             connection.password or "", extra.get("callback_secret") if isinstance(extra, dict) else None
         )
     except ValueError as error:
-        log.warning("Connection %r cannot receive callbacks: %s", connection.conn_id, error)
+        log.warning(
+            "Connection %r cannot receive callbacks until its secret is changed: %s",
+            connection.conn_id,
+            error,
+        )
         return ()

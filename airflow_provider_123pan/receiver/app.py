@@ -1,11 +1,11 @@
-"""The app that takes the service's callbacks, and lets triggerers read them.
+"""The app that receives the service's callbacks, and lets workers and triggerers read them.
 
 * ``POST …/callbacks/<token>``: a delivery; 200 once it is committed.
-* ``POST …/inbox/poll`` and ``…/inbox/lookup``: read, with ``Authorization: Bearer <read token>``.
-* ``GET …/health``: what works.
+* ``POST …/inbox/poll`` and ``…/inbox/lookup``: read deliveries, with ``Authorization: Bearer <read token>``.
+* ``GET …/health``: whether the inbox is available, and how many connections can receive callbacks.
 
-Whatever is refused, for whatever reason, gets one and the same 404, as early as it can be known. What cannot be served
-now gets a 503 with ``Retry-After``; nothing else goes wrong.
+Every rejected request gets an identical 404, as early as possible. A request that cannot be served now gets a 503 with
+``Retry-After``.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.receiver import metrics
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 from airflow_provider_123pan.receiver.keyring import KeySource
-from airflow_provider_123pan.receiver.lifecycle import Lifecycle
+from airflow_provider_123pan.receiver.lifecycle import Lifecycle, ReceiverTiming
 from airflow_provider_123pan.receiver.reader import DeliveryPage
 from airflow_provider_123pan.receiver.writer import UnavailableError
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 16 * 1024  # bytes of a delivery
-MAX_QUERY_BYTES = 64 * 1024  # bytes: a thousand callback_ids and then some
+MAX_BODY_BYTES = 16 * 1024  # of a delivery
+MAX_QUERY_BYTES = 64 * 1024  # of a request to read: a thousand callback_ids take 36 KB
 
 _CALLBACKS = "/callbacks/"
-_RETRY_AFTER = "5"
+_RETRY_AFTER_SECONDS = "5"
 
 
 class _PollQuery(BaseModel):
@@ -60,7 +60,7 @@ class _LookupQuery(BaseModel):
 
 
 class RefusedError(Exception):
-    """This request gets the same answer as every other one that is refused."""
+    """A request that gets the 404 of all rejected requests."""
 
 
 def create_app(
@@ -70,21 +70,29 @@ def create_app(
     *,
     prefix: str = "/pan123",
     mounted: bool = True,
+    timing: ReceiverTiming | None = None,
 ) -> FastAPI:
-    """The receiver.
+    """Return the receiver's app.
 
     :param connect: makes the engine of the inbox's database.
-    :param source: knows the connections' keys.
-    :param retention: seconds for which an address is valid, and deliveries are kept.
-    :param prefix: path under which it answers where it is not mounted there.
-    :param mounted: whether this is a part of Airflow's API server.
+    :param source: provides the connections' keys.
+    :param retention: seconds for which a callback URL is valid, and deliveries are kept.
+    :param prefix: the path of the routes if the app is not mounted there.
+    :param mounted: whether the app is a part of Airflow's API server.
     """
-    return _App(Receiver(lambda: Lifecycle(Inbox(connect), source, retention), retention, prefix, mounted))
+
+    def make() -> Lifecycle:
+        return Lifecycle(Inbox(connect), source, retention, timing or ReceiverTiming())
+
+    return _App(Receiver(make, retention, prefix, mounted))
 
 
 class _App(FastAPI):
-    """FastAPI's lifespan, which Airflow asks for, around routes that do without its dozen layers: a delivery waits for
-    its commit, and what waits in each layer costs the garbage collector more than all the rest costs together."""
+    """FastAPI's lifespan, which Airflow requires, around routes without FastAPI's dozen layers.
+
+    A delivery waits for its commit. What waits with it in each layer costs the garbage collector more than everything
+    else costs together.
+    """
 
     def __init__(self, receiver: Receiver) -> None:
         super().__init__(lifespan=receiver.lifespan)
@@ -98,7 +106,10 @@ class _App(FastAPI):
 
 
 class Receiver:
-    """The routes."""
+    """The routes.
+
+    :param make: makes the parts behind the routes, in the event loop that runs them.
+    """
 
     def __init__(self, make: Callable[[], Lifecycle], retention: float, prefix: str, mounted: bool) -> None:
         self._make = make
@@ -109,24 +120,24 @@ class Receiver:
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        """Never raises: that would stop Airflow's API server."""
+        """Start and stop the parts behind the routes; never raise, which would stop Airflow's API server."""
         await asyncio.to_thread(metrics.start, self._mounted)
         runtime = self._runtime = self._make()
         await runtime.start()
         if not self._mounted:
-            # What has been imported stays: without this, every full collection goes through all of Airflow again.
+            # Otherwise every full garbage collection would traverse all imported modules of Airflow.
             gc.freeze()
         yield
         self._runtime = None
         await runtime.stop()
 
     async def answer(self, request: Request) -> Response:
-        """Always answers, and says no more than it must."""
+        """Answer any request, without details about a rejection or an error."""
         scope = request.scope
         path = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(self._prefix)
         try:
             if path.startswith(_CALLBACKS):
-                # The access log of the server around this one writes paths whole, and reads them when all is done.
+                # The API server's access log reads the path after the request, and would log the token.
                 scope["path"] = scope["path"].removesuffix(path) + _CALLBACKS + "***"
                 scope["raw_path"] = scope["path"].encode()
                 return await self._deliver(request, path.removeprefix(_CALLBACKS))
@@ -143,7 +154,7 @@ class Receiver:
         except UnavailableError:
             return _unavailable()
         except Exception:
-            log.exception("The receiver failed")
+            log.exception("A request failed with an unexpected error; the client got a 503")
             return _unavailable()
         return JSONResponse({"detail": "Not Found"}, status_code=404)
 
@@ -168,21 +179,21 @@ class Receiver:
 
     async def _poll(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
-        question = _parsed(_PollQuery, await _body(request, MAX_QUERY_BYTES))
+        query = _parsed(_PollQuery, await _body(request, MAX_QUERY_BYTES))
         return _page(
             await self._ready().reader.poll(
                 conn_id,
-                "" if question.after is None else question.epoch or "",
-                question.after or 0,
-                question.limit,
-                question.timeout,
+                "" if query.after is None else query.epoch or "",
+                query.after or 0,
+                query.limit,
+                query.timeout,
             )
         )
 
     async def _lookup(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
-        question = _parsed(_LookupQuery, await _body(request, MAX_QUERY_BYTES))
-        return _page(await self._ready().reader.lookup(conn_id, question.callback_ids))
+        query = _parsed(_LookupQuery, await _body(request, MAX_QUERY_BYTES))
+        return _page(await self._ready().reader.lookup(conn_id, query.callback_ids))
 
     async def _health(self, request: Request) -> Response:
         runtime = self._running()
@@ -193,7 +204,7 @@ class Receiver:
         )
 
     async def _reader_of(self, request: Request) -> str:
-        """The connection whose deliveries a request may read."""
+        """Return the id of the connection whose deliveries a request may read."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         conn_id = claimed_connection_id(token)
         if scheme.lower() != "bearer" or conn_id is None:
@@ -218,12 +229,12 @@ class Receiver:
 
 def _unavailable() -> Response:
     return JSONResponse(
-        {"detail": "Service Unavailable"}, status_code=503, headers={"Retry-After": _RETRY_AFTER}
+        {"detail": "Service Unavailable"}, status_code=503, headers={"Retry-After": _RETRY_AFTER_SECONDS}
     )
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
-    """What was sent, read no further than ``most`` bytes."""
+    """Return the body, or reject the request once more than ``max_bytes`` have arrived."""
     body, more = b"", True
     while more:
         message = await request.receive()

@@ -1,4 +1,4 @@
-"""A database of the inbox's own, beside Airflow's."""
+"""The engine for an inbox in a separate database."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from sqlalchemy.exc import ArgumentError
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 
-_SQLITE_TIMEOUT_SECONDS = 15.0  # seconds that a process waits for another one's commit
+_SQLITE_TIMEOUT_SECONDS = 15.0  # that a process waits for the commit of another one
 
 
 def create_inbox_engine(uri: str) -> Engine:
-    """An engine for the database at ``uri``, SQLAlchemy's way to write it.
+    """Return an engine for a database.
 
-    :raises Pan123InputError: ``uri`` is not a database's address.
+    :param uri: a database URL in SQLAlchemy's form.
+    :raises Pan123InputError: ``uri`` is not a usable database URL.
     """
     options: dict[str, Any] = {"hide_parameters": True}
     try:
@@ -27,13 +28,16 @@ def create_inbox_engine(uri: str) -> Engine:
             options |= {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "pool_recycle": 1800}
         engine = create_engine(url, **options)
     except (ArgumentError, ImportError) as error:
-        # Not the address itself, which holds a password.
+        # Without the URL itself, which contains a password.
         what = str(error) if isinstance(error, ImportError) else type(error).__name__
-        raise Pan123InputError(f"[pan123] inbox_uri is not a usable database address ({what})") from None
+        raise Pan123InputError(
+            f"[pan123] inbox_uri: not a usable database URL ({what}); write it as SQLAlchemy does, "
+            "dialect+driver://user:password@host/database"
+        ) from None
     if sqlite:
 
         @event.listens_for(engine, "connect")
-        def _let_readers_go_on(connection: Any, _: Any) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
+        def _use_write_ahead_log(connection: Any, _: Any) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")  # readers do not wait for a writer
 
     return engine

@@ -1,9 +1,9 @@
-"""The durable table of deliveries, the same on SQLite, PostgreSQL and MySQL. Every call here blocks.
+"""The durable table of deliveries, on SQLite, PostgreSQL or MySQL. Every call here blocks.
 
-A reader goes on from the last sequence number that it has seen, so the numbers must appear in the order in which they
-were given: a number below the cursor that shows up later would be lost. An autoincrement does not keep that order,
-because transactions commit in any order. So the number comes from a row that every storing transaction updates first,
-and so holds until it has committed.
+A reader continues from the last sequence number that it has seen. Numbers must therefore become visible in their order:
+a delivery whose number appears below a reader's cursor would be lost. An autoincrement does not guarantee that, because
+transactions commit in any order. Instead, the number comes from a row that every storing transaction updates first and
+keeps locked until its commit.
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ from sqlalchemy.sql import func
 from airflow_provider_123pan.callbacks.contract import MAX_DELIVERIES
 from airflow_provider_123pan.callbacks.delivery import Delivery
 
-_ATTEMPTS = 5
-_PRUNE_ROWS = 1000
+_CREATE_ATTEMPTS = 5
+_STORE_ATTEMPTS = 2
+_RETRY_SECONDS = (0.02, 0.2)  # between two attempts: at least, and at most
+_PRUNE_ROWS = 1000  # per transaction
 _Result = TypeVar("_Result")
 
 
 def _exact(length: int) -> String:
-    """Text that is equal only if its bytes are: MySQL's default finds "A" equal to "a"."""
+    """Return a string type that compares bytes: to MySQL's default, "A" equals "a"."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
@@ -58,8 +60,8 @@ _MYSQL: dict[str, Any] = {
     for option, value in {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}.items()
 }
 
-# Indexes are constraints of the table, so that one statement makes it all. None begins with conn_id: for _KNOWN,
-# PostgreSQL would prefer it until it has analyzed the table, and read all of a connection. Readers follow seq.
+# Indexes are constraints of the table, so that one statement creates both. No index begins with conn_id: until
+# PostgreSQL has analyzed the table, it would prefer that index for _SELECT_KNOWN, and read all rows of a connection.
 DELIVERIES = Table(
     "pan123_inbox_v1",
     _METADATA,
@@ -67,7 +69,7 @@ DELIVERIES = Table(
     Column("conn_id", _exact(250), nullable=False),
     Column("callback_id", _exact(32), nullable=False),
     Column("digest", _exact(32), nullable=False),
-    # JSON in ASCII, so that no encoding of a database refuses what a caller sent.
+    # JSON in ASCII, which every encoding of a database accepts.
     Column("content", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),  # Unix seconds
     UniqueConstraint("callback_id", "conn_id", "digest"),
@@ -83,9 +85,9 @@ COUNTER = Table(
 )
 
 
-# Made once, for a transaction holds up all others.
+# Built once, because a transaction delays all others.
 _COUNT = update(COUNTER).values(last=COUNTER.c.last + bindparam("number"))
-_KNOWN = select(
+_SELECT_KNOWN = select(
     COUNTER.c.last, DELIVERIES.c.conn_id, DELIVERIES.c.callback_id, DELIVERIES.c.digest
 ).select_from(
     COUNTER.outerjoin(
@@ -95,14 +97,17 @@ _KNOWN = select(
         & DELIVERIES.c.conn_id.in_(bindparam("conn_ids", expanding=True)),
     )
 )
-_KEEP = insert(DELIVERIES)
+_INSERT = insert(DELIVERIES)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _EMPTY = f"{COUNTER.name} is empty"
 
 
 class InboxState(NamedTuple):
-    """:ivar epoch: another one means another table: what a reader knows is worth nothing.
-    :ivar last: the newest sequence number; everything up to it has been committed."""
+    """The state of the table.
+
+    :ivar epoch: identifies the table; a cursor of another epoch is meaningless.
+    :ivar last: the newest sequence number; all deliveries up to it have been committed.
+    """
 
     epoch: str
     last: int
@@ -116,7 +121,7 @@ class Received(NamedTuple):
 
 
 class StoreResult(Enum):
-    """What became of a delivery: kept, known already, or one too many for its submission."""
+    """The fate of a delivery: stored, known already, or one too many for its submission."""
 
     NEW = "stored"
     REPEATED = "repeated"
@@ -126,11 +131,13 @@ class StoreResult(Enum):
 class Inbox:
     """The table in one database.
 
-    :param connect: makes the engine, with the first call that needs it.
+    :param connect: makes the engine; called by the first method that needs it.
+    :param clock: returns Unix seconds.
     """
 
-    def __init__(self, connect: Callable[[], Engine]) -> None:
+    def __init__(self, connect: Callable[[], Engine], clock: Callable[[], float] = time.time) -> None:
         self._connect = connect
+        self._clock = clock
 
     @cached_property
     def _engine(self) -> Engine:
@@ -142,8 +149,8 @@ class Inbox:
             self._engine.dispose()
 
     def create(self) -> None:
-        """Make the tables where they are missing; any number of processes may do so at once."""
-        self._again(self._create, _ATTEMPTS)
+        """Create the missing tables; any number of processes may do so at the same time."""
+        self._retry(self._create, _CREATE_ATTEMPTS)
 
     def _create(self) -> None:
         with self._engine.begin() as connection:
@@ -153,7 +160,10 @@ class Inbox:
                 connection.execute(insert(COUNTER).values(id=1, epoch=secrets.token_hex(16), last=last))
 
     def state(self) -> InboxState:
-        """:raises LookupError: the tables are there, but not what belongs into them."""
+        """Return the table's state.
+
+        :raises LookupError: the counter's table is empty.
+        """
         with self._engine.connect() as connection:
             row = connection.execute(select(COUNTER.c.epoch, COUNTER.c.last)).first()
         if row is None:
@@ -161,25 +171,32 @@ class Inbox:
         return InboxState(row.epoch, row.last)
 
     def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[StoreResult]:
-        """Keep deliveries, each with the id of its connection, in one transaction; they are safe on return."""
-        rows = [_row(conn_id, delivery) for conn_id, delivery in batch]
-        # A second time: the connection may have been cut, or another one was served first. Nothing is kept twice.
-        return self._again(lambda: self._store(rows), 2)
+        """Store deliveries in one transaction, and return after its commit.
+
+        :param batch: the id of the connection, and the delivery.
+        :returns: the result of each delivery, in their order.
+        :raises LookupError: the counter's table is empty.
+        """
+        received_at = int(self._clock())
+        rows = [_row(conn_id, delivery, received_at) for conn_id, delivery in batch]
+        # The database may have closed the connection, or aborted the transaction in favour of another one. A repeated
+        # attempt stores no delivery twice.
+        return self._retry(lambda: self._store(rows), _STORE_ATTEMPTS)
 
     def _store(self, rows: list[dict[str, Any]]) -> list[StoreResult]:
         with self._engine.begin() as connection:
             connection.execute(_COUNT, {"number": len(rows)})
             end, known = _known(connection, rows)
-            results, new = _sorted_out(rows, known)
+            results, new = _classify(rows, known)
             if new:
                 start = end - len(rows) + 1
-                connection.execute(_KEEP, [row | {"seq": seq} for seq, row in enumerate(new, start)])
+                connection.execute(_INSERT, [row | {"seq": seq} for seq, row in enumerate(new, start)])
             if len(new) < len(rows):
                 connection.execute(_COUNT, {"number": len(new) - len(rows)})
         return results
 
     def after(self, conn_id: str, seq: int, limit: int) -> list[Received]:
-        """A connection's deliveries beyond a sequence number, oldest first."""
+        """Return up to ``limit`` of a connection's deliveries beyond a sequence number, oldest first."""
         return self._read(
             select(DELIVERIES)
             .where(DELIVERIES.c.conn_id == conn_id, DELIVERIES.c.seq > seq)
@@ -188,7 +205,7 @@ class Inbox:
         )
 
     def lookup(self, conn_id: str, callback_ids: Iterable[str]) -> list[Received]:
-        """All deliveries to these submissions of a connection, oldest first."""
+        """Return all deliveries to these submissions of a connection, oldest first."""
         return self._read(
             select(DELIVERIES)
             .where(DELIVERIES.c.callback_id.in_(list(callback_ids)), DELIVERIES.c.conn_id == conn_id)
@@ -196,7 +213,11 @@ class Inbox:
         )
 
     def prune(self, before: float) -> int:
-        """Delete what arrived before a moment (Unix seconds), a thousand at a time; how many were deleted."""
+        """Delete the deliveries that arrived before a time, in small transactions.
+
+        :param before: Unix seconds.
+        :returns: the number of deleted deliveries.
+        """
         oldest = (
             select(DELIVERIES.c.seq, DELIVERIES.c.received_at).order_by(DELIVERIES.c.seq).limit(_PRUNE_ROWS)
         )
@@ -215,25 +236,25 @@ class Inbox:
         with self._engine.connect() as connection:
             return [_received(row) for row in connection.execute(query).mappings()]
 
-    def _again(self, attempt: Callable[[], _Result], times: int) -> _Result:
+    def _retry(self, attempt: Callable[[], _Result], times: int) -> _Result:
         for left in reversed(range(times)):
             try:
                 return attempt()
             except DBAPIError:
                 if not left:
                     raise
-                time.sleep(random.uniform(0.02, 0.2))
+                time.sleep(random.uniform(*_RETRY_SECONDS))
         raise AssertionError
 
 
-def _row(conn_id: str, delivery: Delivery) -> dict[str, Any]:
+def _row(conn_id: str, delivery: Delivery, received_at: int) -> dict[str, Any]:
     content = _encode(delivery.content)
     return {
         "conn_id": conn_id,
         "callback_id": delivery.callback_id,
         "digest": hashlib.sha256(content.encode()).hexdigest()[:32],
         "content": content,
-        "received_at": int(time.time()),
+        "received_at": received_at,
     }
 
 
@@ -243,10 +264,12 @@ def _received(row: RowMapping) -> Received:
 
 
 def _known(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, dict[tuple[str, str], set[str]]]:
-    """The counter, and the digests that each submission of these rows has already: all by one question, for others wait
-    until this transaction is over."""
+    """Return the counter, and the stored digests of the rows' submissions by (conn_id, callback_id).
+
+    One query reads both, because other transactions wait for the end of this one.
+    """
     sought = {f"{name}s": [*{row[name] for row in rows}] for name in ("callback_id", "conn_id")}
-    found = connection.execute(_KNOWN, sought).all()
+    found = connection.execute(_SELECT_KNOWN, sought).all()
     if not found:
         raise LookupError(_EMPTY)
     known: dict[tuple[str, str], set[str]] = {}
@@ -255,10 +278,10 @@ def _known(connection: Connection, rows: list[dict[str, Any]]) -> tuple[int, dic
     return found[0].last, known
 
 
-def _sorted_out(
+def _classify(
     rows: list[dict[str, Any]], known: dict[tuple[str, str], set[str]]
 ) -> tuple[list[StoreResult], list[dict[str, Any]]]:
-    """What becomes of each row, and the rows that are to be written."""
+    """Return the result of each row, and the rows to insert."""
     results, new = [], []
     for row in rows:
         digests = known.setdefault((row["conn_id"], row["callback_id"]), set())

@@ -1,4 +1,4 @@
-"""What runs behind the receiver's routes, once per process."""
+"""The parts behind the receiver's routes: started, repaired and stopped together, once per process."""
 
 from __future__ import annotations
 
@@ -8,60 +8,80 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_123pan.receiver.inbox import Inbox
-from airflow_provider_123pan.receiver.keyring import Keyring, KeySource
-from airflow_provider_123pan.receiver.reader import Reader
-from airflow_provider_123pan.receiver.writer import Writer
+from airflow_provider_123pan.receiver.keyring import Keyring, KeyringTiming, KeySource
+from airflow_provider_123pan.receiver.reader import Reader, ReaderTiming
+from airflow_provider_123pan.receiver.writer import Writer, WriterTiming
 
 log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_START_SECONDS = 5.0  # seconds that a start waits for the inbox; it goes on without
-_REOPEN_SECONDS = 5.0
-_REFRESH_SECONDS = 60.0
-_PRUNE_SECONDS = 3600.0
-_HEALTH_SECONDS = 1.0  # seconds that an answer about the inbox is good for: anybody may ask
+
+@dataclass(frozen=True, slots=True)
+class ReceiverTiming:
+    """The durations of a receiver, in seconds, and those of its parts.
+
+    :ivar start: the start waits this long for the inbox, and then continues without it.
+    :ivar reopen: between two attempts to open the inbox.
+    :ivar refresh: between two look-ups of all listed connections, about.
+    :ivar prune: between two deletions of old deliveries, about.
+    :ivar health: an answer about the inbox's health is reused for this long, because any client may request it.
+    """
+
+    start: float = 5.0
+    reopen: float = 5.0
+    refresh: float = 60.0
+    prune: float = 3600.0
+    health: float = 1.0
+    writer: WriterTiming = field(default_factory=WriterTiming)
+    reader: ReaderTiming = field(default_factory=ReaderTiming)
+    keyring: KeyringTiming = field(default_factory=KeyringTiming)
 
 
 class Lifecycle:
-    """Keys, writer and reader over one inbox; to be started and stopped in one event loop.
+    """Keyring, writer and reader over one inbox, started and stopped in one event loop.
 
-    :param retention: seconds that deliveries are kept.
+    :param retention: seconds for which deliveries are kept.
     """
 
-    def __init__(self, inbox: Inbox, source: KeySource, retention: float) -> None:
+    def __init__(
+        self, inbox: Inbox, source: KeySource, retention: float, timing: ReceiverTiming = ReceiverTiming()
+    ) -> None:
         self._inbox = inbox
         self._retention = retention
-        # Threads of their own each: a slow look-up of keys holds up no commit, and neither does a long read.
+        self._timing = timing
+        # Separate threads: a slow look-up of keys delays no commit, and neither does a long read.
         self._key_threads = ThreadPoolExecutor(2, "pan123-keys")
         self._read_threads = ThreadPoolExecutor(2, "pan123-read")
         self._write_thread = ThreadPoolExecutor(1, "pan123-write")
-        self.keyring = Keyring(source, self._key_threads)
-        self.reader = Reader(inbox, self._read_threads, self._failed)
-        self.writer = Writer(inbox, self._write_thread, self.reader.wake, self._failed)
+        self.keyring = Keyring(source, self._key_threads, timing.keyring)
+        self.reader = Reader(inbox, self._read_threads, self._failed, timing.reader)
+        self.writer = Writer(inbox, self._write_thread, self.reader.wake, self._failed, timing.writer)
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: asyncio.Task[None] | None = None
         self._checked_at = float("-inf")
 
     @property
     def ready(self) -> bool:
-        """Whether the inbox is there, as far as is known."""
+        """Whether the inbox was available when it was last used."""
         return self._opening is not None and self._opening.done()
 
     async def start(self) -> None:
-        """Returns when the inbox is there, or after a few seconds; never fails."""
+        """Start all parts, and return when the inbox is open, or after a few seconds; never fail."""
         self._opening = asyncio.create_task(self._open_inbox())
         self._tasks = [
             asyncio.create_task(self.reader.run()),
-            asyncio.create_task(_repeat(self._prune, _PRUNE_SECONDS)),
-            asyncio.create_task(_repeat(self.keyring.refresh, _REFRESH_SECONDS)),
+            asyncio.create_task(_repeat(self._prune, self._timing.prune)),
+            asyncio.create_task(_repeat(self.keyring.refresh, self._timing.refresh)),
         ]
-        await asyncio.wait({self._opening}, timeout=_START_SECONDS)
+        await asyncio.wait({self._opening}, timeout=self._timing.start)
 
     async def stop(self) -> None:
+        """Stop all parts; running transactions end by themselves."""
         self.writer.close()
         tasks = [*self._tasks, *([self._opening] if self._opening else [])]
         for task in tasks:
@@ -72,8 +92,8 @@ class Lifecycle:
         self._inbox.close()
 
     async def is_healthy(self) -> bool:
-        """Whether the inbox answers now."""
-        if self.ready and time.monotonic() - self._checked_at > _HEALTH_SECONDS:
+        """Return whether the inbox answers now."""
+        if self.ready and time.monotonic() - self._checked_at > self._timing.health:
             self._checked_at = time.monotonic()
             try:
                 await self._call(self._inbox.state)
@@ -83,21 +103,25 @@ class Lifecycle:
 
     def _failed(self, error: Exception) -> None:
         if self.ready:
-            log.warning("The inbox is out of order: %s", _reason(error))
+            log.warning("The inbox is unavailable; the receiver tries to open it again: %s", _reason(error))
             self._opening = asyncio.create_task(self._open_inbox())
 
     async def _open_inbox(self) -> None:
-        """Try until the tables are there."""
-        quiet = False
+        """Create the missing tables, with as many attempts as it takes."""
+        logged = False
         while True:
             try:
                 await self._call(self._inbox.create)
                 return
             except Exception as error:
-                if not quiet:
-                    log.warning("The inbox cannot be opened, trying on: %s", _reason(error))
-                quiet = True
-            await asyncio.sleep(_REOPEN_SECONDS)
+                if not logged:
+                    log.warning(
+                        "The inbox cannot be opened; the receiver tries again every %g s: %s",
+                        self._timing.reopen,
+                        _reason(error),
+                    )
+                logged = True
+            await asyncio.sleep(self._timing.reopen)
 
     async def _prune(self) -> None:
         if self._opening:
@@ -109,17 +133,17 @@ class Lifecycle:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, function, *arguments)
 
 
-async def _repeat(step: Callable[[], Awaitable[None]], every: float) -> None:
+async def _repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
         try:
             await step()
         except Exception as error:
-            log.warning("%s did not work: %s", step.__name__, _reason(error))
-        # Spread, so that several processes do not come at once.
-        await asyncio.sleep(every * random.uniform(0.8, 1.2))
+            log.warning("%s failed and will be repeated: %s", step.__name__.strip("_"), _reason(error))
+        # With jitter, so that several processes do not run it at the same time.
+        await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
 
 
 def _reason(error: Exception) -> str:
-    """The first line; SQLAlchemy's own text goes on with the statement and its parameters."""
+    """Return an error's first line: SQLAlchemy's message continues with the statement and its parameters."""
     cause = getattr(error, "orig", None) or error
     return f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"

@@ -1,4 +1,4 @@
-"""The receiver's numbers, through Airflow's metrics."""
+"""The receiver's metrics, sent through Airflow's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ _stats: Any = Stats  # a class with a metaclass on 3.2, with static methods on 3
 
 
 def start(mounted: bool) -> None:
-    """Connect to what ``[metrics]`` names; only the API server of Airflow 3.3 and later has done so already. Blocks.
+    """Connect to the backend of ``[metrics]``. This call blocks.
 
-    :param mounted: whether this is Airflow's API server.
+    The API server of Airflow 3.3 and later has done so already.
+
+    :param mounted: whether this process is Airflow's API server.
     """
     make: Any = stats_utils.get_stats_factory
     try:
@@ -25,9 +27,9 @@ def start(mounted: bool) -> None:
             _stats.initialize(factory=make(Stats))
         elif not mounted:
             _stats.initialize(factory=make(), export_legacy_names=False)
-        polls(0)  # the first number of a process makes Airflow read a long list: about a second
+        polls(0)  # the first metric of a process makes Airflow read a long list, which takes about a second
     except Exception:
-        log.warning("No metrics", exc_info=True)
+        log.warning("The receiver sends no metrics", exc_info=True)
 
 
 def count(what: str, number: int = 1) -> None:
@@ -36,5 +38,5 @@ def count(what: str, number: int = 1) -> None:
 
 
 def polls(number: int) -> None:
-    """How many long polls are open in this process."""
+    """Set the number of long polls that are open in this process."""
     _stats.gauge("pan123.polls.open", number)

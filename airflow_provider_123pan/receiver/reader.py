@@ -1,4 +1,4 @@
-"""Reading the inbox: look-ups, and long polls, of which one look at the table serves all of a process."""
+"""Look-ups and long polls: one periodic check of the table serves all long polls of a process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from airflow_provider_123pan.receiver.writer import UnavailableError
 
 _Result = TypeVar("_Result")
 
-MAX_OPEN_POLLS = 200
-CHECK_SECONDS = 0.5  # seconds between two looks at what other processes have stored
+
+@dataclass(frozen=True, slots=True)
+class ReaderTiming:
+    """The durations of a reader in seconds, and its bounds.
+
+    :ivar check: between two checks for deliveries that other processes have stored.
+    :ivar max_open_polls: long polls per process; the reader rejects further ones.
+    """
+
+    check: float = 0.5
+    max_open_polls: int = 200
 
 
 class DeliveryPage(NamedTuple):
     """Deliveries of one connection, oldest first.
 
-    :ivar last: where the next poll goes on: nothing of this connection will appear below it.
+    :ivar last: the cursor for the next poll; no delivery of this connection will appear at or below it.
     """
 
     epoch: str
@@ -40,22 +49,35 @@ class _Poll:
 
 
 class Reader:
-    """Reads the inbox for one process; reports its errors to ``failed`` and raises UnavailableError."""
+    """Reads the inbox for one process.
 
-    def __init__(self, inbox: Inbox, executor: Executor, failed: Callable[[Exception], None]) -> None:
+    :param failed: called with each error of the inbox; the caller of the reader gets an UnavailableError.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        executor: Executor,
+        failed: Callable[[Exception], None],
+        timing: ReaderTiming = ReaderTiming(),
+    ) -> None:
         self._inbox = inbox
         self._executor = executor
         self._failed = failed
+        self._timing = timing
         self._open: set[_Poll] = set()
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at once: something was stored."""
+        """Check the open polls now, because a delivery was stored."""
         if self._open:
             self._wake.set()
 
     async def lookup(self, conn_id: str, callback_ids: Sequence[str]) -> DeliveryPage:
-        """All that a connection received for these submissions, up to ``last`` at least."""
+        """Return all deliveries to these submissions of a connection, at least up to ``last``.
+
+        :raises UnavailableError: the inbox is unavailable.
+        """
         try:
             state = await self._call(self._inbox.state)
             return DeliveryPage(
@@ -66,17 +88,19 @@ class Reader:
             raise UnavailableError from error
 
     async def poll(self, conn_id: str, epoch: str, after: int, limit: int, timeout: float) -> DeliveryPage:
-        """What a connection received beyond ``after``, as soon as there is any; nothing after ``timeout`` seconds.
+        """Return a connection's deliveries beyond ``after`` as soon as there are any, or none after the time-out.
 
-        At once and without deliveries where the cursor is not this table's: of another epoch, or beyond its end.
+        A cursor that does not belong to this table (another epoch, or beyond the end) gets an immediate answer without
+        deliveries.
 
-        :param epoch: of the page before; ``""``, which no table has, begins.
-        :raises UnavailableError: too many polls are open, too.
+        :param timeout: seconds.
+        :param epoch: the epoch of the previous page; ``""``, which no table has, for the first poll.
+        :raises UnavailableError: the inbox is unavailable, or too many polls are open.
         """
-        if len(self._open) >= MAX_OPEN_POLLS:
+        if len(self._open) >= self._timing.max_open_polls:
             raise UnavailableError
         poll = _Poll(conn_id, epoch, after, limit, asyncio.get_running_loop().create_future())
-        self._open.add(poll)  # before the first look, so that nothing falls between
+        self._open.add(poll)  # before the first check, so that no delivery is missed in between
         metrics.polls(len(self._open))
         try:
             await self._check_polls([poll])
@@ -90,10 +114,10 @@ class Reader:
             metrics.polls(len(self._open))
 
     async def run(self) -> None:
-        """Look for all of them whenever it is due, for ever."""
+        """Check all open polls, periodically and after each wake-up, until cancelled."""
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), CHECK_SECONDS)
+                await asyncio.wait_for(self._wake.wait(), self._timing.check)
             self._wake.clear()
             with contextlib.suppress(UnavailableError):
                 await self._check_polls([poll for poll in self._open if not poll.answer.done()])
@@ -108,10 +132,10 @@ class Reader:
             raise UnavailableError from error
 
     async def _check(self, polls: Sequence[_Poll]) -> None:
-        """Answer those for which there is something, and move the others' cursors on."""
+        """Answer the polls that have deliveries, and advance the cursors of the others."""
         if not polls:
             return
-        # First how far it goes, then what there is: what is committed in between is found in any case.
+        # The state first, then the deliveries: what is committed in between is returned in any case.
         state = await self._call(self._inbox.state)
         behind: dict[tuple[str, int], list[_Poll]] = {}
         for poll in polls:

@@ -1,4 +1,4 @@
-"""Group commit: deliveries share a transaction, which begins when the event loop has nothing else to do."""
+"""Group commit: deliveries share a transaction, which begins when the event loop is idle."""
 
 from __future__ import annotations
 
@@ -7,33 +7,47 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.receiver import metrics
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 
-MAX_WAITING = 2000  # deliveries that wait for a transaction; more are turned away
-TRANSACTION_SECONDS = 15.0  # seconds for a transaction; then those that wait are turned away
-_BATCH = 250
-# The loop is idle if so many of its turns in a row take less than so many seconds.
-_IDLE_TURNS = 5
-_IDLE_TURN = 0.0002
-_MAX_LULL_SECONDS = 0.25  # seconds that a transaction waits for a loop that is never idle
+_Pending: TypeAlias = tuple[str, Delivery, "asyncio.Future[StoreResult]"]
 
 
-_Waiting: TypeAlias = tuple[str, Delivery, "asyncio.Future[StoreResult]"]
+@dataclass(frozen=True, slots=True)
+class WriterTiming:
+    """The durations of a writer in seconds, and its bounds.
+
+    :ivar max_pending: deliveries that may wait for a transaction; the writer rejects further ones.
+    :ivar transaction: after this time a transaction counts as stuck, and the writer rejects all pending deliveries.
+    :ivar max_batch: deliveries per transaction.
+    :ivar idle_iterations: consecutive short iterations that make the event loop count as idle.
+    :ivar idle_iteration: an iteration of the event loop that takes less is short.
+    :ivar max_idle_wait: a transaction begins after this time even if the event loop is never idle.
+    """
+
+    max_pending: int = 2000
+    transaction: float = 15.0
+    max_batch: int = 250
+    idle_iterations: int = 5
+    idle_iteration: float = 0.0002
+    max_idle_wait: float = 0.25
 
 
 class UnavailableError(Exception):
-    """The inbox cannot take or give anything now; later it may."""
+    """The inbox cannot be written or read now; a later request may succeed."""
 
 
 class Writer:
-    """Stores deliveries in batches, one transaction at a time, for one event loop.
+    """A queue of deliveries that stores them in batches, one transaction at a time, for one event loop.
 
-    :param committed: called after each transaction that stored something.
-    :param failed: called with the error of each that failed.
+    :param committed: called after each transaction that stored a new delivery.
+    :param failed: called with the error of each failed transaction.
+    :param clock: returns seconds. The default is not the loop's clock, because uvloop updates its own once per
+        millisecond.
     """
 
     def __init__(
@@ -42,78 +56,87 @@ class Writer:
         executor: Executor,
         committed: Callable[[], None],
         failed: Callable[[Exception], None],
+        timing: WriterTiming = WriterTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox = inbox
         self._executor = executor
         self._committed = committed
         self._failed = failed
-        self._waiting: deque[_Waiting] = deque()
+        self._timing = timing
+        self._clock = clock
+        self._pending: deque[_Pending] = deque()
         self._running: asyncio.Task[None] | None = None
 
     async def store(self, conn_id: str, delivery: Delivery) -> StoreResult:
-        """Returns after the commit.
+        """Store a delivery, and return after the commit.
 
-        :raises UnavailableError: the queue is full, or the inbox out of order; it may have been stored all the same.
+        :raises UnavailableError: the queue is full, or the inbox is unavailable. The delivery may have been stored.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._pending) >= self._timing.max_pending:
             raise UnavailableError
         loop = asyncio.get_running_loop()
         future: asyncio.Future[StoreResult] = loop.create_future()
-        self._waiting.append((conn_id, delivery, future))
+        self._pending.append((conn_id, delivery, future))
         if self._running is None or self._running.done():
             self._running = loop.create_task(self._run())
         return await future
 
     def close(self) -> None:
-        """Begin nothing more."""
-        _turn_away(self._waiting)
-        self._waiting.clear()
+        """Reject all pending deliveries, and begin no further transaction."""
+        _reject(self._pending)
+        self._pending.clear()
         if self._running:
             self._running.cancel()
 
     async def _run(self) -> None:
-        """One transaction after the other, until none waits."""
-        while self._waiting:
-            await self._lull()
-            await self._transact([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
+        """Run one transaction after another, until no delivery is pending."""
+        while self._pending:
+            await self._wait_until_idle()
+            size = min(self._timing.max_batch, len(self._pending))
+            await self._transact([self._pending.popleft() for _ in range(size)])
 
-    async def _lull(self) -> None:
-        """Returns when the loop is idle, a batch is full, or it took too long. Beside a busy loop, each step of a
-        transaction waits for the interpreter's lock, and the loop for each step: that costs more than the steps."""
-        now = time.monotonic()  # uvloop's own clock stands still for a millisecond
-        end = now + _MAX_LULL_SECONDS
+    async def _wait_until_idle(self) -> None:
+        """Return when the loop is idle, a batch is full, or the wait took too long.
+
+        While the loop is busy, each step of a transaction waits for the interpreter's lock, and the loop waits for each
+        step: that costs more than the steps themselves.
+        """
+        timing = self._timing
+        now = self._clock()
+        end = now + timing.max_idle_wait
         idle = 0
-        while idle < _IDLE_TURNS and now < end and len(self._waiting) < _BATCH:
+        while idle < timing.idle_iterations and now < end and len(self._pending) < timing.max_batch:
             before = now
             await asyncio.sleep(0)
-            now = time.monotonic()
-            idle = idle + 1 if now - before < _IDLE_TURN else 0
+            now = self._clock()
+            idle = idle + 1 if now - before < timing.idle_iteration else 0
 
-    async def _transact(self, batch: list[_Waiting]) -> None:
+    async def _transact(self, batch: list[_Pending]) -> None:
         deliveries = [(conn_id, delivery) for conn_id, delivery, _ in batch]
         try:
             work = asyncio.get_running_loop().run_in_executor(self._executor, self._inbox.store, deliveries)
-            while not (await asyncio.wait({work}, timeout=TRANSACTION_SECONDS))[0]:
-                _turn_away([*batch, *self._waiting])
-                self._waiting.clear()
+            while not (await asyncio.wait({work}, timeout=self._timing.transaction))[0]:
+                _reject([*batch, *self._pending])
+                self._pending.clear()
             self._answer(batch, work.result())
         except Exception as error:
             self._failed(error)
         finally:
-            _turn_away(batch)
+            _reject(batch)
 
-    def _answer(self, batch: list[_Waiting], results: list[StoreResult]) -> None:
+    def _answer(self, batch: list[_Pending], results: list[StoreResult]) -> None:
         for (*_, future), result in zip(batch, results, strict=True):
-            if not future.done():  # turned away meanwhile
+            if not future.done():  # rejected during the transaction
                 future.set_result(result)
-        for what in (StoreResult.NEW, StoreResult.REPEATED):
-            if number := results.count(what):
-                metrics.count(what.value, number)
+        for result in (StoreResult.NEW, StoreResult.REPEATED):
+            if number := results.count(result):
+                metrics.count(result.value, number)
         if StoreResult.NEW in results:
             self._committed()
 
 
-def _turn_away(waiting: Iterable[_Waiting]) -> None:
-    for *_, future in waiting:
+def _reject(pending: Iterable[_Pending]) -> None:
+    for *_, future in pending:
         if not future.done():
             future.set_exception(UnavailableError())

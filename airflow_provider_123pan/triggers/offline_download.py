@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -94,11 +95,12 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 
     async def _end(self, submission: Submission) -> Outcome | None:
         async with shared_client(self.pan123_conn_id) as shared:
-            follower, waiter = None, DeliveryWaiter()
+            waiter, follower = DeliveryWaiter(), None
+            subscription: AbstractContextManager[None] = nullcontext()
             if submission.callback_id and (inbox := inbox_endpoint(shared.settings)):
                 follower = follower_for(inbox)
-                follower.subscribe(submission.callback_id, waiter)
-            try:
+                subscription = follower.subscription((submission.callback_id,), waiter)
+            with subscription:
                 return await shared.client.run(
                     wait_for_outcome(
                         submission,
@@ -109,9 +111,6 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
                         pause_first=True,  # the worker has just checked, and the follower looks up earlier deliveries
                     )
                 )
-            finally:
-                if follower and submission.callback_id:
-                    follower.unsubscribe(submission.callback_id, waiter)
 
     def _poking(self) -> Iterator[float]:
         return poke_intervals(self.poke_interval, self.exponential_backoff, self.max_wait)

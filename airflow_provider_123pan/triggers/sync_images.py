@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 from airflow_provider_123pan.sync.entries import digest, stem_of, unnumbered
-from airflow_provider_123pan.sync.in_flight import callback_id
+from airflow_provider_123pan.sync.in_flight import Watched, callback_id
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 log = logging.getLogger(__name__)
@@ -97,22 +98,23 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         async with shared_client(self.pan123_conn_id) as shared:
             inbox = inbox_endpoint(shared.settings) if self.seed else None
             follower, waiter = follower_for(inbox) if inbox else None, BatchWaiter()
-            silent = {key: each[1] for key, each in self.active.items() if not each[2]}
+            watched = {key: Watched(*values) for key, values in self.active.items()}
             keys = (
-                {callback_id(self.seed, key, attempt): key for key, attempt in silent.items()}
+                {
+                    callback_id(self.seed, key, image.attempt): key
+                    for key, image in watched.items()
+                    if not image.called_back
+                }
                 if self.seed
                 else {}
             )
-            if follower:
-                for each in keys:
-                    follower.subscribe(each, waiter)
             check = _Check(self, shared)
             first, longest = self.timing.trigger_check
             pause = first
-            try:
+            with follower.subscription(keys, waiter) if follower else nullcontext():
                 look_at = time.time() + self._jittered(pause, follower)
                 while True:
-                    check.ended.update(keys[each] for each in waiter.delivered)
+                    check.ended.update(keys[callback] for callback in waiter.delivered)
                     now = time.time()
                     if len(check.ended) >= self.want or now >= self.until:
                         return check.ended
@@ -122,10 +124,6 @@ class Pan123SyncImagesTrigger(BaseTrigger):
                         look_at = time.time() + self._jittered(pause, follower)
                         continue
                     await waiter.wait(max(0.0, min(look_at, self.until) - now))
-            finally:
-                if follower:
-                    for each in keys:
-                        follower.unsubscribe(each, waiter)
 
     def _jittered(self, pause: float, follower: InboxFollower | None) -> float:
         """Vary a pause in seconds; it is longer while callbacks can wake the wait."""

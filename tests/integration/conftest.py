@@ -21,7 +21,7 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
 from airflow_provider_123pan.sync.timing import SyncTiming
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
-from tests.integration.receiver_world import Keys, Running, running
+from tests.integration.receiver.support import Keys, ReceiverServer, running_receiver
 
 CONN_ID = "pan123_default"
 
@@ -144,21 +144,22 @@ def context() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def inbox_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The database of the receivers."""
+    """Return the URL of the receivers' database."""
     return f"sqlite:///{tmp_path_factory.mktemp('inbox') / 'inbox.db'}"
 
 
 @pytest.fixture(scope="session")
 def receiver(inbox_uri: str, _running_sandbox: Sandbox) -> Iterator[str]:
-    with running(inbox_uri, _keys(_running_sandbox)) as made:
-        yield made.base
+    """Return the base URL of a receiver that runs for the whole session."""
+    with running_receiver(inbox_uri, _keys(_running_sandbox)) as server:
+        yield server.base_url
 
 
 @pytest.fixture
-def second_receiver(inbox_uri: str, receiver: str, sandbox: Sandbox) -> Iterator[Running]:
-    """As a second API server has it: over the same database."""
-    with running(inbox_uri, _keys(sandbox)) as made:
-        yield made
+def second_receiver(inbox_uri: str, receiver: str, sandbox: Sandbox) -> Iterator[ReceiverServer]:
+    """Return a receiver over the same database, as in a second API server."""
+    with running_receiver(inbox_uri, _keys(sandbox)) as server:
+        yield server
 
 
 def _keys(sandbox: Sandbox) -> Keys:

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, where its server and a driver are installed."""
+"""A temporary PostgreSQL server, if its programs and a driver are installed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from pathlib import Path
 
 
 class Unavailable(Exception):
-    """Why there is no PostgreSQL."""
+    """PostgreSQL cannot be started; the message says why."""
 
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
-    """Start a server that only a socket in a temporary folder leads to; its SQLAlchemy address."""
+    """Start a server that listens only on a socket in a temporary folder, and return its URL for SQLAlchemy.
+
+    :raises Unavailable: a program or the driver is missing.
+    """
     if importlib.util.find_spec("psycopg2") is None:
         raise Unavailable("psycopg2 is not installed")
     as_postgres = []
-    if os.getuid() == 0:  # which the server refuses to run as
+    if os.getuid() == 0:  # the server refuses to run as root
         as_postgres = ["runuser", "-u", "postgres", "--"]
     initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
     with tempfile.TemporaryDirectory(prefix="pan123-pg-", ignore_cleanup_errors=True) as folder:

@@ -1,4 +1,4 @@
-"""Callback addresses and read tokens: who can make them, and for how long they are good."""
+"""Callback URLs and read tokens: which are valid, and for how long."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ DAY = 86400.0
 ODD_IDS = ["pan123_default", "team/a", "a:b#c\\d", "图床", "ü" * 60, "x", "a b", "(!)-.", "𝕏"]
 
 
-def token_of(made: str) -> str:
-    before, found, token = made.partition("/pan123/callbacks/")
+def token_of(url: str) -> str:
+    """Return the token of a callback URL."""
+    before, found, token = url.partition("/pan123/callbacks/")
     assert before == BASE
     assert found
     return token
 
 
 @pytest.mark.parametrize("conn_id", ODD_IDS)
-def test_an_address_names_its_connection_and_its_submission(conn_id: str) -> None:
+def test_a_callback_url_identifies_its_connection_and_its_submission(conn_id: str) -> None:
     callback_id = new_callback_id()
     made = make_callback_url(BASE, conn_id, callback_id, KEYS)
     token = token_of(made)
@@ -49,14 +50,14 @@ def test_an_address_names_its_connection_and_its_submission(conn_id: str) -> Non
 def test_a_callback_id_is_32_random_hex_digits() -> None:
     ids = {new_callback_id() for _ in range(100)}
     assert len(ids) == 100
-    assert all(len(each) == 32 and set(each) <= set("0123456789abcdef") for each in ids)
+    assert all(len(made) == 32 and set(made) <= set("0123456789abcdef") for made in ids)
 
 
-def test_a_slash_at_the_end_of_the_base_url_is_no_part_of_the_path() -> None:
+def test_a_slash_at_the_end_of_the_base_url_is_ignored() -> None:
     assert "com/pan123/" in make_callback_url(f"{BASE}/", "a", new_callback_id(), KEYS)
 
 
-def test_the_helper_for_tests_makes_a_valid_address() -> None:
+def test_the_helper_for_tests_makes_a_valid_callback_url() -> None:
     callback_id = new_callback_id()
     made = callback_address(BASE, "a", callback_id, client_secret=SECRET)
     assert verify_callback_token(token_of(made), KEYS, DAY) == callback_id
@@ -69,7 +70,7 @@ def test_the_helper_for_tests_makes_a_valid_address() -> None:
 # --- forgery ------------------------------------------------------------------------------------------
 
 
-def test_every_single_changed_or_missing_character_is_noticed() -> None:
+def test_a_changed_or_missing_character_invalidates_a_token() -> None:
     token = token_of(make_callback_url(BASE, "pan123_default", new_callback_id(), KEYS))
     for position, character in enumerate(token):
         for other in string.ascii_letters + string.digits + "-_./":
@@ -82,14 +83,14 @@ def test_every_single_changed_or_missing_character_is_noticed() -> None:
         assert verify_callback_token(longer, KEYS, DAY) is None
 
 
-def test_a_signature_has_one_spelling_only() -> None:
+def test_a_signature_has_only_one_valid_spelling() -> None:
     for _ in range(50):
         token = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
         spellings = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
-        assert [each for each in spellings if verify_callback_token(each, KEYS, DAY)] == [token]
+        assert [spelling for spelling in spellings if verify_callback_token(spelling, KEYS, DAY)] == [token]
 
 
-def test_another_connection_or_submission_cannot_be_put_in() -> None:
+def test_a_token_of_another_connection_or_submission_cannot_be_composed() -> None:
     one, two = (
         token_of(make_callback_url(BASE, "one", new_callback_id(), KEYS)).split(".") for _ in range(2)
     )
@@ -99,13 +100,13 @@ def test_another_connection_or_submission_cannot_be_put_in() -> None:
     assert verify_callback_token(".".join([*one[:2], two[2] + "A", one[3]]), KEYS, DAY) is None
 
 
-def test_another_key_is_refused() -> None:
+def test_a_token_is_invalid_under_another_key() -> None:
     token = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
     assert verify_callback_token(token, secret_keys("another secret of some length", None), DAY) is None
     assert verify_callback_token(token, (SECRET.encode(),), DAY) is None
 
 
-def test_an_older_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_of_an_older_version_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "_CALLBACK_SALT", b"airflow-provider-123pan callback v0")
     token = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
     assert verify_callback_token(token, KEYS, DAY)
@@ -116,13 +117,13 @@ def test_an_older_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "token", ["", ".", "...", "a.b.c.d", "A" * 600, "%00", "图床", "=.=.=", "A" * 10_000_000]
 )
-def test_nonsense_is_nobodys(token: str) -> None:
+def test_nonsense_claims_no_connection(token: str) -> None:
     assert claimed_connection_id(token) is None
     assert verify_callback_token(token, KEYS, DAY) is None
     assert not verify_read_token(token, KEYS)
 
 
-def test_random_tokens_of_the_right_shape_are_refused() -> None:
+def test_random_tokens_of_the_right_shape_are_invalid() -> None:
     letters = string.ascii_letters + string.digits + "-_"
     for _ in range(2000):
         name = "".join(random.choices(letters, k=random.randint(2, 80)))
@@ -135,7 +136,7 @@ def test_random_tokens_of_the_right_shape_are_refused() -> None:
 # --- time ---------------------------------------------------------------------------------------------
 
 
-def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callback_urls_and_read_tokens_expire(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_800_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
     token, read = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS)), make_read_token("a", KEYS)
@@ -145,7 +146,7 @@ def test_an_address_expires(monkeypatch: pytest.MonkeyPatch) -> None:
         (601, True, False),
         (DAY, True, False),
         (DAY + 1, False, False),
-        (-300, True, True),  # the clock that checks is behind
+        (-300, True, True),  # the receiver's clock is behind
         (-301, False, False),
     ):
         monkeypatch.setattr("time.time", lambda later=later: now + later)
@@ -170,11 +171,11 @@ def test_secrets_can_be_rotated() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], [""]])
-def test_the_client_secret_signs_where_there_is_no_other(nothing: str | list[str] | None) -> None:
+def test_the_client_secret_signs_without_a_callback_secret(nothing: str | list[str] | None) -> None:
     assert secret_keys(SECRET, nothing) == KEYS
 
 
-def test_keys_are_neither_the_secret_nor_in_anything_shown() -> None:
+def test_keys_do_not_contain_the_secret() -> None:
     assert all(len(key) == 32 and SECRET.encode() not in key for key in KEYS)
     assert secret_keys(f" {SECRET}\n", None) == KEYS
 
@@ -183,7 +184,7 @@ def test_keys_are_neither_the_secret_nor_in_anything_shown() -> None:
     ("client_secret", "callback_secret"),
     [("", None), ("short", None), (SECRET, "fifteen letters"), (SECRET, ["long enough, this one", "short"])],
 )
-def test_a_secret_too_short_names_the_field(
+def test_the_error_for_a_short_secret_names_the_field(
     client_secret: str, callback_secret: str | list[str] | None
 ) -> None:
     with pytest.raises(Pan123InputError, match="callback_secret") as caught:
@@ -193,15 +194,15 @@ def test_a_secret_too_short_names_the_field(
 
 
 @pytest.mark.parametrize("wrong", [5, {"a": 1}, [SECRET, 5], True])
-def test_a_secret_that_is_no_text_names_the_field(wrong: object) -> None:
-    with pytest.raises(Pan123InputError, match="callback_secret must be a text"):
+def test_the_error_for_a_secret_that_is_no_string_names_the_field(wrong: object) -> None:
+    with pytest.raises(Pan123InputError, match="^callback_secret: must be a string"):
         secret_keys(SECRET, wrong)  # type: ignore[arg-type]
 
 
 # --- the two kinds ------------------------------------------------------------------------------------
 
 
-def test_neither_kind_works_as_the_other() -> None:
+def test_a_token_of_one_kind_does_not_work_as_the_other() -> None:
     callback = token_of(make_callback_url(BASE, "a", new_callback_id(), KEYS))
     read = make_read_token("a", KEYS)
     assert claimed_connection_id(read) == "a"
@@ -216,7 +217,7 @@ def test_neither_kind_works_as_the_other() -> None:
 # --- length -------------------------------------------------------------------------------------------
 
 
-def test_an_address_too_long_names_the_field() -> None:
+def test_the_error_for_a_long_callback_url_names_the_field() -> None:
     made = make_callback_url(BASE, "x" * 250, new_callback_id(), KEYS)
     assert len(made) <= 511
     room = 511 - len(made)
@@ -226,12 +227,12 @@ def test_an_address_too_long_names_the_field() -> None:
 
 
 @pytest.mark.parametrize("conn_id", ["", " a", "a ", "x" * 251, "a\nb", "\0", "\ud800"])
-def test_what_is_no_connection_id_gets_no_address(conn_id: str) -> None:
+def test_an_invalid_connection_id_gets_no_callback_url(conn_id: str) -> None:
     with pytest.raises(Pan123InputError, match="connection id"):
         make_callback_url(BASE, conn_id, new_callback_id(), KEYS)
 
 
-def test_the_address_is_made_without_airflow_and_database() -> None:
+def test_callback_urls_need_neither_airflow_nor_a_database() -> None:
     for name in ("address", "delivery"):
         text = (Path(address.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
         assert "airflow." not in text

@@ -1,105 +1,129 @@
-"""The follower of an inbox: how often it asks, and what it asks again."""
+"""The follower of an inbox: which requests it makes, and which of them it repeats."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 
-from airflow_provider_123pan.callbacks import follower as module
-from airflow_provider_123pan.callbacks.client import InboxEndpoint, InboxPage
-from airflow_provider_123pan.callbacks.contract import MAX_ITEMS
+from airflow_provider_123pan.callbacks.client import InboxEndpoint
+from airflow_provider_123pan.callbacks.contract import MARKER, MAX_ITEMS
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, InboxFollower
-from airflow_provider_123pan.exceptions import InboxUnreachableError
+from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, FollowerTiming, InboxFollower
+
+TIMING = FollowerTiming(gather=0.01, retry=(0.01, 0.01))
 
 
 def callback(number: int) -> str:
+    """Return a callback_id."""
     return f"{number:032x}"
 
 
-class Receiver:
-    """Answers polls when the test says so, and look-ups at once."""
+class Inbox:
+    """Answers look-ups immediately, and a long poll when the test provides a page."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.epoch = "one"
         self.polls, self.open = 0, 0
-        self.looked_up: list[list[str]] = []
-        self.failures: list[Exception] = []
+        self.lookups: list[list[str]] = []
+        self.failures: list[httpx.HTTPError] = []
         self.pages: asyncio.Queue[tuple[Delivery, ...]] = asyncio.Queue()
-        monkeypatch.setattr(InboxFollower, "_post", lambda follower, http, url, body: self.post(url, body))
-        monkeypatch.setattr(module, "GATHER_SECONDS", 0.01)
-        monkeypatch.setattr(module, "RETRY_SECONDS", (0.01, 0.01))
 
-    async def post(self, url: str, body: dict[str, Any]) -> InboxPage:
-        if url.endswith("/lookup"):
-            self.looked_up.append(body["callback_ids"])
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of the follower."""
+        body = json.loads(request.content)
+        deliveries: tuple[Delivery, ...] = ()
+        if request.url.path.endswith("/lookup"):
+            self.lookups.append(body["callback_ids"])
             if self.failures:
                 raise self.failures.pop()
-            return InboxPage(self.epoch, 0, ())
-        self.polls, self.open = self.polls + 1, self.open + 1
-        assert self.open == 1
-        try:
-            deliveries = () if body["after"] is None else await self.pages.get()
-        finally:
-            self.open -= 1
-        return InboxPage(self.epoch, 0, deliveries)
+        else:
+            self.polls, self.open = self.polls + 1, self.open + 1
+            assert self.open == 1
+            try:
+                if body["after"] is not None:
+                    deliveries = await self.pages.get()
+            finally:
+                self.open -= 1
+        page = {"epoch": self.epoch, "last": 0, "deliveries": [found.as_dict() for found in deliveries]}
+        return httpx.Response(200, json=page, headers={MARKER: "1"})
 
 
 @pytest.fixture
-async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
-    yield Receiver(monkeypatch)
+async def inbox() -> AsyncIterator[Inbox]:
+    """Return an inbox, and end its followers after the test."""
+    yield Inbox()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
 
 
-async def until(condition: Any) -> None:
-    async def come() -> None:
-        while not condition():  # noqa: ASYNC110 - of objects that know no events
+@pytest.fixture
+def follower(inbox: Inbox) -> InboxFollower:
+    """Return a follower of the inbox with short pauses."""
+    endpoint = InboxEndpoint("http://inbox", "conn", (b"key",))
+    return InboxFollower(endpoint, TIMING, httpx.MockTransport(inbox.answer))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition."""
+
+    async def poll() -> None:
+        while not condition():  # noqa: ASYNC110 - the objects have no events
             await asyncio.sleep(0.005)
 
-    await asyncio.wait_for(come(), 5)
+    await asyncio.wait_for(poll(), 60)
 
 
-async def test_one_poll_and_few_look_ups_for_thousands(receiver: Receiver) -> None:
-    follower = InboxFollower(InboxEndpoint("http://inbox", "conn", (b"key",)))
+async def test_thousands_of_waits_cost_one_poll_and_few_lookups(
+    inbox: Inbox, follower: InboxFollower
+) -> None:
     waiters = [DeliveryWaiter() for _ in range(MAX_ITEMS + 500)]
-    for number, waiter in enumerate(waiters):
-        follower.subscribe(callback(number), waiter)
-    await until(lambda: len(receiver.looked_up) == 2)
-    assert sorted(map(len, receiver.looked_up)) == [500, MAX_ITEMS]
-    receiver.pages.put_nowait((Delivery(callback(7), DeliveryStatus.SUCCEEDED),))
-    await until(lambda: waiters[7].deliveries)
-    assert receiver.polls <= 3
-    assert len(receiver.looked_up) == 2
+    with ExitStack() as subscriptions:
+        for number, waiter in enumerate(waiters):
+            subscriptions.enter_context(follower.subscription([callback(number)], waiter))
+        await until(lambda: len(inbox.lookups) == 2)
+        assert sorted(map(len, inbox.lookups)) == [500, MAX_ITEMS]
+        inbox.pages.put_nowait((Delivery(callback(7), DeliveryStatus.SUCCEEDED),))
+        await until(lambda: waiters[7].deliveries)
+    assert inbox.polls <= 3
+    assert len(inbox.lookups) == 2
     assert [number for number, waiter in enumerate(waiters) if waiter.deliveries] == [7]
 
 
-async def test_another_table_is_looked_through_again(receiver: Receiver) -> None:
-    follower = InboxFollower(InboxEndpoint("http://inbox", "conn", (b"key",)))
-    follower.subscribe(callback(1), DeliveryWaiter())
-    await until(lambda: len(receiver.looked_up) == 1)
-    receiver.epoch = "two"
-    receiver.pages.put_nowait(())
-    await until(lambda: len(receiver.looked_up) == 2)
-    assert receiver.looked_up == [[callback(1)]] * 2
+async def test_callbacks_are_looked_up_again_in_another_table(inbox: Inbox, follower: InboxFollower) -> None:
+    with follower.subscription([callback(1)], DeliveryWaiter()):
+        await until(lambda: len(inbox.lookups) == 1)
+        inbox.epoch = "two"
+        inbox.pages.put_nowait(())
+        await until(lambda: len(inbox.lookups) == 2)
+    assert inbox.lookups == [[callback(1)]] * 2
 
 
-async def test_a_look_up_that_failed_is_made_again(receiver: Receiver) -> None:
-    follower = InboxFollower(InboxEndpoint("http://inbox", "conn", (b"key",)))
-    receiver.failures.append(InboxUnreachableError("away"))
-    follower.subscribe(callback(1), DeliveryWaiter())
-    await until(lambda: len(receiver.looked_up) == 2)
-    assert receiver.looked_up == [[callback(1)]] * 2
+async def test_a_failed_lookup_is_repeated(inbox: Inbox, follower: InboxFollower) -> None:
+    inbox.failures.append(httpx.ConnectError("unreachable"))
+    with follower.subscription([callback(1)], DeliveryWaiter()):
+        await until(lambda: len(inbox.lookups) == 2)
+    assert inbox.lookups == [[callback(1)]] * 2
 
 
-async def test_who_has_left_is_not_looked_up(receiver: Receiver) -> None:
-    follower = InboxFollower(InboxEndpoint("http://inbox", "conn", (b"key",)))
-    gone, stays = DeliveryWaiter(), DeliveryWaiter()
-    follower.subscribe(callback(1), gone)
-    follower.subscribe(callback(2), stays)
-    follower.unsubscribe(callback(1), gone)
-    await until(lambda: receiver.looked_up)
-    assert receiver.looked_up == [[callback(2)]]
+async def test_a_callback_without_a_subscription_is_not_looked_up(
+    inbox: Inbox, follower: InboxFollower
+) -> None:
+    with follower.subscription([callback(2)], DeliveryWaiter()):
+        with follower.subscription([callback(1)], DeliveryWaiter()):
+            pass
+        await until(lambda: inbox.lookups)
+    assert inbox.lookups == [[callback(2)]]
+
+
+async def test_following_ends_with_the_last_subscription(inbox: Inbox, follower: InboxFollower) -> None:
+    with follower.subscription([callback(1)], DeliveryWaiter()):
+        with follower.subscription([callback(1)], DeliveryWaiter()):
+            await until(lambda: inbox.lookups and inbox.open)
+        assert inbox.open
+    await until(lambda: not inbox.open)

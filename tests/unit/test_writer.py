@@ -4,120 +4,121 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.receiver import writer as module
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
-from airflow_provider_123pan.receiver.writer import UnavailableError, Writer
+from airflow_provider_123pan.receiver.writer import UnavailableError, Writer, WriterTiming
 
 DELIVERY = Delivery("0" * 32, DeliveryStatus.SUCCEEDED)
 
 
-class Held:
-    """An inbox whose first transaction lasts until it is let go."""
+class BlockedInbox:
+    """An inbox whose transactions last until the test releases them."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
-        self.go_on = threading.Event()
+        self.released = threading.Event()
         self._begun = threading.Event()
 
     async def begun(self) -> None:
-        assert await asyncio.to_thread(self._begun.wait, 20)
+        """Wait for the first transaction."""
+        assert await asyncio.to_thread(self._begun.wait, 60)
 
     def store(self, batch: Sequence[tuple[str, Delivery]]) -> list[StoreResult]:
+        """Record the size of a batch, and block."""
         self.batches.append(len(batch))
         self._begun.set()
-        assert self.go_on.wait(20)
+        assert self.released.wait(60)
         return [StoreResult.NEW] * len(batch)
+
+
+class Clock:
+    """A clock that advances by ``step`` seconds whenever it is read: a busy loop has long steps."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += self.step
+        return self._now
 
 
 @contextmanager
 def writing(
-    committed: Callable[[], None] = lambda: None, failed: Callable[[Exception], None] = lambda _: None
-) -> Iterator[tuple[Held, Writer]]:
-    """At the end its thread has ended too."""
-    inbox = Held()
+    committed: Callable[[], None] = lambda: None,
+    failed: Callable[[Exception], None] = lambda _: None,
+    **arguments: Any,
+) -> Iterator[tuple[BlockedInbox, Writer]]:
+    """Run a writer, and join its thread at the end."""
+    inbox = BlockedInbox()
     with ThreadPoolExecutor(1) as threads:
-        yield inbox, Writer(cast("Inbox", inbox), threads, committed, failed)
-
-
-def _keep_busy() -> None:
-    """What another request does to the loop."""
-    time.sleep(module._IDLE_TURN * 2)
+        yield inbox, Writer(cast("Inbox", inbox), threads, committed, failed, **arguments)
 
 
 async def _stores(writer: Writer, number: int) -> list[asyncio.Task[StoreResult]]:
-    """So many deliveries, each in the queue."""
+    """Put deliveries into the queue."""
     tasks = [asyncio.create_task(writer.store("pan123_default", DELIVERY)) for _ in range(number)]
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_what_arrives_during_a_transaction_shares_the_next_one() -> None:
+async def test_deliveries_that_arrive_during_a_transaction_share_the_next_one() -> None:
     with writing() as (inbox, writer):
         stores = await _stores(writer, 1)
         await inbox.begun()
         stores += await _stores(writer, 9)
         assert not any(store.done() for store in stores)
-        inbox.go_on.set()
+        inbox.released.set()
         assert await asyncio.gather(*stores) == [StoreResult.NEW] * 10
     assert inbox.batches == [1, 9]
 
 
-async def test_closing_turns_away_what_waits_and_begins_nothing_more() -> None:
+async def test_closing_rejects_pending_deliveries_and_begins_no_transaction() -> None:
     with writing() as (inbox, writer):
         await _stores(writer, 1)
         await inbox.begun()
-        waiting = await _stores(writer, 2)
+        pending = await _stores(writer, 2)
         writer.close()
-        for store in waiting:
+        for store in pending:
             with pytest.raises(UnavailableError):
                 await store
-        inbox.go_on.set()
+        inbox.released.set()
     assert inbox.batches == [1]
 
 
-async def test_what_arrives_while_the_loop_is_busy_shares_one_transaction(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "_MAX_LULL_SECONDS", 60.0)
-
-    with writing() as (inbox, writer):
-        inbox.go_on.set()
+async def test_deliveries_that_arrive_while_the_loop_is_busy_share_one_transaction() -> None:
+    clock = Clock(0.001)
+    with writing(timing=WriterTiming(max_idle_wait=60.0), clock=clock) as (inbox, writer):
+        inbox.released.set()
         stores: list[asyncio.Task[StoreResult]] = []
         for _ in range(20):
-            _keep_busy()
             stores += await _stores(writer, 1)
-            await asyncio.sleep(0)  # a turn without work is no lull yet
+            await asyncio.sleep(0)
+        clock.step = 0.0  # the loop is idle from now on
         assert await asyncio.gather(*stores) == [StoreResult.NEW] * 20
     assert inbox.batches == [20]
 
 
-@pytest.mark.parametrize(("most_lull", "batch"), [(0.01, 250), (60.0, 1)], ids=["long", "full"])
-async def test_a_loop_that_is_never_idle_does_not_keep_a_transaction_from_its_start(
-    monkeypatch: pytest.MonkeyPatch, most_lull: float, batch: int
-) -> None:
-    monkeypatch.setattr(module, "_MAX_LULL_SECONDS", most_lull)
-    monkeypatch.setattr(module, "_BATCH", batch)
-
-    with writing() as (inbox, writer):
-        inbox.go_on.set()
+@pytest.mark.parametrize(
+    "timing",
+    [WriterTiming(max_idle_wait=0.01), WriterTiming(max_idle_wait=1e9, max_batch=1)],
+    ids=["waited long enough", "batch is full"],
+)
+async def test_a_loop_that_is_never_idle_does_not_prevent_a_transaction(timing: WriterTiming) -> None:
+    with writing(timing=timing, clock=Clock(0.001)) as (inbox, writer):
+        inbox.released.set()
         (store,) = await _stores(writer, 1)
-        end = time.monotonic() + 20
-        while not store.done() and time.monotonic() < end:
-            _keep_busy()
-            await asyncio.sleep(0)
-        assert store.done()
+        assert await asyncio.wait_for(store, 60) is StoreResult.NEW
 
 
-async def test_an_error_after_the_commit_stops_no_later_transaction() -> None:
+async def test_an_error_after_the_commit_prevents_no_later_transaction() -> None:
     failures: list[Exception] = []
 
     def committed() -> None:
@@ -127,7 +128,7 @@ async def test_an_error_after_the_commit_stops_no_later_transaction() -> None:
         stores = await _stores(writer, 1)
         await inbox.begun()
         stores += await _stores(writer, 2)
-        inbox.go_on.set()
-        assert await asyncio.wait_for(asyncio.gather(*stores), 20) == [StoreResult.NEW] * 3
+        inbox.released.set()
+        assert await asyncio.wait_for(asyncio.gather(*stores), 60) == [StoreResult.NEW] * 3
     assert [type(error) for error in failures] == [OSError] * 2
     assert inbox.batches == [1, 2]

@@ -1,12 +1,10 @@
-"""What the inbox keeps, in which order, and for how long."""
+"""Which deliveries the inbox stores, in which order, and for how long."""
 
 from __future__ import annotations
 
 import json
 import re
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -18,52 +16,39 @@ from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.receiver import inbox as module
 from airflow_provider_123pan.receiver.database import create_inbox_engine
 from airflow_provider_123pan.receiver.inbox import DELIVERIES, Inbox, Received, StoreResult
-from tests.integration.inbox_world import (
-    SPAWN,
-    Inboxes,
-    delivery,
-    everything,
-    inbox,
-    inboxes,
-    postgresql,
-    uri,
-)
+from tests.integration.receiver.support import SPAWN, Inboxes, all_deliveries, delivery
 
-__all__ = ["inbox", "inboxes", "postgresql", "uri"]
+# --- storing ------------------------------------------------------------------------------------------
 
 
-# --- keeping ------------------------------------------------------------------------------------------
-
-
-def test_what_is_stored_is_read_as_it_was(inbox: Inbox) -> None:
+def test_deliveries_are_read_as_they_were_stored(inbox: Inbox) -> None:
     first = Delivery(new_callback_id(), DeliveryStatus.SUCCEEDED, "", "yk6baz", "https://example.com/图.jpg")
     second = delivery("图片下载失败 🙈")
     assert inbox.store([("a", first), ("a", second)]) == [StoreResult.NEW, StoreResult.NEW]
-    assert everything(inbox) == [(1, first), (2, second)]
+    assert all_deliveries(inbox) == [(1, first), (2, second)]
     assert inbox.after("a", 1, 10) == [(2, second)]
     assert inbox.after("a", 0, 1) == [(1, first)]
     assert inbox.state().last == 2
 
 
-def test_nothing_stored_is_nothing(inbox: Inbox) -> None:
+def test_an_empty_batch_changes_nothing(inbox: Inbox) -> None:
     assert inbox.store([]) == []
     assert inbox.state().last == 0
     assert inbox.lookup("a", []) == []
 
 
-def test_equal_deliveries_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
+def test_equal_deliveries_are_stored_once(inbox: Inbox, inboxes: Inboxes) -> None:
     one = delivery("once")
     assert inbox.store([("a", one), ("a", one)]) == [StoreResult.NEW, StoreResult.REPEATED]
     assert inboxes.new().store([("a", one), ("a", delivery("other"))]) == [
         StoreResult.REPEATED,
         StoreResult.NEW,
     ]
-    assert [seq for seq, _ in everything(inbox)] == [1, 2]
+    assert [seq for seq, _ in all_deliveries(inbox)] == [1, 2]
     assert inbox.state().last == 2
 
 
-def test_equal_deliveries_at_once_are_kept_once(inbox: Inbox, inboxes: Inboxes) -> None:
-    """As by two API servers."""
+def test_equal_deliveries_to_two_api_servers_are_stored_once(inbox: Inbox, inboxes: Inboxes) -> None:
     together = threading.Barrier(2)
 
     def store(where: Inbox, what: Delivery) -> StoreResult:
@@ -77,7 +62,7 @@ def test_equal_deliveries_at_once_are_kept_once(inbox: Inbox, inboxes: Inboxes) 
             assert sorted(result.name for result in results) == ["NEW", "REPEATED"]
 
 
-def test_four_different_ones_are_kept_per_submission(inbox: Inbox) -> None:
+def test_four_distinct_deliveries_are_stored_per_submission(inbox: Inbox) -> None:
     callback_id = new_callback_id()
     for number in range(4):
         assert inbox.store([("a", delivery(str(number), callback_id))]) == [StoreResult.NEW]
@@ -87,27 +72,27 @@ def test_four_different_ones_are_kept_per_submission(inbox: Inbox) -> None:
     ]
     batch = [("a", delivery(str(number), "0" * 32)) for number in range(6)]
     assert inbox.store(batch) == [StoreResult.NEW] * 4 + [StoreResult.REFUSED] * 2
-    assert [each.delivery.reason for each in inbox.lookup("a", [callback_id])] == ["0", "1", "2", "3"]
+    assert [found.delivery.reason for found in inbox.lookup("a", [callback_id])] == ["0", "1", "2", "3"]
 
 
-def test_connections_are_told_apart_by_their_bytes(inbox: Inbox) -> None:
+def test_connection_ids_are_compared_by_their_bytes(inbox: Inbox) -> None:
     names = ["a", "A", "\u00e1", "a\u0301", "图床", "a/b#c:d\\e", "%", "_"]
     one = delivery()
     assert inbox.store([(name, one) for name in names]) == [StoreResult.NEW] * len(names)
     for number, name in enumerate(names, 1):
-        assert everything(inbox, name) == [(number, one)]
+        assert all_deliveries(inbox, name) == [(number, one)]
         assert inbox.lookup(name, [one.callback_id]) == [(number, one)]
 
 
-def test_a_thousand_are_looked_up_at_once(inbox: Inbox) -> None:
+def test_a_thousand_callbacks_are_looked_up_at_once(inbox: Inbox) -> None:
     batch = [("a", delivery()) for _ in range(1000)]
     inbox.store(batch[:500])
     inbox.store(batch[500:])
-    ids = [each.callback_id for _, each in batch]
-    assert [each.delivery.callback_id for each in inbox.lookup("a", ids)] == ids
+    ids = [sent.callback_id for _, sent in batch]
+    assert [found.delivery.callback_id for found in inbox.lookup("a", ids)] == ids
 
 
-def test_any_text_can_be_kept(inbox: Inbox) -> None:
+def test_any_string_can_be_stored(inbox: Inbox) -> None:
     body = json.dumps(
         {"status": 1, "failReason": "\0a\ud800\u202eb\x7f\n图", "url": "http://x/\0", "fileID": "\0"}
     )
@@ -115,24 +100,24 @@ def test_any_text_can_be_kept(inbox: Inbox) -> None:
     assert (parsed.reason, parsed.url, parsed.fileID) == ("ab 图", None, None)
     longest = delivery("\U0001f648" * 500, url="\U0001f648" * 4096)
     assert inbox.store([("a", parsed), ("a", longest)]) == [StoreResult.NEW, StoreResult.NEW]
-    assert [each.delivery for each in everything(inbox)] == [parsed, longest]
+    assert [found.delivery for found in all_deliveries(inbox)] == [parsed, longest]
 
 
-def test_what_failed_leaves_no_trace(inbox: Inbox) -> None:
+def test_a_failed_batch_stores_nothing(inbox: Inbox) -> None:
     broken: Any = [("a", delivery()), (None, delivery())]
     with pytest.raises(DBAPIError):
         inbox.store(broken)
-    assert everything(inbox) == []
+    assert all_deliveries(inbox) == []
     assert inbox.state().last == 0
     assert inbox.store([("a", delivery())]) == [StoreResult.NEW]
     assert inbox.state().last == 1
 
 
-def test_storing_reads_no_whole_table(inbox: Inbox, uri: str) -> None:
-    """Not even before the database has statistics of it: a burst would slow down by what it has stored."""
-    for _ in range(12):  # below some thousand, reading all is cheap
+def test_storing_does_not_scan_the_table(inbox: Inbox, uri: str) -> None:
+    """Not even before the database has statistics of it, or a burst would become slower with every delivery."""
+    for _ in range(12):  # with fewer rows, a scan is cheap
         inbox.store([("a", delivery(str(number))) for number in range(1000)])
-    seeking = module._KNOWN.params(callback_ids=[new_callback_id() for _ in range(32)], conn_ids=["a"])
+    seeking = module._SELECT_KNOWN.params(callback_ids=[new_callback_id() for _ in range(32)], conn_ids=["a"])
     engine = create_inbox_engine(uri)
     query = seeking.compile(engine, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
@@ -152,28 +137,28 @@ def _write(uri: str, writer: int, count: int) -> list[str]:
         inbox = inboxes.new(created=False)
         written = []
         for number in range(count):
-            batch = [("a", delivery(f"{writer}-{number}-{each}")) for each in range(1 + number % 3)]
+            batch = [("a", delivery(f"{writer}-{number}-{part}")) for part in range(1 + number % 3)]
             assert inbox.store(batch) == [StoreResult.NEW] * len(batch)
-            written += [each.callback_id for _, each in batch]
+            written += [sent.callback_id for _, sent in batch]
         return written
 
 
-def test_a_reader_with_a_cursor_misses_nothing(uri: str, inbox: Inbox) -> None:
-    """Sequence numbers appear in their order: at no time is one visible and a smaller one not yet."""
+def test_a_reader_with_a_cursor_misses_no_delivery(uri: str, inbox: Inbox) -> None:
+    """Sequence numbers become visible in their order: none appears after a larger one."""
     done, seen = threading.Event(), list[Received]()
 
     def follow() -> None:
         cursor = 0
         while True:
-            last_look = done.is_set()
+            is_last = done.is_set()
             last = inbox.state().last
             found = inbox.after("a", cursor, 100)
             seen.extend(found)
             if len(found) < 100:
-                cursor = max([last, *(each.seq for each in found)])
+                cursor = max([last, *(received.seq for received in found)])
             else:
                 cursor = found[-1].seq
-            if last_look and not found:
+            if is_last and not found:
                 return
 
     with ThreadPoolExecutor(1) as reading, ProcessPoolExecutor(2, SPAWN) as pool:
@@ -187,31 +172,26 @@ def test_a_reader_with_a_cursor_misses_nothing(uri: str, inbox: Inbox) -> None:
                     for _ in range(2)
                 ]
                 assert all(future.result() for future in at_once)
-            written = [each for writer in writers for each in writer.result()]
+            written = [callback_id for writer in writers for callback_id in writer.result()]
         finally:
             done.set()
         reader.result()
-    assert [each.seq for each in seen] == list(range(1, len(written) + 120 + 1))
-    assert {each.delivery.callback_id for each in seen} >= set(written)
+    assert [received.seq for received in seen] == list(range(1, len(written) + 120 + 1))
+    assert {received.delivery.callback_id for received in seen} >= set(written)
 
 
 # --- pruning ------------------------------------------------------------------------------------------
 
 
-def test_old_deliveries_are_deleted(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.time()
-
-    def at(moment: float) -> Callable[[], float]:
-        return lambda: moment
-
-    monkeypatch.setattr("airflow_provider_123pan.receiver.inbox.time.time", at(now - 1000))
+def test_old_deliveries_are_deleted(inboxes: Inboxes) -> None:
+    now = 1_800_000_000.0
+    older, inbox = inboxes.new(clock=lambda: now - 1000), inboxes.new(clock=lambda: now)
     for _ in range(5):
-        inbox.store([("a", delivery()) for _ in range(500)])
-    monkeypatch.setattr("airflow_provider_123pan.receiver.inbox.time.time", at(now))
+        older.store([("a", delivery()) for _ in range(500)])
     inbox.store([("a", delivery()) for _ in range(3)])
     before = inbox.state()
     assert inbox.prune(now - 2000) == 0
     assert inbox.prune(now - 500) == 2500
     assert inbox.prune(now - 500) == 0
-    assert [each.seq for each in everything(inbox)] == [2501, 2502, 2503]
+    assert [found.seq for found in all_deliveries(inbox)] == [2501, 2502, 2503]
     assert inbox.state() == before

@@ -1,47 +1,38 @@
-"""The inbox's tables: who makes them, and what becomes of them when they are made anew."""
+"""The inbox's tables: how they are created, and what happens when they are created again."""
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
-from tests.integration.inbox_world import (
-    SPAWN,
-    Inboxes,
-    delivery,
-    everything,
-    inbox,
-    inboxes,
-    postgresql,
-    uri,
-)
+from tests.integration.receiver.support import SPAWN, Inboxes, all_deliveries, delivery
 
-__all__ = ["inbox", "inboxes", "postgresql", "uri"]
+_together: Barrier  # of the processes of a pool
 
 
-def _create(uri: str, start: float) -> tuple[str, int]:
+def _share(barrier: Barrier) -> None:
+    global _together
+    _together = barrier
+
+
+def _create(uri: str) -> tuple[str, int]:
     with Inboxes(uri) as inboxes:
         inbox = inboxes.new(created=False)
-        time.sleep(max(0.0, start - time.time()))
+        _together.wait(120)
         inbox.create()
         return inbox.state()
 
 
-def test_several_processes_create_the_tables_at_once(uri: str) -> None:
-    with ProcessPoolExecutor(4, SPAWN) as pool:
-        list(pool.map(_create_nothing, range(4)))  # all are there
-        states = set(pool.map(_create, [uri] * 4, [time.time() + 0.5] * 4))
+def test_several_processes_can_create_the_tables_at_once(uri: str) -> None:
+    with ProcessPoolExecutor(4, SPAWN, _share, (SPAWN.Barrier(4),)) as pool:
+        states = set(pool.map(_create, [uri] * 4))
     assert len(states) == 1
     assert next(iter(states))[1] == 0
-
-
-def _create_nothing(_: int) -> None:
-    time.sleep(0.2)
 
 
 def test_creating_again_changes_nothing(inbox: Inbox) -> None:
@@ -51,7 +42,7 @@ def test_creating_again_changes_nothing(inbox: Inbox) -> None:
     assert inbox.state() == before
 
 
-def test_a_table_made_anew_has_another_epoch(inbox: Inbox, inboxes: Inboxes) -> None:
+def test_a_new_table_has_another_epoch(inbox: Inbox, inboxes: Inboxes) -> None:
     inbox.store([("a", delivery())])
     before = inbox.state()
     inboxes.drop()
@@ -62,17 +53,17 @@ def test_a_table_made_anew_has_another_epoch(inbox: Inbox, inboxes: Inboxes) -> 
     assert inbox.state().last == 0
 
 
-def test_a_counter_made_anew_goes_on_above_what_is_there(inbox: Inbox, inboxes: Inboxes) -> None:
+def test_a_new_counter_continues_above_the_stored_deliveries(inbox: Inbox, inboxes: Inboxes) -> None:
     inbox.store([("a", delivery()), ("a", delivery())])
     before = inbox.state()
     inboxes.drop("pan123_inbox_counter_v1")
     inbox.create()
     assert inbox.state().epoch != before.epoch
     assert inbox.store([("a", delivery())]) == [StoreResult.NEW]
-    assert [each.seq for each in everything(inbox)] == [1, 2, 3]
+    assert [found.seq for found in all_deliveries(inbox)] == [1, 2, 3]
 
 
-def test_an_empty_counter_is_no_inbox(inbox: Inbox, inboxes: Inboxes) -> None:
+def test_an_empty_counter_makes_the_inbox_unavailable(inbox: Inbox, inboxes: Inboxes) -> None:
     with inboxes.engine().begin() as connection:
         connection.execute(text("DELETE FROM pan123_inbox_counter_v1"))
     for call in (inbox.state, lambda: inbox.store([("a", delivery())])):
@@ -96,7 +87,7 @@ def test_another_schema_can_hold_the_tables(postgresql: str) -> None:
             assert connection.scalar(text("SELECT count(*) FROM elsewhere.pan123_inbox_v1")) == 1
 
 
-def test_who_may_not_create_tables_can_use_them(postgresql: str) -> None:
+def test_a_user_who_may_not_create_tables_can_use_them(postgresql: str) -> None:
     with Inboxes(postgresql) as inboxes:
         inboxes.drop()
         with inboxes.engine().begin() as connection:

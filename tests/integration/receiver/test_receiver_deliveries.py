@@ -1,4 +1,4 @@
-"""What the receiver takes, and how it understands it."""
+"""Which deliveries the receiver accepts, and how it reads them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.callbacks.address import callback_address, new_callback_id
-from tests.integration.receiver_world import CONN_ID, NOT_FOUND, SAMPLE, SECRET, Running, receiver, uri
-
-__all__ = ["receiver", "uri"]
+from tests.integration.receiver.support import CONN_ID, NOT_FOUND, SAMPLE, SECRET, ReceiverServer
 
 
 @pytest.mark.parametrize("conn_id", [CONN_ID, "other"])
-def test_a_delivery_reaches_its_reader(receiver: Running, conn_id: str) -> None:
+def test_a_delivery_is_read_by_its_connection(receiver: ReceiverServer, conn_id: str) -> None:
     callback_id = new_callback_id()
     answer = receiver.deliver(callback_id, conn_id=conn_id)
     assert answer.status_code == 200
@@ -48,8 +46,8 @@ def test_a_delivery_reaches_its_reader(receiver: Running, conn_id: str) -> None:
         ({"status": 0, "fileID": "x" * 200}, (0, "", None, None)),
     ],
 )
-def test_deliveries_are_understood_tolerantly(
-    receiver: Running, body: Any, expected: tuple[Any, ...]
+def test_malformed_fields_are_tolerated(
+    receiver: ReceiverServer, body: Any, expected: tuple[Any, ...]
 ) -> None:
     callback_id = new_callback_id()
     assert receiver.deliver(callback_id, body).status_code == 200
@@ -57,12 +55,14 @@ def test_deliveries_are_understood_tolerantly(
     assert (found["status"], found["reason"], found["fileID"], found["url"]) == expected
 
 
-def test_twice_is_once_and_a_lie_does_not_hide_the_truth(receiver: Running) -> None:
+def test_a_false_or_repeated_delivery_does_not_hide_the_true_one(
+    receiver: ReceiverServer,
+) -> None:
     callback_id = new_callback_id()
-    lie = {"status": 1, "failReason": "a lie"}
-    for body in (lie, lie, SAMPLE, SAMPLE):
+    false = {"status": 1, "failReason": "false"}
+    for body in (false, false, SAMPLE, SAMPLE):
         assert receiver.deliver(callback_id, body).status_code == 200
-    assert [each["status"] for each in receiver.lookup(callback_id)["deliveries"]] == [1, 0]
+    assert [found["status"] for found in receiver.lookup(callback_id)["deliveries"]] == [1, 0]
     for number in range(2):
         assert receiver.deliver(callback_id, {"status": 1, "failReason": str(number)}).status_code == 200
     fifth = receiver.deliver(callback_id, {"status": 1, "failReason": "one too many"})
@@ -71,6 +71,6 @@ def test_twice_is_once_and_a_lie_does_not_hide_the_truth(receiver: Running) -> N
     assert len(receiver.lookup(callback_id)["deliveries"]) == 4
 
 
-def test_the_helper_for_tests_makes_an_address_that_works(receiver: Running) -> None:
-    made = callback_address(receiver.base, CONN_ID, new_callback_id(), client_secret=SECRET)
-    assert receiver.client.post(made, json=SAMPLE).status_code == 200
+def test_the_helper_for_tests_makes_a_working_callback_url(receiver: ReceiverServer) -> None:
+    url = callback_address(receiver.base_url, CONN_ID, new_callback_id(), client_secret=SECRET)
+    assert receiver.client.post(url, json=SAMPLE).status_code == 200

@@ -1,4 +1,4 @@
-"""The receiver in Airflow's API server, and as a command of its own."""
+"""The receiver in Airflow's API server, and as a separate command."""
 
 from __future__ import annotations
 
@@ -17,27 +17,25 @@ from fastapi import FastAPI
 from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, new_callback_id
 from airflow_provider_123pan.receiver.app import create_app
 from airflow_provider_123pan.receiver.database import create_inbox_engine
-from tests.integration.receiver_world import DAY, KEYS, SAMPLE, SECRET, Keys, Running, until, uri
-
-__all__ = ["uri"]
+from tests.integration.receiver.support import DAY_SECONDS, KEYS, SAMPLE, SECRET, Keys, ReceiverServer, until
 
 
-def test_the_access_log_around_it_does_not_learn_the_address(uri: str) -> None:
+def test_the_access_log_of_the_api_server_does_not_contain_the_token(uri: str) -> None:
     from airflow.api_fastapi.common.http_access_log import HttpAccessLogMiddleware
 
     engine = create_inbox_engine(uri)
-    inner = create_app(lambda: engine, Keys(), 30 * DAY)
+    inner = create_app(lambda: engine, Keys(), 30 * DAY_SECONDS)
     outer = FastAPI(lifespan=inner.router.lifespan_context)
     outer.mount("/pan123", inner)
     outer.add_middleware(HttpAccessLogMiddleware)
     try:
-        with structlog.testing.capture_logs() as logs, Running(outer, Keys(), engine) as made:
-            good = made.address()
-            assert made.client.post(good, json=SAMPLE).status_code == 200
+        with structlog.testing.capture_logs() as logs, ReceiverServer(outer, Keys(), engine) as server:
+            good = server.callback_url()
+            assert server.client.post(good, json=SAMPLE).status_code == 200
             for url in (good, good + "/", good + "/x", good[:-1]):
-                assert made.client.post(url, content=b"").status_code == 404
-                assert made.client.get(url).status_code == 404
-            assert made.client.get("/pan123/health").status_code == 200
+                assert server.client.post(url, content=b"").status_code == 404
+                assert server.client.get(url).status_code == 404
+            assert server.client.get("/pan123/health").status_code == 200
     finally:
         engine.dispose()
     paths = [entry["path"] for entry in logs if entry["event"] == "request finished"]
@@ -45,7 +43,7 @@ def test_the_access_log_around_it_does_not_learn_the_address(uri: str) -> None:
     assert good.rpartition("/")[2] not in str(logs)
 
 
-def test_the_plugin_is_light_until_the_api_server_asks() -> None:
+def test_the_plugin_imports_little_until_the_api_server_reads_its_app() -> None:
     code = (
         "import sys, airflow.plugins_manager\n"
         "heavy = {'fastapi', 'sqlalchemy', 'uvicorn', 'itsdangerous'} - set(sys.modules)\n"
@@ -62,7 +60,7 @@ def test_the_plugin_is_light_until_the_api_server_asks() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_it_stands_alone_without_a_metadata_database(tmp_path: Path) -> None:
+def test_a_standalone_receiver_needs_no_metadata_database(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     content = {"conn_type": "pan123", "login": "id", "password": SECRET}

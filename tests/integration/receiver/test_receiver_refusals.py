@@ -1,4 +1,4 @@
-"""What the receiver refuses, all with one answer."""
+"""Requests that the receiver rejects, all with the same answer."""
 
 from __future__ import annotations
 
@@ -10,53 +10,50 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_123pan.callbacks import address
 from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, new_callback_id
-from tests.integration.receiver_world import (
+from tests.integration.receiver.support import (
+    CALLBACK_SALT,
     CONN_ID,
-    DAY,
+    DAY_SECONDS,
     KEYS,
     NOT_FOUND,
+    READ_SALT,
     SAMPLE,
-    Running,
-    receiver,
-    rows,
-    uri,
+    ReceiverServer,
+    sign,
 )
 
-__all__ = ["receiver", "uri"]
 
-
-def _forged(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str, bytes]]:
-    """Everything that must be refused: what it is, its address and its body."""
+def _forged(receiver: ReceiverServer) -> Iterator[tuple[str, str, bytes]]:
+    """Yield the requests that must be rejected: a description, the URL and the body."""
     body = json.dumps(SAMPLE).encode()
-    good = receiver.address()
+    good = receiver.callback_url()
     head, _, token = good.rpartition("/")
-    name, callback_id, moment, signature = token.split(".")
-    other = make_callback_url(receiver.base, CONN_ID, callback_id, receiver.keys.known["other"])
+    name, callback_id, signed_at, signature = token.split(".")
+    other = make_callback_url(receiver.base_url, CONN_ID, callback_id, receiver.keys.known["other"])
     yield "another connection's key", other, body
-    yield "another connection's name", f"{head}/{'.'.join(['b3RoZXI', callback_id, moment, signature])}", body
-    yield "another submission", f"{head}/{'.'.join([name, new_callback_id(), moment, signature])}", body
+    yield (
+        "another connection's name",
+        f"{head}/{'.'.join(['b3RoZXI', callback_id, signed_at, signature])}",
+        body,
+    )
+    yield "another submission", f"{head}/{'.'.join([name, new_callback_id(), signed_at, signature])}", body
     yield "cut", good[:-1], body
     yield "longer", good + "A", body
     yield "slash", good + "/", body
-    yield "unknown connection", receiver.address(conn_id="nobody"), body
+    yield "unknown connection", receiver.callback_url(conn_id="unknown"), body
     yield "no signature", f"{head}/{name}.{callback_id}", body
     yield "a read token", f"{head}/{make_read_token(CONN_ID, KEYS)}", body
     yield "empty", f"{head}/", body
     yield "nonsense", f"{head}/../../etc/passwd", body
     yield "encoded slash", f"{head}/%2e%2e%2f{token}", body
     yield "over-long token", f"{head}/{'A' * 60_000}", body
-    with monkeypatch.context() as patch:
-        patch.setattr(address, "_CALLBACK_SALT", b"airflow-provider-123pan callback v0")
-        older = receiver.address()
-    yield "older version", older, body
-    with monkeypatch.context() as patch:
-        now = time.time()
-        patch.setattr("time.time", lambda: now - 30 * DAY - 60)
-        expired = receiver.address()
-    yield "expired", expired, body
-    for what, wrong in {
+    now, value = time.time(), f"{name}.{callback_id}"
+    older = sign(value, KEYS, b"airflow-provider-123pan callback v0", now)
+    yield "older version", f"{head}/{older}", body
+    expired = sign(value, KEYS, CALLBACK_SALT, now - 30 * DAY_SECONDS - 60)
+    yield "expired", f"{head}/{expired}", body
+    for case, wrong in {
         "not JSON": b"status=0",
         "empty body": b"",
         "not UTF-8": b'{"status": 0, "url": "\xff"}',
@@ -70,22 +67,29 @@ def _forged(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
         "over-long body": json.dumps(SAMPLE | {"failReason": "x" * 17_000}).encode(),
         "huge body": b"x" * 3_000_000,
     }.items():
-        yield what, good, wrong
+        yield case, good, wrong
 
 
-def test_all_that_is_refused_gets_one_answer(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_rejected_requests_get_the_same_answer(receiver: ReceiverServer) -> None:
     answers = {}
-    for what, url, body in _forged(receiver, monkeypatch):
+    for case, url, body in _forged(receiver):
         answer = receiver.client.post(url, content=body)
         headers = {name: value for name, value in answer.headers.items() if name != "date"}
-        answers[what] = (answer.status_code, answer.text, headers)
+        answers[case] = (answer.status_code, answer.text, headers)
     assert len(answers) > 25
-    assert {what for what, answer in answers.items() if answer[:2] != NOT_FOUND} == set()
+    assert {case for case, answer in answers.items() if answer[:2] != NOT_FOUND} == set()
     assert len({str(answer) for answer in answers.values()}) == 1
-    assert rows(receiver) == 0
+    assert receiver.rows() == 0
 
 
-def test_a_body_without_a_length_is_read_to_the_bound_only(receiver: Running) -> None:
+def test_a_callback_url_is_valid_for_thirty_days(receiver: ReceiverServer) -> None:
+    head, _, token = receiver.callback_url().rpartition("/")
+    value = token.rpartition(".")[0].rpartition(".")[0]
+    still_valid = sign(value, KEYS, CALLBACK_SALT, time.time() - 30 * DAY_SECONDS + 3600)
+    assert receiver.client.post(f"{head}/{still_valid}", json=SAMPLE).status_code == 200
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(receiver: ReceiverServer) -> None:
     sent = 0
 
     def endless() -> Iterator[bytes]:
@@ -95,17 +99,25 @@ def test_a_body_without_a_length_is_read_to_the_bound_only(receiver: Running) ->
             yield b" " * 8192
 
     try:
-        answer = receiver.client.post(receiver.address(), content=endless())
+        answer = receiver.client.post(receiver.callback_url(), content=endless())
         assert (answer.status_code, answer.text) == NOT_FOUND
     except httpx.HTTPError:
         pass  # cut off while sending
     body = json.dumps(SAMPLE).encode()
-    assert receiver.client.post(receiver.address(), content=iter([body[:9], body[9:]])).status_code == 200
+    assert (
+        receiver.client.post(receiver.callback_url(), content=iter([body[:9], body[9:]])).status_code == 200
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
-def test_other_methods_and_paths_get_the_same_answer(receiver: Running, method: str) -> None:
-    for path in (receiver.address(), "/pan123/inbox/poll", "/pan123/docs", "/pan123/openapi.json", "/pan123"):
+def test_other_methods_and_paths_get_the_same_answer(receiver: ReceiverServer, method: str) -> None:
+    for path in (
+        receiver.callback_url(),
+        "/pan123/inbox/poll",
+        "/pan123/docs",
+        "/pan123/openapi.json",
+        "/pan123",
+    ):
         answer = receiver.client.request(method, path)
         assert answer.status_code == 404
         assert answer.text == ("" if method == "HEAD" else NOT_FOUND[1])
@@ -126,26 +138,21 @@ def test_other_methods_and_paths_get_the_same_answer(receiver: Running, method: 
         "Bearer {unknown}",
     ],
 )
-def test_only_a_read_token_reads(
-    receiver: Running, authorization: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_valid_read_token_can_read(receiver: ReceiverServer, authorization: str | None) -> None:
     token = make_read_token(CONN_ID, KEYS)
-    with monkeypatch.context() as patch:
-        now = time.time()
-        patch.setattr("time.time", lambda: now - 660)
-        expired = make_read_token(CONN_ID, KEYS)
+    expired = sign(token.partition(".")[0], KEYS, READ_SALT, time.time() - 660)
     header = (authorization or "").format(
         token=token,
-        callback=receiver.address().rpartition("/")[2],
+        callback=receiver.callback_url().rpartition("/")[2],
         other=make_read_token(CONN_ID, receiver.keys.known["other"]),
         cut=token[:-1],
         expired=expired,
-        unknown=make_read_token("nobody", KEYS),
+        unknown=make_read_token("unknown", KEYS),
     )
-    for path, question in (("poll", {"after": None}), ("lookup", {"callback_ids": []})):
+    for path, query in (("poll", {"after": None}), ("lookup", {"callback_ids": []})):
         answer = receiver.client.post(
             f"/pan123/inbox/{path}",
-            json=question,
+            json=query,
             headers={} if authorization is None else {"Authorization": header},
         )
         assert (answer.status_code, answer.text) == NOT_FOUND
@@ -153,7 +160,7 @@ def test_only_a_read_token_reads(
 
 
 @pytest.mark.parametrize(
-    ("path", "question"),
+    ("path", "query"),
     [
         ("poll", {"after": -1}),
         ("poll", {"after": 2**63}),
@@ -170,6 +177,6 @@ def test_only_a_read_token_reads(
         ("lookup", {"callback_ids": ["0" * 32], "more": "x" * 70_000}),
     ],
 )
-def test_questions_have_bounds(receiver: Running, path: str, question: Any) -> None:
-    answer = receiver.ask(path, question)
+def test_malformed_queries_are_rejected(receiver: ReceiverServer, path: str, query: Any) -> None:
+    answer = receiver.query(path, query)
     assert (answer.status_code, answer.text) == NOT_FOUND

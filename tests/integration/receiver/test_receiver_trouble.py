@@ -1,121 +1,104 @@
-"""The receiver when there is too much, or its inbox is out of order."""
+"""The receiver under overload, and with an unavailable inbox."""
 
 from __future__ import annotations
 
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import httpx
-import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
-from airflow_provider_123pan.receiver import reader, writer
 from airflow_provider_123pan.receiver.database import create_inbox_engine
-from airflow_provider_123pan.receiver.inbox import Inbox
-from tests.integration.receiver_world import Running, receiver, rows, running, until, uri
+from airflow_provider_123pan.receiver.lifecycle import ReceiverTiming
+from airflow_provider_123pan.receiver.reader import ReaderTiming
+from airflow_provider_123pan.receiver.writer import WriterTiming
+from tests.integration.receiver.support import ReceiverServer, until
 
-__all__ = ["receiver", "uri"]
+StartReceiver = Callable[..., ReceiverServer]
 
 
-def _unavailable(answer: httpx.Response) -> None:
+def _assert_unavailable(answer: httpx.Response) -> None:
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_a_full_queue_says_come_back_later(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    going_on, store = threading.Event(), Inbox.store
-
-    def slow(self: Inbox, batch: Any) -> Any:
-        going_on.wait(20)
-        return store(self, batch)
-
-    monkeypatch.setattr(Inbox, "store", slow)
-    monkeypatch.setattr(writer, "MAX_WAITING", 3)
-    with ThreadPoolExecutor(4) as threads:
-        first = [threads.submit(receiver.deliver)]
-        time.sleep(0.3)  # it is being stored
-        first += [threads.submit(receiver.deliver) for _ in range(3)]
-        time.sleep(0.3)  # these wait
-        _unavailable(receiver.deliver())
-        going_on.set()
-        assert [future.result().status_code for future in first] == [200] * 4
-    assert rows(receiver) == 4
+def test_a_full_queue_rejects_deliveries(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(writer=WriterTiming(max_pending=3)))
+    with ThreadPoolExecutor(5) as threads:
+        with receiver.locked():
+            stored = threads.submit(receiver.deliver)
+            until(lambda: receiver.writes == 1)
+            others = [threads.submit(receiver.deliver) for _ in range(4)]
+            rejected, pending = wait(others, timeout=60, return_when=FIRST_COMPLETED)
+            (rejection,) = rejected
+            _assert_unavailable(rejection.result())
+        assert [future.result().status_code for future in (stored, *pending)] == [200] * 4
+    assert receiver.rows() == 4
 
 
-def test_a_store_that_hangs_says_come_back_later(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Inbox.store
-
-    def slow(self: Inbox, batch: Any) -> Any:
-        time.sleep(1)
-        return store(self, batch)
-
-    monkeypatch.setattr(Inbox, "store", slow)
-    monkeypatch.setattr(writer, "TRANSACTION_SECONDS", 0.2)
+def test_a_stuck_transaction_rejects_its_deliveries(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(writer=WriterTiming(transaction=0.2)))
     callback_id = new_callback_id()
-    _unavailable(receiver.deliver(callback_id))
-    until(lambda: rows(receiver) == 1)
-    monkeypatch.undo()
-    assert receiver.deliver(callback_id).status_code == 200
-    assert rows(receiver) == 1
+    with receiver.locked():
+        _assert_unavailable(receiver.deliver(callback_id))
+    until(lambda: receiver.rows() == 1)
+    until(lambda: receiver.deliver(callback_id).status_code == 200)
+    assert receiver.rows() == 1
 
 
-def test_too_many_polls_are_turned_away(receiver: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MAX_OPEN_POLLS", 2)
-    epoch, last = receiver.start()
+def test_too_many_polls_are_rejected(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(reader=ReaderTiming(check=1e6, max_open_polls=2)))
+    epoch, last = receiver.cursor()
     with ThreadPoolExecutor(2) as threads:
-        opened = [threads.submit(receiver.poll, epoch, last, 2) for _ in range(2)]
-        time.sleep(0.5)
-        _unavailable(receiver.ask("poll", {"epoch": epoch, "after": last}))
+        polls = [receiver.open_poll(threads, epoch, last) for _ in range(2)]
+        _assert_unavailable(receiver.query("poll", {"epoch": epoch, "after": last}))
         assert receiver.deliver().status_code == 200
-        assert all(future.result()["deliveries"] for future in opened)
-    assert receiver.start() == (epoch, last + 1)
+        assert all(poll.result()["deliveries"] for poll in polls)
+    assert receiver.cursor() == (epoch, last + 1)
 
 
-def test_tables_that_vanish_are_made_again(receiver: Running) -> None:
+def test_missing_tables_are_created_again(receiver: ReceiverServer) -> None:
     assert receiver.deliver().status_code == 200
-    epoch, last = receiver.start()
+    epoch, last = receiver.cursor()
     with receiver.engine.begin() as connection:
         for name in ("pan123_inbox_v1", "pan123_inbox_counter_v1"):
             connection.execute(text(f"DROP TABLE {name}"))
-    _unavailable(receiver.deliver())
+    _assert_unavailable(receiver.deliver())
     until(lambda: receiver.deliver().status_code == 200)
-    answer = receiver.poll(epoch, last)
-    assert answer["epoch"] != epoch
-    assert answer["deliveries"] == []
+    page = receiver.poll(epoch, last)
+    assert page["epoch"] != epoch
+    assert page["deliveries"] == []
 
 
-def test_an_inbox_that_cannot_be_opened_stops_nothing(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_123pan.receiver.lifecycle._START_SECONDS", 0.2)
-    monkeypatch.setattr("airflow_provider_123pan.receiver.lifecycle._REOPEN_SECONDS", 0.2)
-    there, engine = threading.Event(), create_inbox_engine(uri)
+def test_a_receiver_starts_without_its_inbox(sqlite: str, start_receiver: StartReceiver) -> None:
+    available, engine = threading.Event(), create_inbox_engine(sqlite)
 
     def connect() -> Engine:
-        if not there.is_set():
+        if not available.is_set():
             raise OperationalError("connect", None, Exception("no such host"))
         return engine
 
     try:
-        with running(uri, connect=connect) as receiver:
-            _unavailable(receiver.deliver())
-            _unavailable(receiver.ask("poll", {"after": None}))
-            _unavailable(receiver.ask("lookup", {"callback_ids": []}))
-            assert receiver.deliver(conn_id="nobody").status_code == 404
-            health = receiver.client.get("/pan123/health")
-            assert health.status_code == 503
-            assert health.json() == {"inbox": "unavailable", "connections": 2}
-            there.set()
-            until(lambda: receiver.client.get("/pan123/health").status_code == 200)
-            assert receiver.deliver().status_code == 200
+        receiver = start_receiver(connect=connect, timing=ReceiverTiming(start=0.1, reopen=0.1))
+        _assert_unavailable(receiver.deliver())
+        _assert_unavailable(receiver.query("poll", {"after": None}))
+        _assert_unavailable(receiver.query("lookup", {"callback_ids": []}))
+        assert receiver.deliver(conn_id="unknown").status_code == 404
+        health = receiver.client.get("/pan123/health")
+        assert health.status_code == 503
+        assert health.json() == {"inbox": "unavailable", "connections": 2}
+        available.set()
+        until(lambda: receiver.client.get("/pan123/health").status_code == 200)
+        assert receiver.deliver().status_code == 200
     finally:
         engine.dispose()
 
 
-def test_health_tells_numbers_only(receiver: Running) -> None:
+def test_health_reports_only_numbers(receiver: ReceiverServer) -> None:
     receiver.keys.known["without"] = ()
     until(lambda: receiver.client.get("/pan123/health").json()["connections"] == 2)
     answer = receiver.client.get("/pan123/health")
