@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_123pan.receiver.inbox import Inbox
 from tests.integration import databases
-from tests.integration.receiver.support import Inboxes, ReceiverServer, running_receiver
+from tests.integration.receiver.inboxes import Inboxes
+from tests.integration.receiver.support import ReceiverServer, running_receiver
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.receiver import inbox as module
 from airflow_provider_123pan.receiver.database import create_inbox_engine
 from airflow_provider_123pan.receiver.inbox import DELIVERIES, Inbox, Received, StoreResult
-from tests.integration.receiver.support import SPAWN, Inboxes, all_deliveries, delivery
+from tests.integration.receiver.inboxes import SPAWN, Inboxes, all_deliveries, delivery
 
 # --- storing ------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
-from tests.integration.receiver.support import SPAWN, Inboxes, all_deliveries, delivery
+from tests.integration.receiver.inboxes import SPAWN, Inboxes, all_deliveries, delivery
 
 _together: Barrier  # of the processes of a pool
 
