@@ -18,7 +18,7 @@ class SyncTiming:
     :ivar recheck: after so long a worker checks again what the triggerer cannot see.
     :ivar trigger_check: between two checks of the triggerer without callbacks: the first, and the longest.
     :ivar check: between two checks of a worker: the shortest, and the longest.
-    :ivar silent: an image without a callback is polled after so long: at first, and at most.
+    :ivar silent: an image whose callback has not come is polled after so long: at first, and at most.
     :ivar poll_share: each check may use so many seconds' share of the request rate for polls.
     :ivar inbox_retry: an inbox that was unreachable is tried again after so long.
     :ivar skew: an image may be dated so much before the answer to its submission.
