@@ -9,7 +9,7 @@ WHEEL ?=
 UV ?= $(or $(shell command -v uv),.venv-tools/bin/uv)
 # Most tests wait for something, so there are more workers than cores.
 WORKERS ?= 4
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # Further arguments for pytest or a benchmark, such as ARGS="-x -k token".
 ARGS ?=
 
