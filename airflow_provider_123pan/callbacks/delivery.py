@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+from airflow_provider_123pan.callbacks.body import read_fields
 
 _MAX_REASON_LENGTH = 500
 _MAX_FILE_ID_LENGTH = 128
@@ -18,9 +19,13 @@ class DeliveryStatus(IntEnum):
 
     SUCCEEDED = 0
     FAILED = 1
+    WOKEN = 2  # not in the callback: its status is missing or not understood, so that it only wakes the wait
 
 
-_STATUS = {str(int(status)): status for status in DeliveryStatus}
+_STATUS = {
+    **dict.fromkeys(("0", "0.0", "success", "succeeded", "ok", "成功"), DeliveryStatus.SUCCEEDED),
+    **dict.fromkeys(("1", "1.0", "fail", "failed", "failure", "error", "失败"), DeliveryStatus.FAILED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +46,20 @@ class Delivery:
     url: str | None = None
 
     @classmethod
-    def parse(cls, callback_id: str, body: bytes) -> Delivery:
-        """Parse the body of the service's POST. Everything but the status may be missing or malformed.
+    def parse(cls, callback_id: str, body: bytes, content_type: str = "", query: str = "") -> Delivery:
+        """Parse a callback. What is not understood still wakes the wait, because only the service knows the URL.
 
-        :raises ValueError: the body is not a delivery.
+        :param content_type: the header of that name.
+        :param query: the query string.
         """
-        try:
-            data = json.loads(body)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-        if not isinstance(data, Mapping):
-            raise ValueError("not an object")
-        return cls._read(callback_id, data, data.get("failReason") or data.get("fileReason"))
+        fields = read_fields(body, content_type, query)
+        return cls(
+            callback_id,
+            _status(fields.get("status")),
+            _reason(fields.get("failReason") or fields.get("fileReason")),
+            _file_id(fields.get("fileID", fields.get("fileId"))),
+            _url(fields.get("url")),
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Delivery:
@@ -60,10 +67,15 @@ class Delivery:
 
         :raises ValueError: the dict lacks a field.
         """
-        callback_id = data.get("callback_id")
-        if not isinstance(callback_id, str):
-            raise ValueError("no callback_id")
-        return cls._read(callback_id, data, data.get("reason"))
+        callback_id, status = data.get("callback_id"), data.get("status")
+        if (
+            not isinstance(callback_id, str)
+            or not isinstance(status, int)
+            or status not in (*DeliveryStatus,)
+        ):
+            raise ValueError("callback_id or status is missing")
+        reason, file_id, url = (data.get(name) for name in ("reason", "fileID", "url"))
+        return cls(callback_id, DeliveryStatus(status), _reason(reason), _file_id(file_id), _url(url))
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, as JSON allows them."""
@@ -74,12 +86,10 @@ class Delivery:
         """All fields but the callback_id."""
         return {"status": int(self.status), "reason": self.reason, "fileID": self.fileID, "url": self.url}
 
-    @classmethod
-    def _read(cls, callback_id: str, data: Mapping[str, Any], reason: Any) -> Delivery:
-        status = _STATUS.get(str(data.get("status")))
-        if status is None:
-            raise ValueError("unknown status")
-        return cls(callback_id, status, _reason(reason), _file_id(data.get("fileID")), _url(data.get("url")))
+
+def _status(value: Any) -> DeliveryStatus:
+    known = isinstance(value, (int, float, str)) and not isinstance(value, bool)
+    return _STATUS.get(str(value).strip().lower(), DeliveryStatus.WOKEN) if known else DeliveryStatus.WOKEN
 
 
 def _reason(value: Any) -> str:

@@ -194,7 +194,7 @@ def _has_arrived(
     until = clock() + strategy.timing.search
     while clock() < until:
         if deliveries := (yield from strategy.deliveries()):
-            return any(each.status is DeliveryStatus.SUCCEEDED for each in deliveries)
+            return any(delivery.status is not DeliveryStatus.FAILED for delivery in deliveries)
         try:
             if (yield from search.look((), Stage.FIRST)) is not None:
                 return True

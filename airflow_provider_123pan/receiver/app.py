@@ -1,6 +1,7 @@
 """The app that receives the service's callbacks, and lets workers and triggerers read them.
 
-* ``POST …/callbacks/<token>``: a delivery; 200 once it is committed.
+* ``POST …/callbacks/<token>``: a delivery; 200 once it is committed. Any method but HEAD and OPTIONS, and any body,
+  counts if the URL is valid: what is not understood still wakes the wait.
 * ``POST …/inbox/poll`` and ``…/inbox/lookup``: read deliveries, with ``Authorization: Bearer <read token>``.
 * ``GET …/health``: whether the inbox is available, and how many connections can receive callbacks.
 
@@ -160,7 +161,7 @@ class Receiver:
 
     async def _deliver(self, request: Request, token: str) -> Response:
         conn_id = claimed_connection_id(token)
-        if conn_id is None or request.method != "POST":
+        if conn_id is None or request.method in ("HEAD", "OPTIONS"):
             raise RefusedError
         runtime = self._running()
         callback_id = await runtime.keyring.verify(
@@ -168,11 +169,12 @@ class Receiver:
         )
         if callback_id is None:
             raise RefusedError
-        body = await _body(request, MAX_BODY_BYTES)
-        try:
-            delivery = Delivery.parse(callback_id, body)
-        except ValueError:
-            raise RefusedError from None
+        delivery = Delivery.parse(
+            callback_id,
+            await _body(request, MAX_BODY_BYTES, cut=True),
+            request.headers.get("content-type", ""),
+            request.url.query,
+        )
         if await self._ready().writer.store(conn_id, delivery) is StoreResult.REFUSED:
             raise RefusedError
         return JSONResponse({"code": 0, "message": "ok"})
@@ -233,8 +235,11 @@ def _unavailable() -> Response:
     )
 
 
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """Return the body, or reject the request once more than ``max_bytes`` have arrived."""
+async def _body(request: Request, max_bytes: int, *, cut: bool = False) -> bytes:
+    """Return the body, or reject the request once more than ``max_bytes`` have arrived.
+
+    :param cut: return an empty body instead of rejecting the request.
+    """
     body, more = b"", True
     while more:
         message = await request.receive()
@@ -243,6 +248,8 @@ async def _body(request: Request, max_bytes: int) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > max_bytes:
+            if cut:
+                return b""
             raise RefusedError
     return body
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from urllib.parse import unquote, urlsplit, urlunsplit
+from html import escape
+from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 #: Query parameters that sign a URL, and therefore change although the image is the same: of S3 and compatible stores,
 #: Google, Alibaba, Volcengine, Huawei, Tencent, and CDNs. Parameters that select an image, such as ``x-oss-process``,
@@ -43,6 +44,8 @@ AZURE = frozenset(
     {"se", "sp", "spr", "sr", "st", "sv", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "ses"}
 )
 
+_MAX_SHOWN_LENGTH = 4  # of a query value in logs
+
 
 def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
     """Return a URL without signature parameters and fragment, so that URLs of the same image compare equal.
@@ -60,20 +63,32 @@ def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARA
     return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
 
 
-def redact_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """Return a URL for logs, without signature parameters, fragment, user and password."""
-    parts = urlsplit(canonical_url(url, signature_parameters))
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def redact_url(url: str) -> str:
+    """Return a URL for logs: no user and password, no fragment, and ``***`` for each query value that may be a secret.
 
-
-def redact_text(text: str, url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """Redact a URL in a message that quotes it, wholly or in part.
-
-    :param text: the message.
-    :param url: the URL.
+    A value of up to four characters is shown: it is a version or a width, not a secret.
     """
     parts = urlsplit(url)
-    text = text.replace(url, redact_url(url, signature_parameters))
-    for secret in (parts.query, parts.netloc.rpartition("@")[0]):
-        text = text.replace(secret, "***") if secret else text
+    pairs = [pair.partition("=") for pair in parts.query.split("&") if pair]
+    shown = [f"{name}{equals}{'***' if _is_secret(value) else value}" for name, equals, value in pairs]
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=netloc, query="&".join(shown), fragment=""))
+
+
+def redact_text(text: str, url: str) -> str:
+    """Redact a URL in a message that quotes it, wholly or in part, as it is or escaped for HTML.
+
+    :param text: the message; redact it before cutting it.
+    """
+    text = text.replace(url, redact_url(url)).replace(escape(url), escape(redact_url(url)))
+    parts = urlsplit(url)
+    login = parts.netloc.rpartition("@")[0]
+    values = {login, *login.split(":"), *(pair.partition("=")[2] for pair in parts.query.split("&"))}
+    spellings = {spell(value) for value in values for spell in (str, unquote, unquote_plus, escape)}
+    for secret in sorted(filter(_is_secret, spellings), key=len, reverse=True):
+        text = text.replace(secret, "***")
     return text
+
+
+def _is_secret(value: str) -> bool:
+    return len(value) > _MAX_SHOWN_LENGTH

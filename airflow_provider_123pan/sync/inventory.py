@@ -199,11 +199,11 @@ class Inventory:
 
     def redacted_url(self, url: str) -> str:
         """Return a URL for logs, without its signature."""
-        return redact_url(url, self._signature_parameters)
+        return redact_url(url)
 
     def redact(self, number: int, text: str) -> str:
         """Return a text for logs that may quote an image's source URL, without that URL's signature."""
-        return redact_text(text, self.entry(number).url, self._signature_parameters)
+        return redact_text(text, self.entry(number).url)
 
     def hosts(self, limit: int) -> list[str]:
         """Return the schemes and hosts of the source URLs, up to a limit."""

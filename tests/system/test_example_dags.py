@@ -18,6 +18,7 @@ IMAGE_KEYS = {
     "user_url",
     "etag",
     "size",
+    "matched_by",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def test_the_list_of_what_signs_can_be_changed() -> None:
 
 
 def test_logs_show_no_secret() -> None:
-    assert redact_url("https://me:pw@a.com/p.png?sig=s&v=1") == "https://a.com/p.png?v=1"
+    url = "https://me:pw@a.com/p.png?sig=0123456789&v=1#top"
+    assert redact_url(url) == "https://a.com/p.png?sig=***&v=1"
 
 
 @pytest.mark.parametrize(
@@ -280,10 +282,26 @@ def test_what_chooses_an_image_is_kept(query: str) -> None:
     assert canonical_url(f"https://a.com/p.png?{query}") == f"https://a.com/p.png?{query}"
 
 
-def test_a_quoted_address_is_concealed() -> None:
-    url = "https://me:pw@a.com/p.png?X-Amz-Signature=5ec"
-    deliveries = redact_text(f"cannot fetch {url}; user me:pw, query X-Amz-Signature=5ec", url)
-    assert deliveries == "cannot fetch https://a.com/p.png; user ***, query ***"
+SIGNED = "https://me:pass%20word@a.com/p.png?X-Amz-Signature=5ec5ec&X-Amz-Date=20261125&w=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"cannot fetch {SIGNED}", "cannot fetch https://a.com/p.png?X-Amz-Signature=***&X-Amz-Date=***&w=1"),
+        (
+            f"<p>{html.escape(SIGNED)}</p>",
+            "<p>https://a.com/p.png?X-Amz-Signature=***&amp;X-Amz-Date=***&amp;w=1</p>",
+        ),
+        ("signature 5ec5ec is wrong", "signature *** is wrong"),
+        ("X-Amz-Date=20261125&X-Amz-Signature=5ec5ec", "X-Amz-Date=***&X-Amz-Signature=***"),
+        ("user me:pass%20word", "user ***"),
+        ("password 'pass word'", "password '***'"),
+        ("1 of 1", "1 of 1"),
+    ],
+)
+def test_a_message_that_quotes_a_signed_url_is_redacted(text: str, expected: str) -> None:
+    assert redact_text(text, SIGNED) == expected
 
 
 @pytest.mark.parametrize(

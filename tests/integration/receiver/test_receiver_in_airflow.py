@@ -32,7 +32,7 @@ def test_the_access_log_of_the_api_server_does_not_contain_the_token(uri: str) -
         with structlog.testing.capture_logs() as logs, ReceiverServer(outer, Keys(), engine) as server:
             good = server.callback_url()
             assert server.client.post(good, json=SAMPLE).status_code == 200
-            for url in (good, good + "/", good + "/x", good[:-1]):
+            for url in (good + "/", good + "/x", good[:-1]):
                 assert server.client.post(url, content=b"").status_code == 404
                 assert server.client.get(url).status_code == 404
             assert server.client.get("/pan123/health").status_code == 200
