@@ -17,7 +17,7 @@ EXTENSIONS = frozenset({"png", "gif", "jpeg", "tiff", "webp", "jpg", "tif", "svg
 ROOTS = frozenset({"", "0", "/"})  # the root's id, and what is often taken for it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """A request to fetch one image, checked before anything is sent."""
 

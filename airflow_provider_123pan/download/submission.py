@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -10,9 +9,8 @@ from typing import Any
 
 from airflow_provider_123pan.download.request import kind_of
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.source.urls import redact_url
 
-_CALLBACK_ID = re.compile(r"[0-9a-f]{32}")
+_HEX_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Submission:
     @property
     def redacted_url(self) -> str:
         """The source URL for logs and errors, without what signs it."""
+        from airflow_provider_123pan.source.urls import redact_url  # not needed by a DAG file
+
         return redact_url(self.url) if self.url else f"the image of taskID {self.taskID}"
 
     def xcom(self) -> dict[str, Any]:
@@ -83,7 +83,9 @@ class Submission:
         for name in texts:
             if not isinstance(getattr(found, name), (str, type(None))):
                 raise Pan123InputError(f"submission: {name} is {kind_of(getattr(found, name))}, not a text")
-        if found.callback_id is not None and not _CALLBACK_ID.fullmatch(found.callback_id):
+        if found.callback_id is not None and (
+            len(found.callback_id) != 32 or not _HEX_DIGITS.issuperset(found.callback_id)
+        ):
             raise Pan123InputError("submission: callback_id is not 32 lower-case hex digits")
         try:
             aware = found.moment is None or found.moment.tzinfo is not None

@@ -11,11 +11,11 @@ from airflow.sdk import BaseOperator, conf
 
 from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.timing import WaitTiming
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_123pan.download.timing import WaitTiming
     from airflow_provider_123pan.download.wait import Outcome
 
 
@@ -44,7 +44,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
     """
 
     template_fields: Sequence[str] = ("url", "file_name", "directory_id", "pan123_conn_id")
-    timing: ClassVar[WaitTiming] = WaitTiming()
+    #: None: the defaults, which a DAG file need not import.
+    timing: ClassVar[WaitTiming | None] = None
     ui_color = "#d9ecff"
 
     def __init__(
@@ -76,13 +77,14 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the image, and wait for it if the operator does that."""
         from airflow_provider_123pan.download.submit import submit_once
+        from airflow_provider_123pan.download.timing import WaitTiming
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             request = Request.of(self.url, self.file_name, self.directory_id)
             hook = Pan123Hook(self.pan123_conn_id)
-            submission = submit_once(hook, request, context, self.use_callback, self.timing)
+            submission = submit_once(hook, request, context, self.use_callback, self.timing or WaitTiming())
             hook.keep_rate()
             if not self.wait_for_completion:
                 return submission.xcom()
@@ -108,11 +110,14 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
             from_event,
             to_event,
         )
+        from airflow_provider_123pan.download.timing import WaitTiming
         from airflow_provider_123pan.download.wait import check_once, poke_intervals, wait_for_outcome
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
         deadline = time.time() + self.timeout
-        strategy = WorkerWait(inbox_endpoint(hook.settings), submission.callback_id, self.timing)
+        strategy = WorkerWait(
+            inbox_endpoint(hook.settings), submission.callback_id, self.timing or WaitTiming()
+        )
         if not self.deferrable:
             end = hook.run(
                 wait_for_outcome(

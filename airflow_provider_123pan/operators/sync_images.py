@@ -12,7 +12,6 @@ from airflow.sdk import AssetAlias, BaseOperator, conf
 
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 from airflow_provider_123pan.operators.offline_download import seconds
-from airflow_provider_123pan.sync.timing import SyncTiming
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_123pan.sync.inventory import Inventory
     from airflow_provider_123pan.sync.options import SyncOptions
     from airflow_provider_123pan.sync.run import SyncRun
+    from airflow_provider_123pan.sync.timing import SyncTiming
 
 #: Every directory that a sync has brought up to date; downstream DAGs can be scheduled on it.
 DIRECTORIES = AssetAlias("pan123_directories")
@@ -66,7 +66,8 @@ class Pan123SyncImagesOperator(BaseOperator):
         "max_failures",
         "pan123_conn_id",
     )
-    timing: ClassVar[SyncTiming] = SyncTiming()
+    #: None: the defaults, which a DAG file need not import.
+    timing: ClassVar[SyncTiming | None] = None
     ui_color = "#d9ecff"
 
     def __init__(
@@ -148,6 +149,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.sync.inventory import Inventory
         from airflow_provider_123pan.sync.lineage import MAX_HOSTS, announce
         from airflow_provider_123pan.sync.run import SyncRun
+        from airflow_provider_123pan.sync.timing import SyncTiming
 
         with failing_without_retry():
             allowed = _allowance(self.max_failures)
@@ -160,7 +162,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
-                given = (hook, inventory, options, signer, context, self.timing)
+                given = (hook, inventory, options, signer, context, self.timing or SyncTiming())
                 sync_run = SyncRun.resume(*given, checkpoint, ended) if checkpoint else SyncRun.begin(*given)
                 try:
                     pause = sync_run.run() if aborted_by is None else sync_run.abort(aborted_by)

@@ -18,12 +18,12 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.exceptions import Pan123Error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_123pan.download.timing import WaitTiming
     from airflow_provider_123pan.download.wait import Outcome
     from airflow_provider_123pan.download.wait_strategy import WorkerWait
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
@@ -46,7 +46,8 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("submission", "pan123_conn_id")
-    timing: ClassVar[WaitTiming] = WaitTiming()
+    #: None: the defaults, which a DAG file need not import.
+    timing: ClassVar[WaitTiming | None] = None
     ui_color = "#c8f0e0"
 
     def __init__(
@@ -168,9 +169,12 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     def _make_wait_strategy(self) -> WorkerWait:
         from airflow_provider_123pan.callbacks.client import inbox_endpoint
+        from airflow_provider_123pan.download.timing import WaitTiming
         from airflow_provider_123pan.download.wait_strategy import WorkerWait
 
-        return WorkerWait(inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing)
+        return WorkerWait(
+            inbox_endpoint(self._hook.settings), self._parsed.callback_id, self.timing or WaitTiming()
+        )
 
     def _check_once(self, deadline: float, *, last: bool = False) -> Outcome | None:
         from airflow_provider_123pan.download.wait import check_once

@@ -14,6 +14,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_123pan.account.token import LoginTiming
 from airflow_provider_123pan.callbacks.address import secret_keys
+from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
@@ -86,9 +87,10 @@ def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
             Pan123OfflineDownloadSensor,
             Pan123OfflineDownloadTrigger,
         ):
-            monkeypatch.setattr(waits, "timing", replace(waits.timing, **durations))
+            monkeypatch.setattr(waits, "timing", replace(waits.timing or WaitTiming(), **durations))
         for syncs in (Pan123SyncImagesOperator, Pan123SyncImagesTrigger):
-            timing = replace(syncs.timing, wait=replace(syncs.timing.wait, **durations), **own)
+            given = syncs.timing or SyncTiming()
+            timing = replace(given, wait=replace(given.wait, **durations), **own)
             monkeypatch.setattr(syncs, "timing", timing)
 
     change(min_to_event=0.0)
