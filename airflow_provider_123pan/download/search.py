@@ -65,9 +65,9 @@ class ImageSearch:
             [directory_id] if directory_id else (yield from find_default_directories(READ_RETRY_SECONDS))
         )
         moment = self._submission.moment
-        for each_id in directory_ids:
-            since = moment - self._timing.clock_skew if moment and stage is Stage.FIRST else None
-            match = yield from self._list(each_id, images, evidence, since)
+        since = moment - self._timing.clock_skew if moment and stage is Stage.FIRST else None
+        for searched_id in directory_ids:
+            match = yield from self._list(searched_id, images, evidence, since)
             if match:
                 return match
         match = self._choose(images, evidence, stage)

@@ -187,9 +187,8 @@ def _check_once(
                 return (yield from _find(submission, deadline, strategy, clock))
             case Unknown(error):
                 return (yield from _find_unknown(submission, strategy, error))
-        if (
-            last and answer is TaskStatus.RUNNING
-        ):  # so may a taskID be answered that the service has forgotten
+        # The service may answer "running" for a taskID that it has forgotten.
+        if last and answer is TaskStatus.RUNNING:
             deliveries = yield from strategy.deliveries()
             match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
             return Outcome.of_match(submission, match) if match and _has_url(match.image) else None

@@ -24,7 +24,7 @@ class Results:
     """The results file. A task that defers writes what it knows to a part beside it; the end collects the parts.
 
     :param path: ends with ``.jsonl`` or ``.csv``; Airflow's object storage opens it.
-    :param owner: tells the parts of two tasks apart that write to one path.
+    :param owner: distinguishes the parts of two tasks that write to the same path.
     :param parts: the number of parts that earlier workers wrote.
     """
 
