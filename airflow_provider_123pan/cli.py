@@ -5,21 +5,34 @@ Every ``airflow`` command imports this module, so the functions import what they
 
 from __future__ import annotations
 
+import os
+import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 from airflow.cli.cli_config import (
+    ARG_VERBOSE,
     ActionCommand,
     Arg,
     CLICommand,
     GroupCommand,
     lazy_load_command,
 )
+from airflow.utils.cli import suppress_logs_and_warning
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from sqlalchemy.engine import Engine
 
+    from airflow_provider_123pan.checkup.checks import Result
+
+_CONN_ID = Arg(  # type: ignore[no-untyped-call]
+    ("conn_id",),
+    nargs="?",
+    default="pan123_default",
+    help="ID of the connection to check (default: pan123_default)",
+)
 _HOST = Arg(("--host",), default="127.0.0.1", help="Address to listen on (default: 127.0.0.1)")  # type: ignore[no-untyped-call]
 _PORT = Arg(("--port",), default=8123, type=int, help="Port to listen on (default: 8123)")  # type: ignore[no-untyped-call]
 
@@ -29,8 +42,19 @@ def get_pan123_cli_commands() -> list[CLICommand]:
     return [
         GroupCommand(
             name="pan123",
-            help="123pan: receive the service's callbacks",
+            help="123pan: check a deployment, and receive the service's callbacks",
             subcommands=[
+                ActionCommand(
+                    name="check",
+                    help="Check the connection, the service and the path of callbacks from this machine",
+                    description=(
+                        "Prints one line per check: ok, or what to do. Makes at most one login, and none if the "
+                        "deployment has a valid access token. Sends a test delivery to a callback URL that belongs to "
+                        "no task. The exit code is 1 if a check failed."
+                    ),
+                    func=lazy_load_command(f"{__name__}.check"),
+                    args=(_CONN_ID, ARG_VERBOSE),
+                ),
                 ActionCommand(
                     name="receiver",
                     help="Receive callbacks outside Airflow's API server",
@@ -52,6 +76,35 @@ def get_pan123_cli_commands() -> list[CLICommand]:
             ],
         )
     ]
+
+
+@suppress_logs_and_warning
+def check(args: Namespace) -> None:
+    """Check a deployment, print one line per check, and exit with 1 if one failed."""
+    from airflow_provider_123pan.checkup.checks import Status
+    from airflow_provider_123pan.checkup.run import run_checks
+
+    # Otherwise Airflow finds no connections in the metadata database; its own commands do the same.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    failed = False
+    for result in run_checks(args.conn_id):
+        print(_line(result), flush=True)
+        failed |= result.status is Status.FAILED
+    if failed:
+        raise SystemExit(1)
+
+
+def _line(result: Result) -> str:
+    """Return a result in columns, wrapped to the width of the terminal."""
+    head = f"{result.name:14}{result.status.value + ':':10}"
+    return textwrap.fill(
+        result.text,
+        width=shutil.get_terminal_size().columns,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def receiver(args: Namespace) -> None:

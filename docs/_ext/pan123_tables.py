@@ -102,11 +102,14 @@ class AirflowCommands(GeneratedDirective):
                 for argument in command.args:
                     argument.add_to_parser(parser)
                 rows = [
-                    (", ".join(f"`{name}`" for name in action.option_strings), action.help or "")
+                    (
+                        ", ".join(f"`{name}`" for name in action.option_strings or [action.dest]),
+                        action.help or "",
+                    )
                     for action in parser._actions
                 ]
                 if rows:
-                    yield from _table(("Option", "Meaning"), rows)
+                    yield from _table(("Argument", "Meaning"), rows)
                 yield ""
 
 

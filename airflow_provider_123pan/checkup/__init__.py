@@ -1,0 +1,1 @@
+"""``airflow pan123 check``: tests a deployment from where it runs."""
