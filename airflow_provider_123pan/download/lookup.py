@@ -34,13 +34,17 @@ class Evidence:
     :ivar file_name: the name that was sent.
     :ivar fileIDs: the ids that deliveries name.
     :ivar md5: of its bytes, as the list or an upload states it.
-    :ivar claimed: the ids of images that belong to other submissions of the run.
+    :ivar claimed: the ids of images that belong to other submissions of the run. Only the same MD5 makes an image
+        belong to two.
+    :ivar any_extension: no other image of the run has a name that differs in the extension alone, which the service
+        may change.
     """
 
     file_name: str
     fileIDs: Collection[str] = ()
     md5: str | None = None
     claimed: Collection[str] = ()
+    any_extension: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ IsNew = Callable[[Image], bool]
 
 
 def choose_image(
-    images: Sequence[Image], evidence: Evidence, is_new: IsNew, stage: Stage, may_be_new: IsNew | None = None
+    images: Sequence[Image], evidence: Evidence, is_new: IsNew, stage: Stage, may_be_new: IsNew
 ) -> Match | None:
     """Choose the image of a submission among those of its directory.
 
@@ -73,15 +77,19 @@ def choose_image(
     :param is_new: whether an image is certainly not from before the submission.
     :param may_be_new: whether it is possible, by dates read less strictly; used at the end only.
     """
+    proven = [image for image in images if evidence.md5 and image.etag == evidence.md5]
     images = [image for image in images if image.fileID not in evidence.claimed]
-    likeness = {image.fileID: compare_names(image.file_name, evidence.file_name) for image in images}
+    likeness = {
+        image.fileID: compare_names(image.file_name, evidence.file_name, any_extension=evidence.any_extension)
+        for image in images
+    }
 
     def with_names(least: Likeness, most: Likeness) -> list[Image]:
         return [image for image in images if least <= likeness[image.fileID] <= most]
 
     exact, variants = with_names(Likeness.SAME, Likeness.SAME), with_names(Likeness.SIMILAR, Likeness.VARIANT)
-    if evidence.md5 and (same := [image for image in images if image.etag == evidence.md5]):
-        return Match(_newest([image for image in same if image in exact] or same), "content")
+    if proven:
+        return Match(_newest([image for image in proven if image in exact] or proven), "content")
     for image in [*exact, *variants]:
         if image.fileID in evidence.fileIDs and is_new(image):
             return Match(image, "callback")
@@ -103,23 +111,38 @@ def _choose_at_the_end(
     variants: Sequence[Image],
     evidence: Evidence,
     is_new: IsNew,
-    may_be_new: IsNew | None,
+    may_be_new: IsNew,
 ) -> Match | None:
+    """Choose when nothing that is certainly new has the sent name or a variant of it."""
+
+    def is_named(image: Image) -> bool:
+        return image.fileID in evidence.fileIDs
+
+    def looks_made(image: Image) -> bool:
+        return is_digest(image.file_name, image.etag)
+
     if newcomers := [image for image in images if is_new(image)]:
         sole = newcomers[0] if len(newcomers) == 1 else None
         if sole is None:
             return None
-        named, digest = sole.fileID in evidence.fileIDs, is_digest(sole.file_name, sole.etag)
         # Beside an older image of the name, which may be ours as well, a name must look made by the service.
-        is_ours = (named and digest) if exact else (named or digest)
+        is_ours = (is_named(sole) and looks_made(sole)) if exact else (is_named(sole) or looks_made(sole))
         return Match(sole, "renamed") if is_ours else None
-    if len(exact) == 1 and not (may_be_new and any(may_be_new(image) for image in variants)):
-        return Match(exact[0], "older")
-    if may_be_new and not exact and len(variants) == 1 and may_be_new(variants[0]):
-        return Match(variants[0], "variant")
-    if may_be_new and len(fresh := [image for image in exact if may_be_new(image)]) == 1:
-        return Match(fresh[0], "name")
-    return None
+    others = [
+        image
+        for image in images
+        if image not in exact
+        and may_be_new(image)
+        and (image in variants or is_named(image) or looks_made(image))
+    ]
+    if others:  # one of them may be ours, so an image of the sent name may be an older one
+        return (
+            Match(others[0], "variant") if not exact and len(others) == 1 and others[0] in variants else None
+        )
+    fresh = [image for image in exact if may_be_new(image)]
+    if len(fresh) == 1:
+        return Match(fresh[0], "name" if fresh[0].changed_at else "older")
+    return Match(exact[0], "older") if len(exact) == 1 else None
 
 
 def newer_than(moment: datetime | None, tolerance: timedelta) -> IsNew:

@@ -26,19 +26,24 @@ class Likeness(IntEnum):
 
 def split_name(file_name: str) -> tuple[str, str]:
     """Return stem and extension of a name, normalised: NFC, and one spelling for each format."""
-    stem, _, extension = unicodedata.normalize("NFC", file_name).rpartition(".")
+    name = unicodedata.normalize("NFC", file_name)
+    stem, dot, extension = name.rpartition(".")
+    if not dot:
+        return name, ""
     extension = extension.lower()
     return stem, _EXTENSIONS.get(extension, extension)
 
 
-def compare_names(stored: str, sent: str) -> Likeness:
+def compare_names(stored: str, sent: str, *, any_extension: bool = False) -> Likeness:
     """Compare a stored image's name with the name that was sent.
 
     The service may add a counter or a moment to a name that is taken, change the extension, or cut the end.
+
+    :param any_extension: the extension tells no two names apart.
     """
     stem, extension = split_name(stored)
     sent_stem, sent_extension = split_name(sent)
-    if extension != sent_extension:
+    if extension != sent_extension and not any_extension:
         return Likeness.SIMILAR if stem == sent_stem else Likeness.OTHER
     if stem == sent_stem:
         return Likeness.SAME
@@ -48,6 +53,18 @@ def compare_names(stored: str, sent: str) -> Likeness:
         return Likeness.VARIANT
     counter = _COUNTER.search(stem)
     return Likeness.SIMILAR if counter and stem[: counter.start()] == sent_stem else Likeness.OTHER
+
+
+def possible_stems(stored: str) -> list[str]:
+    """Return the stems that the sent name may have had, if it was not cut: the likeliest first."""
+    stem, _ = split_name(stored)
+    shorter = [stem[: found.start()] for found in (_MADE.search(stem), _COUNTER.search(stem)) if found]
+    return [stem, *dict.fromkeys(shorter)]
+
+
+def may_be_cut(stored: str) -> bool:
+    """Return whether a stored name is long enough to be the beginning of a longer one."""
+    return len(split_name(stored)[0]) >= _MIN_CUT_LENGTH
 
 
 def is_digest(stored: str, etag: str | None) -> bool:

@@ -10,12 +10,14 @@ from datetime import datetime, timezone
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.download.lookup import (
     Evidence,
+    IsNew,
     Match,
     Stage,
     choose_image,
     newer_than,
     perhaps_newer_than,
 )
+from airflow_provider_123pan.download.names import Likeness, compare_names
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError, Pan123VerifyingError
@@ -36,7 +38,7 @@ log = logging.getLogger(__name__)
 class ImageSearch:
     """The search for one submission's image, from its first look to its last.
 
-    It remembers what it saw: an image that a later look shows, and an earlier one did not, is new by any clock.
+    It remembers what it saw: where dates do not help, an image that an earlier look did not show is preferred.
     """
 
     def __init__(self, submission: Submission, timing: WaitTiming) -> None:
@@ -91,17 +93,12 @@ class ImageSearch:
 
     def _choose(self, images: dict[str, Image], evidence: Evidence, stage: Stage) -> Match | None:
         moment = self._submission.moment
-        strictly_new = newer_than(moment, self._timing.same_second)
-
-        def is_new(image: Image) -> bool:
-            return strictly_new(image) or (self._seen is not None and image.fileID not in self._seen)
-
         match = choose_image(
             list(images.values()),
             evidence,
-            is_new,
+            newer_than(moment, self._timing.same_second),
             stage,
-            perhaps_newer_than(moment, datetime.now(timezone.utc)),
+            self._may_be_new(images),
         )
         if match and match.matched_by in ("renamed", "older"):
             log.warning(
@@ -114,6 +111,17 @@ class ImageSearch:
                 else "the only image of that name, and no new image has appeared",
             )
         return match
+
+    def _may_be_new(self, images: dict[str, Image]) -> IsNew:
+        """Return the loose reading of dates; of the images with the sent name, those that appeared later go first."""
+        may_be_new = perhaps_newer_than(self._submission.moment, datetime.now(timezone.utc))
+        seen, sent = self._seen, self._submission.file_name
+        if seen is None or sent is None:
+            return may_be_new
+        same = [image for image in images.values() if compare_names(image.file_name, sent) is Likeness.SAME]
+        later = {image.fileID for image in same if image.fileID not in seen and may_be_new(image)}
+        before = {image.fileID for image in same} - later if later else set()
+        return lambda image: image.fileID not in before and may_be_new(image)
 
     def _get(self, fileID: str) -> Flow[Image | None]:
         try:

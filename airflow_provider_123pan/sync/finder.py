@@ -1,4 +1,4 @@
-"""Finds the images in flight in their directory. A listing of what is new finds most of them at once."""
+"""Lists the directory for the images in flight. A listing of what is new finds most of them at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.service.protocol import PAGE, get_image
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.matcher import Matcher
 from airflow_provider_123pan.sync.recorder import Recorder
 from airflow_provider_123pan.sync.timing import SyncTiming
 
@@ -32,7 +33,6 @@ class Finder:
     """Lists the directory for one worker.
 
     :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
-    :param overwrite: the names were taken before: only progress says that an image is new.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Finder:
         inventory: Inventory,
         in_flight: InFlight,
         recorder: Recorder,
+        matcher: Matcher,
         directory_ids: Callable[[], list[str]],
         *,
-        overwrite: bool,
         timing: SyncTiming,
         clock: Clock,
     ) -> None:
@@ -51,13 +51,14 @@ class Finder:
         self._inventory = inventory
         self._in_flight = in_flight
         self._recorder = recorder
+        self._matcher = matcher
         self._directory_ids = directory_ids
-        self._overwrite = overwrite
         self._timing = timing
         self._clock = clock
         self._failing_since: float | None = None  # listings
         self._listed_until: datetime | None = None  # by the service's clock
         self._new = 0  # images in the last listing of what is new
+        self._same_bytes: set[int] = set()  # callbacks named another entry's file for them
         self._scan_pause, self._scan_at = timing.wait.settling, 0.0
         self.scanned_at = 0.0  # when the last listing of everything began, in Unix seconds
 
@@ -81,34 +82,13 @@ class Finder:
         if self._survey(new.append, self.since):
             self._listed_until = began
         self._new = len(new)
-        for image in new:
-            self._compare(image)
+        self._matcher.match(new)
         # Submitted alone, and a single file changed: that is the one whose bytes were the same.
         only = self._in_flight.only()
         if only and only.number in self._in_flight.alone and only.succeeded_at:
             changed = {image.fileID: image for image in new}
             if len(changed) == 1 and self._is_on_the_list(new[0]):
-                self._recorder.found(only, new[0])
-
-    def _compare(self, image: Image) -> None:
-        """Compare a new image with what is in flight."""
-        for number in self._inventory.matches(image):
-            pending = self._in_flight.get(number)
-            if pending and (not self._overwrite or (pending.succeeded_at and self._is_newer(image, pending))):
-                self._recorder.found(pending, image)
-        number_named = self._inventory.entry_named(image)
-        pending = None if number_named is None else self._in_flight.get(number_named)
-        if pending is None:
-            return
-        # It has the name of one in flight, but not what the list says of that.
-        if not pending.succeeded_at:
-            pending.poll_soon(self._clock())
-        elif reason := difference(self._inventory.entry(pending.number), image):
-            self._recorder.failed(pending, reason)
-
-    def _is_newer(self, image: Image, pending: InFlightImage) -> bool:
-        """Whether an image is not from before its submission; a listing of everything finds one that kept its date."""
-        return _date(image) >= pending.submitted_at - self._timing.skew.total_seconds()
+                self._recorder.found(only, new[0], "renamed")
 
     def _is_on_the_list(self, image: Image) -> bool:
         """Whether it is an image of the list that has ended, and not one of another sync."""
@@ -117,6 +97,11 @@ class Finder:
             ImageState.PRESENT,
             ImageState.MIGRATED,
         )
+
+    def window(self, pending: InFlightImage) -> float:
+        """Seconds after its success within which an image appears, or is submitted again."""
+        again = pending.number in self._same_bytes and not pending.attempt
+        return self._timing.resubmit_after if again else self._timing.wait.visible_within
 
     def scan_if_due(self) -> None:
         """List everything for those that succeeded and are not new: an overwritten file may keep its date."""
@@ -138,34 +123,24 @@ class Finder:
     def _scan(self, invisible: list[InFlightImage], now: float) -> None:
         for pending in invisible:
             self._look_at_named_files(pending)
-        newest: dict[int, Image] = {}
-        differing: dict[int, Image] = {}
-
-        def visit(image: Image) -> None:
-            for number in self._inventory.matches(image):
-                if (pending := self._in_flight.get(number)) and pending.succeeded_at:
-                    newest[number] = max(newest.get(number, image), image, key=_date)
-            if (number_named := self._inventory.entry_named(image)) is not None:
-                differing[number_named] = image
-
-        if not any(pending.number in self._in_flight for pending in invisible) or self._survey(visit, None):
+        if not any(pending.number in self._in_flight for pending in invisible):
+            return
+        last = [
+            pending
+            for pending in invisible
+            if pending.succeeded_at and now - pending.succeeded_at > self.window(pending)
+        ]
+        images: list[Image] = []
+        keep = self._matcher.keep(images, last=bool(last))
+        if self._survey(keep, None):
             self.scanned_at = now
-            for number, image in newest.items():
-                if succeeded := self._in_flight.get(number):
-                    self._recorder.found(succeeded, image)
-        for pending in invisible:
-            if pending.number not in self._in_flight:
-                continue
-            if differs := differing.get(pending.number):
-                reason = difference(self._inventory.entry(pending.number), differs)
-                self._recorder.failed(pending, reason or SAME_CONTENT)
+            self._matcher.match(images, last)
 
     def _look_at_named_files(self, pending: InFlightImage) -> None:
         """Look at the files that callbacks named.
 
-        A file is the image if it has its name, the MD5 of the list, or the name of an entry with the same source URL,
-        because the service keeps one of several images with the same content. Any other entry's file is not: a
-        callback proves nothing.
+        The name of another entry's image proves nothing, unless both have the same source URL: the service keeps one of
+        several images with the same content.
         """
         for fileID in {delivery.fileID for delivery in pending.deliveries if delivery.fileID}:
             try:
@@ -173,15 +148,17 @@ class Finder:
             except Pan123Error as error:
                 log.info("File %s, which a callback named, is not there: %s", fileID, error)
                 continue
-            if image.directory_id in self._directory_ids() and self._is_meant(pending, image):
-                self._recorder.found(pending, image)
+            if image.directory_id not in self._directory_ids():
+                continue
+            number = self._inventory.entry_named(image)
+            if number is None or number == pending.number:
+                self._matcher.match([image])
+            elif self._inventory.canonical_digest(number) == pending.canonical_digest:
+                self._recorder.found(pending, image, "callback")
+            else:
+                self._same_bytes.add(pending.number)
+            if pending.number not in self._in_flight:
                 return
-
-    def _is_meant(self, pending: InFlightImage, image: Image) -> bool:
-        if pending.number in self._inventory.matches(image):
-            return not self._overwrite or self._is_newer(image, pending)
-        number = self._inventory.entry_named(image)
-        return number is not None and self._inventory.canonical_digest(number) == pending.canonical_digest
 
     def _survey(self, visit: Callable[[Image], object], since: datetime | None) -> bool:
         """List the directory; return False if that failed and will be tried again."""
@@ -196,7 +173,3 @@ class Finder:
             return False
         self._failing_since = None
         return True
-
-
-def _date(image: Image) -> float:
-    return image.changed_at.timestamp() if image.changed_at else 0.0

@@ -36,6 +36,7 @@ CREATE TABLE outcomes (
     number INTEGER PRIMARY KEY, taskID TEXT, fileID TEXT, stored_name TEXT, download_url TEXT, user_url TEXT,
     etag TEXT, size INTEGER, reason TEXT
 );
+CREATE INDEX by_fileID ON outcomes (fileID) WHERE fileID IS NOT NULL;
 BEGIN;
 """
 
@@ -213,11 +214,24 @@ class Inventory:
 
     # -- the directory --
 
+    def with_stem(self, stem: str) -> int | None:
+        """Return the number of the image with a name, apart from its extension."""
+        return self.number(digest(stem))
+
+    def with_md5(self, etag: str | None) -> list[int]:
+        """Return the numbers of the images of which the list states this MD5."""
+        return self._numbers("md5 = ?", etag) if self._knows_md5 and etag else []
+
+    def is_recorded(self, fileID: str) -> bool:
+        """Return whether a stored image is the result of an entry of the list."""
+        found = self._database.execute("SELECT 1 FROM outcomes WHERE fileID = ? LIMIT 1", (fileID,))
+        return found.fetchone() is not None
+
     def entry_named(self, image: Image) -> int | None:
         """Return the number of the image whose name a stored one has, even if the service numbered that."""
         stem = stem_of(image.file_name)
         for name in (stem, unnumbered(stem)):
-            if (number := self.number(digest(name))) is not None:
+            if (number := self.with_stem(name)) is not None:
                 return number
         return None
 
@@ -225,9 +239,7 @@ class Inventory:
         """Return the numbers of the images that a stored one is, by its name or by its MD5."""
         number = self.entry_named(image)
         numbers = [] if number is None or difference(self.entry(number), image) else [number]
-        if self._knows_md5 and image.etag:
-            numbers += [each for each in self._numbers("md5 = ?", image.etag) if each != number]
-        return numbers
+        return numbers + [each for each in self.with_md5(image.etag) if each != number]
 
     def record(
         self,

@@ -28,8 +28,10 @@ from airflow_provider_123pan.exceptions import Pan123Error, Pan123RedirectError
 from airflow_provider_123pan.service.models import TaskStatus
 from airflow_provider_123pan.sync.delivery_reader import DeliveryReader
 from airflow_provider_123pan.sync.finder import SAME_CONTENT, Finder
+from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import Inventory
+from airflow_provider_123pan.sync.matcher import Matcher
 from airflow_provider_123pan.sync.progress_poller import ProgressPoller
 from airflow_provider_123pan.sync.recorder import Recorder
 from airflow_provider_123pan.sync.timing import SyncTiming
@@ -45,6 +47,7 @@ class Monitor:
 
     :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
     :param inbox: None without callbacks.
+    :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
     :param overwrite: the names were taken before: only progress says that an image is new.
     """
 
@@ -55,6 +58,7 @@ class Monitor:
         in_flight: InFlight,
         directory_ids: Callable[[], list[str]],
         inbox: InboxEndpoint | None,
+        first_scan: FirstScan | None,
         *,
         overwrite: bool,
         timing: SyncTiming,
@@ -70,8 +74,16 @@ class Monitor:
             inventory,
             in_flight,
             self._recorder,
+            Matcher(
+                inventory,
+                in_flight,
+                self._recorder,
+                first_scan,
+                overwrite=overwrite,
+                timing=timing,
+                clock=clock,
+            ),
             directory_ids,
-            overwrite=overwrite,
             timing=timing,
             clock=clock,
         )
@@ -154,11 +166,8 @@ class Monitor:
                 self._recorder.lost(pending, pending.problem or NO_REASON)
             elif now - pending.sent_at > wait.visible_within:
                 self._recorder.failed(pending, SAME_CONTENT)
-        elif (
-            pending.succeeded_at
-            and now - pending.succeeded_at
-            > (wait.visible_within if pending.attempt else self._timing.resubmit_after)
-            and self._finder.scanned_at > pending.succeeded_at + wait.settling
+        elif pending.succeeded_at and self._finder.scanned_at > pending.succeeded_at + self._finder.window(
+            pending
         ):
             self._in_flight.alone.add(pending.number)
             self._recorder.failed(pending, SAME_CONTENT)

@@ -31,8 +31,11 @@ class Recorder:
         self._max_lost = max_lost
         self._lost: Counter[int] = Counter()  # by number
 
-    def found(self, pending: InFlightImage, image: Image) -> None:
-        """Record a stored image: migrated, unless it was rejected or differs from its entry in the list."""
+    def found(self, pending: InFlightImage, image: Image, matched_by: str) -> None:
+        """Record a stored image: migrated, unless it was rejected or differs from its entry in the list.
+
+        :param matched_by: as :class:`Match` says; logged unless it is the usual ``name``.
+        """
         if image.rejected:
             self.failed(pending, f"rejected by review (status {image.status})", again=False)
             return
@@ -43,6 +46,15 @@ class Recorder:
             image = self._hook.client.run(with_urls(image))
         except Pan123Error as error:
             log.warning("%s has no URL yet: %s", self._inventory.redacted(number), error)
+        if matched_by != "name":
+            log.log(
+                logging.WARNING if matched_by in ("renamed", "older") else logging.INFO,
+                "%s is file %s, %s (matched by %s)",
+                self._inventory.redacted(number),
+                image.fileID,
+                image.file_name,
+                matched_by,
+            )
         reason = difference(self._inventory.entry(number), image)
         state = ImageState.FAILED if reason else ImageState.MIGRATED
         self._inventory.record(number, state, image, taskID=pending.taskID, reason=reason)

@@ -20,6 +20,7 @@ from airflow_provider_123pan.sync.directory import (
     retry_reads,
 )
 from airflow_provider_123pan.sync.entries import stem_of
+from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
@@ -71,6 +72,7 @@ class SyncRun:
         self._directory_id = directory_id
         self._default_ids: list[str] = []
         self._in_flight = in_flight
+        self._first_scan: FirstScan | None = None
         self._cap = cap
         self._failing_since = failing_since
         self.failures = [*failures]
@@ -183,6 +185,7 @@ class SyncRun:
             find_directories=self._find_directories,
             signer=self._signer,
             inbox=inbox_endpoint(self._hook.settings) if self._signer else None,
+            first_scan=self._first_scan,
             overwrite=self._options.overwrite,
             max_in_flight=self._options.max_in_flight,
             cap=self._cap,
@@ -216,10 +219,10 @@ class SyncRun:
     def _compare_with_directory(self) -> None:
         """Compare the list with what is there, and with what an earlier try left in flight."""
         since = None
-        if self._options.overwrite:
-            if self._in_flight.began_at is None:
-                return
+        if self._options.overwrite and self._in_flight.began_at is not None:
             since = datetime.fromtimestamp(self._in_flight.began_at, timezone.utc) - self._timing.skew
+        else:
+            self._first_scan = FirstScan()
         for directory_id in self._find_directories():
             self._read(visit_images(directory_id, self._compare, since))
         for pending in self._in_flight:
@@ -232,6 +235,8 @@ class SyncRun:
         )
 
     def _compare(self, image: Image) -> None:
+        if self._first_scan:
+            self._first_scan.add(image)
         if self._options.overwrite and not self._is_new(image):
             return
         for number in self._inventory.matches(image):
@@ -249,10 +254,11 @@ class SyncRun:
 
     def _is_new(self, image: Image) -> bool:
         """Whether it was made since the first try began, by its date: the service may filter by another one."""
-        began_at = self._in_flight.began_at or 0.0
+        began_at, date = self._in_flight.began_at, image.changed_at
         return (
-            image.changed_at is None
-            or image.changed_at.timestamp() >= began_at - self._timing.skew.total_seconds()
+            began_at is not None
+            and date is not None
+            and date.timestamp() >= began_at - self._timing.skew.total_seconds()
         )
 
     def _read(self, flow: Flow[T]) -> T:

@@ -28,6 +28,7 @@ from airflow_provider_123pan.service.protocol import (
 )
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 from airflow_provider_123pan.sync.entries import ManifestEntry
+from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
@@ -53,6 +54,7 @@ class Submitter:
     :param find_directories: returns the ids of the directory, none as long as the default one does not exist.
     :param signer: signs callback URLs; None without callbacks.
     :param inbox: None without callbacks.
+    :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
     :param overwrite: the names were taken before: only progress says that an image is new.
     :param max_in_flight: images in flight at most; the cap of the service is found.
     :param cap: images in flight that the service was found to accept; None if that is not known.
@@ -72,6 +74,7 @@ class Submitter:
         find_directories: Callable[[], list[str]],
         signer: CallbackSigner | None,
         inbox: InboxEndpoint | None,
+        first_scan: FirstScan | None,
         overwrite: bool,
         max_in_flight: int | None,
         cap: int | None,
@@ -96,6 +99,7 @@ class Submitter:
             in_flight,
             find_directories,
             inbox,
+            first_scan,
             overwrite=overwrite,
             timing=timing,
         )

@@ -237,15 +237,20 @@ def test_a_file_that_a_delivery_names_is_looked_at_first(named: Image, expected:
     assert (match.image if match else None) == (named if expected else None)
 
 
-def test_an_image_that_a_later_look_shows_is_new_by_any_clock() -> None:
-    images = [image(age=OLD, file_id="old")]
+@pytest.mark.parametrize("age", [UTC, None], ids=["UTC", "undated"])
+def test_where_dates_do_not_help_an_image_that_appeared_later_is_taken_at_the_end(age: float | None) -> None:
+    def dated(file_id: str) -> Image:
+        return image(file_id=file_id, changed_at=None) if age is None else image(file_id=file_id, age=age)
+
+    images = [dated("old")]
 
     def perform(step: Any) -> Any:
         return Listing(tuple(images), (), None)
 
     search = ImageSearch(submission(directory_id="dir"), WaitTiming())
     assert drive(search.look((), Stage.SETTLED), perform) is None
-    images.append(image("a(1).jpg", age=UTC, file_id="new"))
-    match = drive(search.look((), Stage.SETTLED), perform)
+    images.append(dated("new"))
+    assert drive(search.look((), Stage.SETTLED), perform) is None  # perhaps an older one that is listed late
+    match = drive(search.look((), Stage.FINAL), perform)
     assert match is not None
-    assert (match.image.fileID, match.matched_by) == ("new", "variant")
+    assert match.image.fileID == "new"

@@ -67,7 +67,11 @@ def test_an_image_deleted_by_hand_comes_back(
     assert {record.status for record in read_results(results)} == {"present", "migrated"}
 
 
-def test_overwrite_submits_all_again(context: dict[str, Any], sandbox: Sandbox) -> None:
+def test_overwrite_submits_all_again(
+    context: dict[str, Any], sandbox: Sandbox, set_timing: Callable[..., None]
+) -> None:
+    """Where equal images keep their dates, only the end of the window shows that there are no other ones."""
+    set_timing(visible_within=3.0, settling=0.5)
     sync(context, images=addresses(5))
     for dates in ("refresh", "keep"):
         sandbox.configure(same_etag_dates=dates)
@@ -142,7 +146,7 @@ def test_the_same_bytes_are_one_file_with_two_records(
     kept: str,
     known: bool,
 ) -> None:
-    set_timing(resubmit_after=1.0)
+    set_timing(visible_within=4.0, settling=0.5)
     (url,) = addresses(1)
     more = {"md5": bytes_of(url, sandbox, context)[1]} if known else {}
     sandbox.configure(same_etag=kept, delay="0.1,0.4")

@@ -1,0 +1,65 @@
+"""What the directory held before anything was submitted: an image that was not there, or has changed, is new."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from enum import Enum
+
+from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.sync.entries import stem_of
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+CREATE TABLE images (fileID BLOB PRIMARY KEY, state BLOB) WITHOUT ROWID;
+CREATE TABLE stems (stem BLOB PRIMARY KEY) WITHOUT ROWID;
+BEGIN;
+"""
+
+
+class Change(Enum):
+    """How an image compares with the first scan."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    NONE = "none"
+
+
+class FirstScan:
+    """The ids of a directory's images, each with a digest of its date, etag and size; for use by one thread.
+
+    A temporary SQLite database holds them, so a million images need no memory.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(_TABLES)
+
+    def add(self, image: Image) -> None:
+        """Take an image that is in the directory."""
+        self._database.execute("INSERT OR REPLACE INTO images VALUES (?, ?)", (_key(image), _state(image)))
+        self._database.execute("INSERT OR IGNORE INTO stems VALUES (?)", (_digest(stem_of(image.file_name)),))
+
+    def has_name(self, stem: str) -> bool:
+        """Return whether an image of a name was there, apart from its extension."""
+        found = self._database.execute("SELECT 1 FROM stems WHERE stem = ?", (_digest(stem),))
+        return found.fetchone() is not None
+
+    def compare(self, image: Image) -> Change:
+        """Return what has happened to an image since."""
+        row = self._database.execute("SELECT state FROM images WHERE fileID = ?", (_key(image),)).fetchone()
+        if row is None:
+            return Change.ADDED
+        return Change.NONE if row[0] == _state(image) else Change.CHANGED
+
+
+def _key(image: Image) -> bytes:
+    return _digest(image.fileID)
+
+
+def _state(image: Image) -> bytes:
+    return _digest(f"{image.changed_at} {image.etag} {image.size}")
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -1,0 +1,192 @@
+"""Chooses stored images for the images in flight, by the rules of :func:`choose_image`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime, timezone
+
+from airflow_provider_123pan.download.lookup import (
+    Evidence,
+    IsNew,
+    Stage,
+    choose_image,
+    newer_than,
+    perhaps_newer_than,
+)
+from airflow_provider_123pan.download.names import may_be_cut, possible_stems
+from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.sync.entries import stem_of
+from airflow_provider_123pan.sync.first_scan import Change, FirstScan
+from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
+from airflow_provider_123pan.sync.inventory import Inventory, difference
+from airflow_provider_123pan.sync.recorder import Recorder
+from airflow_provider_123pan.sync.timing import SyncTiming
+
+MAX_STRANGERS = 1000  # more of them make no image the only new one
+
+
+class Matcher:
+    """Matches listed images with those in flight, for one worker.
+
+    :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
+    :param overwrite: the names were taken before: only progress says that an image is new.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        in_flight: InFlight,
+        recorder: Recorder,
+        first_scan: FirstScan | None,
+        *,
+        overwrite: bool,
+        timing: SyncTiming,
+        clock: Clock,
+    ) -> None:
+        self._inventory = inventory
+        self._in_flight = in_flight
+        self._recorder = recorder
+        self._first_scan = first_scan
+        self._overwrite = overwrite
+        self._timing = timing
+        self._clock = clock
+        self._earlier = {pending.number for pending in in_flight}  # submitted before the first scan
+
+    def keep(self, images: list[Image], *, last: bool) -> Callable[[Image], None]:
+        """Return a visitor that keeps, of everything in the directory, what :meth:`match` needs.
+
+        :param last: as :meth:`match` needs it for images whose whole window has passed.
+        """
+        stems: dict[int, str] = {}
+
+        def visit(image: Image) -> None:
+            if (last and self._is_strange(image)) or any(
+                self._in_flight.get(number) for number in self._numbers(image, stems)
+            ):
+                images.append(image)
+
+        return visit
+
+    def match(self, images: Iterable[Image], last: Collection[InFlightImage] = ()) -> None:
+        """Record the images in flight that are among these.
+
+        :param images: listed, or named by a callback.
+        :param last: the whole window of these has passed, and ``images`` is everything in the directory.
+        """
+        candidates = defaultdict[int, list[Image]](list)
+        strangers: list[Image] = []
+        stems: dict[int, str] = {}  # of the images in flight, read when a name may be cut
+        for image in images:
+            for number in self._numbers(image, stems):
+                candidates[number].append(image)
+            if last and len(strangers) < MAX_STRANGERS and self._is_strange(image):
+                strangers.append(image)
+        for number in candidates.keys() | {pending.number for pending in last}:
+            if pending := self._in_flight.get(number):
+                self._match_one(pending, candidates[number], strangers if pending in last else None)
+
+    def _numbers(self, image: Image, stems: dict[int, str]) -> set[int]:
+        """Return the images in flight that a stored one may be: by its name, unless that is another's, or its MD5."""
+        numbers = set(self._inventory.with_md5(image.etag))
+        if (named := self._inventory.with_stem(stem_of(image.file_name))) is not None:
+            return numbers | {named}
+        known = map(self._inventory.with_stem, possible_stems(image.file_name))
+        similar = {number for number in known if number is not None}
+        if may_be_cut(image.file_name):
+            if not stems:
+                stems |= {each.number: self._inventory.entry(each.number).stem for each in self._in_flight}
+            similar |= {number for number, stem in stems.items() if stem.startswith(stem_of(image.file_name))}
+        # A name that may be made of two names proves nothing.
+        return numbers | similar if len(similar) == 1 else numbers
+
+    def _is_strange(self, image: Image) -> bool:
+        """Whether no entry of the list explains an image."""
+        return (
+            self._inventory.with_stem(stem_of(image.file_name)) is None
+            and not self._inventory.is_recorded(image.fileID)
+            and not (self._first_scan and self._first_scan.compare(image) is Change.NONE)
+        )
+
+    def _match_one(self, pending: InFlightImage, images: list[Image], strangers: list[Image] | None) -> None:
+        """Match one image in flight.
+
+        :param strangers: the other new images of the directory, if the whole window has passed.
+        """
+        entry = self._inventory.entry(pending.number)
+        is_new, may_be_new = self._newness(pending, entry.stem)
+        unique = {image.fileID: image for image in [*images, *(strangers or [])]}.values()
+        differing = [image for image in unique if difference(entry, image)]
+        in_doubt = pending.taskID is None
+        match = None
+        if pending.succeeded_at or in_doubt or not self._overwrite:
+            match = choose_image(
+                [image for image in unique if image not in differing],
+                Evidence(
+                    entry.file_name,
+                    {delivery.fileID for delivery in pending.deliveries if delivery.fileID},
+                    entry.md5,
+                    {image.fileID for image in unique if self._is_anothers(image, entry.stem)},
+                    any_extension=True,
+                ),
+                is_new,
+                Stage.FINAL if strangers is not None else self._stage(pending),
+                may_be_new,
+            )
+        if match:
+            self._recorder.found(pending, match.image, match.matched_by)
+        elif not pending.succeeded_at:
+            if any(map(is_new, images)):
+                pending.poll_soon(self._clock())
+        elif new := [image for image in images if image in differing and is_new(image)]:
+            self._recorder.failed(pending, difference(entry, new[0]) or "")
+
+    def _is_anothers(self, image: Image, stem: str) -> bool:
+        """Whether an image belongs to another entry; not if it was renamed to this one, for its content is equal."""
+        return stem_of(image.file_name) != stem and self._inventory.is_recorded(image.fileID)
+
+    def _stage(self, pending: InFlightImage) -> Stage:
+        settling = self._timing.wait.settling
+        settled = pending.succeeded_at is not None and self._clock() - pending.succeeded_at > settling
+        return Stage.SETTLED if settled else Stage.FIRST
+
+    def _newness(self, pending: InFlightImage, stem: str) -> tuple[IsNew, IsNew]:
+        """Return whether an image certainly is not from before its submission, and whether that is possible.
+
+        What the first scan did not show is new by any clock, unless it may be an older image that was listed late. A
+        sync that does not overwrite submits only names that were not there when it began.
+
+        :param stem: the name that was sent, without its extension.
+        """
+        scan = None if pending.number in self._earlier else self._first_scan
+        began_at = self._in_flight.began_at or pending.submitted_at
+        since = datetime.fromtimestamp(began_at if pending.attempt else pending.submitted_at, timezone.utc)
+        strictly_new = newer_than(since, self._timing.skew)
+        perhaps_new = perhaps_newer_than(since, datetime.fromtimestamp(self._clock(), timezone.utc))
+        listed_by_then = datetime.fromtimestamp(began_at - self._timing.wait.visible_within, timezone.utc)
+
+        def change(image: Image) -> Change | None:
+            if scan:
+                return scan.compare(image)
+            return None if self._overwrite or stem_of(image.file_name) != stem else Change.ADDED
+
+        def is_new(image: Image) -> bool:
+            match change(image):
+                case Change.NONE:
+                    return False
+                case Change.CHANGED:
+                    return True
+                case Change.ADDED if not self._overwrite:
+                    return (
+                        image.changed_at is None or strictly_new(image) or image.changed_at < listed_by_then
+                    )
+                case Change.ADDED:  # beside the older image, which the first scan showed
+                    return strictly_new(image) or (scan is not None and scan.has_name(stem))
+                case None:
+                    return strictly_new(image)
+
+        def may_be_new(image: Image) -> bool:
+            found = change(image)
+            return perhaps_new(image) if found is None else found is not Change.NONE
+
+        return is_new, may_be_new
