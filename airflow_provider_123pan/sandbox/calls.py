@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from airflow_provider_123pan.sandbox.backend import Backend
+from airflow_provider_123pan.sandbox.dates import beijing
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
 
-_BEIJING = timezone(timedelta(hours=8))
 _MAX_ITEMS = 100  # files per page of a list, and fileIDs per call
 
 
@@ -78,8 +77,7 @@ def log_in(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     :returns: `{"accessToken", "expiredAt"}`; the latter is an RFC 3339 time with the offset +08:00.
     """
     token = backend.login(_text(params, "clientID"), _text(params, "clientSecret"))
-    expired_at = datetime.fromtimestamp(token.expires_at, _BEIJING).isoformat()
-    return {"accessToken": token.text, "expiredAt": expired_at}
+    return {"accessToken": token.text, "expiredAt": beijing(token.expires_at).isoformat()}
 
 
 async def create_offline_task(call: Call) -> dict[str, Any]:
@@ -184,7 +182,8 @@ async def move_files(call: Call) -> None:
 
     Moving to the root works here; the documents contradict themselves about it.
     """
-    call.tree.move(_entries(call), call.tree.directory(call.text("toParentFileID")))
+    target = call.tree.directory(call.text("toParentFileID"))
+    call.tree.move(_entries(call), target, call.backend.options.numbering)
 
 
 async def delete_files(call: Call) -> None:
@@ -223,8 +222,8 @@ def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, 
         "etag": image.etag if image else "",
         "size": image.size if image else 0,
         "status": image.status if image else HEALTHY,
-        "createAt": _beijing(entry.created),
-        "updateAt": _beijing(entry.updated),
+        "createAt": _date(entry.created),
+        "updateAt": _date(entry.updated),
         "downloadURL": base_url + path if image else "",
         "userSelfURL": own_domain.rstrip("/") + path if image and own_domain else "",
         "totalTraffic": image.traffic if image else 0,
@@ -266,6 +265,6 @@ def _is_http(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
-def _beijing(seconds: float) -> str:
+def _date(seconds: float) -> str:
     """Format a Unix time in Beijing time (assumed; the documents name no time zone)."""
-    return datetime.fromtimestamp(seconds, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return beijing(seconds).strftime("%Y-%m-%d %H:%M:%S")

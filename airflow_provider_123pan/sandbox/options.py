@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
 
+from airflow_provider_123pan.sandbox.naming import MAX_CUT_LENGTH, Naming, Numbering
+
 FIXED_AT_START = ("host", "port")
 
 
@@ -132,6 +134,15 @@ class Options(BaseModel):
     )
     max_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="size of the largest image that is accepted, in bytes"
+    )
+    naming: Naming = Field(
+        "kept",
+        description="name of a stored image: kept: the wanted name; timestamped: name_20260102030405.jpg; "
+        "hashed: <md5>.jpg; nfd: accents as separate characters (Unicode NFD); jpg: jpg and tif for jpeg and tiff; "
+        f"cut: the end of the stem is cut off, so that the name has at most {MAX_CUT_LENGTH} characters",
+    )
+    numbering: Numbering = Field(
+        "name(1)", description="how a number is added, before the extension, to a name that is taken"
     )
     same_etag: Literal["rename", "keep"] = Field(
         "rename",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_123pan.sandbox.envelope import NO_FILE, Refusal
 from airflow_provider_123pan.sandbox.images import Picture
+from airflow_provider_123pan.sandbox.naming import Numbering, free_name
 
 DEFAULT_DIRECTORY = "来自:离线下载"
 LAST_PAGE = "-1"
@@ -106,14 +107,6 @@ class Directory(Entry):
         stop = len(self.orders) if before is None else bisect_left(self.orders, before)
         return (self.by_order[self.orders[place]] for place in range(stop - 1, -1, -1))
 
-    def free_name(self, name: str) -> str:
-        """Return the name itself if it is free, else the first free one of `name(1).ext`, `name(2).ext` and so on."""
-        stem, dot, extension = name.rpartition(".")
-        if not dot:
-            stem, extension = name, ""
-        names = (f"{stem}({count}){dot}{extension}" for count in itertools.count(1))
-        return name if name not in self.by_name else next(name for name in names if name not in self.by_name)
-
 
 class Tree:
     """The directories and images of one account; the id of the root is an empty string (official).
@@ -177,6 +170,7 @@ class Tree:
         name: str,
         directory: Directory,
         *,
+        numbering: Numbering,
         rename: bool,
         refresh: bool,
         status: int,
@@ -187,8 +181,9 @@ class Tree:
         What overwriting does to the name and the dates is undocumented, so the caller decides it.
 
         :param picture: The image's bytes and format.
-        :param name: The wanted name; a counter is added if it is taken.
+        :param name: The wanted name; a number is added if it is taken.
         :param directory: Where to store the image.
+        :param numbering: How a number is added to a name.
         :param rename: Whether an overwritten image gets the new name.
         :param refresh: Whether an overwritten image gets new dates.
         :param status: `HEALTHY` or `REJECTED`.
@@ -198,8 +193,9 @@ class Tree:
         same = directory.by_content.get((picture.etag, len(picture.content)))
         if same is None:
             number, now = next(self._numbers), time.time()
+            name = free_name(name, directory.by_name, numbering)
             image = Image(
-                *(_new_id(), number, directory.free_name(name), directory, now, now, number, visible_at),
+                *(_new_id(), number, name, directory, now, now, number, visible_at),
                 *(picture.etag, len(picture.content), picture.media_type, status),
             )
             self._enter(image, directory)
@@ -208,15 +204,15 @@ class Tree:
         directory.remove(same)
         same.status = status
         if rename:
-            same.name = directory.free_name(name)
+            same.name = free_name(name, directory.by_name, numbering)
         if refresh:
             same.created = same.updated = time.time()
             same.order = next(self._numbers)
         directory.add(same)
         return same
 
-    def move(self, entries: list[Entry], target: Directory) -> None:
-        """Move entries to a directory; a counter is added to names that are taken there.
+    def move(self, entries: list[Entry], target: Directory, numbering: Numbering) -> None:
+        """Move entries to a directory; a number is added to names that are taken there.
 
         :raises Refusal: The target is inside one of the entries; nothing is moved.
         """
@@ -230,7 +226,7 @@ class Tree:
         for entry in entries:
             if entry.parent is not None and entry.parent is not target:
                 entry.parent.remove(entry)
-                entry.name = target.free_name(entry.name)
+                entry.name = free_name(entry.name, target.by_name, numbering)
                 target.add(entry)
 
     def delete(self, entry: Entry) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.fetcher import Fetcher, FetchError
 from airflow_provider_123pan.sandbox.images import Picture, extension_of
+from airflow_provider_123pan.sandbox.naming import stored_name
 from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, REJECTED, Image, Store
 
@@ -239,11 +240,13 @@ class OfflineTasks:
             tree.default_directory() if task.directory_id is None else tree.directory(task.directory_id)
         )
         rejected = options.review and options.review.search(task.url)
+        wanted = task.file_name or name_from(task.url, picture)
         self._store.keep(picture)
         return tree.save(
             picture,
-            task.file_name or name_from(task.url, picture),
+            stored_name(wanted, picture.etag, time.time(), options.naming),
             directory,
+            numbering=options.numbering,
             rename=options.same_etag == "rename",
             refresh=options.same_etag_dates == "refresh",
             status=REJECTED if rejected else HEALTHY,
