@@ -1,4 +1,4 @@
-"""Names of stored images: the service's rules are undocumented, so options choose between plausible ones."""
+"""Names of stored images and of their default directory: the service documents few rules, so options choose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from airflow_provider_123pan.sandbox.dates import beijing
 
 Naming = Literal["kept", "timestamped", "hashed", "nfd", "jpg", "cut"]
 Numbering = Literal["name(1)", "name (1)", "name_1", "name-1"]
+DefaultDirectory = Literal["half-width", "full-width"]
 
+# The documents spell it with a half-width colon, which their own rule for names forbids; a client of the cloud drive
+# shows it with a full-width one.
+DEFAULT_DIRECTORY_NAMES: dict[DefaultDirectory, str] = {
+    "half-width": "来自:离线下载",
+    "full-width": "来自：离线下载",
+}
 MAX_CUT_LENGTH = 40  # characters, with the extension
 
 _SHORT_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}

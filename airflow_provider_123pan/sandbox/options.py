@@ -7,7 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
 
-from airflow_provider_123pan.sandbox.naming import MAX_CUT_LENGTH, Naming, Numbering
+from airflow_provider_123pan.sandbox.naming import (
+    DEFAULT_DIRECTORY_NAMES,
+    MAX_CUT_LENGTH,
+    DefaultDirectory,
+    Naming,
+    Numbering,
+)
 
 FIXED_AT_START = ("host", "port")
 
@@ -134,6 +140,16 @@ class Options(BaseModel):
     )
     max_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="size of the largest image that is accepted, in bytes"
+    )
+    default_directory: DefaultDirectory = Field(
+        "half-width",
+        description="colon in the name of the directory of images submitted without one: "
+        + " or ".join(DEFAULT_DIRECTORY_NAMES.values()),
+    )
+    default_directories: int = Field(
+        1,
+        ge=1,
+        description="number of directories of that name; images submitted without one go to each in turn",
     )
     naming: Naming = Field(
         "kept",

@@ -16,7 +16,6 @@ from airflow_provider_123pan.sandbox.envelope import NO_FILE, Refusal
 from airflow_provider_123pan.sandbox.images import Picture
 from airflow_provider_123pan.sandbox.naming import Numbering, free_name
 
-DEFAULT_DIRECTORY = "来自:离线下载"
 LAST_PAGE = "-1"
 HEALTHY = 2
 REJECTED = 101
@@ -76,21 +75,21 @@ class Directory(Entry):
 
     :ivar orders: The `order` of each entry, ascending.
     :ivar by_order: The entries by `order`.
-    :ivar by_name: The entries by name.
+    :ivar by_name: The entries by name; only default directories share a name.
     :ivar by_content: The images by etag and size.
     """
 
     orders: list[int] = field(default_factory=list)
     by_order: dict[int, Entry] = field(default_factory=dict)
-    by_name: dict[str, Entry] = field(default_factory=dict)
+    by_name: dict[str, list[Entry]] = field(default_factory=dict)
     by_content: dict[tuple[str, int], Image] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        """Add an entry whose name is free."""
+        """Add an entry."""
         entry.parent = self
         insort(self.orders, entry.order)
         self.by_order[entry.order] = entry
-        self.by_name[entry.name] = entry
+        self.by_name.setdefault(entry.name, []).append(entry)
         if isinstance(entry, Image):
             self.by_content[entry.etag, entry.size] = entry
 
@@ -98,7 +97,10 @@ class Directory(Entry):
         """Remove an entry of this directory."""
         del self.orders[bisect_left(self.orders, entry.order)]
         del self.by_order[entry.order]
-        del self.by_name[entry.name]
+        same_name = self.by_name[entry.name]
+        same_name.remove(entry)
+        if not same_name:
+            del self.by_name[entry.name]
         if isinstance(entry, Image) and self.by_content.get((entry.etag, entry.size)) is entry:
             del self.by_content[entry.etag, entry.size]
 
@@ -120,6 +122,7 @@ class Tree:
         """Create an empty root directory."""
         self.user_id = user_id
         self._numbers = itertools.count(100)
+        self._turns = itertools.count()  # which default directory is next
         now = time.time()
         self.root = Directory("", 0, "", None, now, now, 0, 0.0)
         self._entries: dict[str, Entry] = {}  # by file_id, and by number as a string
@@ -147,10 +150,15 @@ class Tree:
             raise Refusal(f"directory {directory_id} does not exist")
         return entry
 
-    def default_directory(self) -> Directory:
-        """Return the directory of images submitted without one, creating it if necessary."""
-        found = self.root.by_name.get(DEFAULT_DIRECTORY)
-        return found if isinstance(found, Directory) else self.make_directory(DEFAULT_DIRECTORY, self.root)
+    def default_directory(self, name: str, count: int) -> Directory:
+        """Return the directory of the next image that is submitted without one.
+
+        :param name: The name of default directories.
+        :param count: Number of default directories, which take turns; missing ones are created.
+        """
+        found = [entry for entry in self.root.by_name.get(name, []) if isinstance(entry, Directory)]
+        found += [self._new_directory(name, self.root) for _ in range(count - len(found))]
+        return found[next(self._turns) % count]
 
     def make_directory(self, name: str, parent: Directory) -> Directory:
         """Create a directory.
@@ -159,6 +167,9 @@ class Tree:
         """
         if name in parent.by_name:
             raise Refusal(f"a directory or file named {name} already exists")
+        return self._new_directory(name, parent)
+
+    def _new_directory(self, name: str, parent: Directory) -> Directory:
         number, now = next(self._numbers), time.time()
         directory = Directory(_new_id(), number, name, parent, now, now, number, 0.0)
         self._enter(directory, parent)

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.fetcher import Fetcher, FetchError
 from airflow_provider_123pan.sandbox.images import Picture, extension_of
-from airflow_provider_123pan.sandbox.naming import stored_name
+from airflow_provider_123pan.sandbox.naming import DEFAULT_DIRECTORY_NAMES, stored_name
 from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, REJECTED, Image, Store
 
@@ -236,9 +236,11 @@ class OfflineTasks:
     def _store_image(self, task: OfflineTask, picture: Picture) -> Image:
         options = self._options
         tree = self._store.tree(task.client_id)
-        directory = (
-            tree.default_directory() if task.directory_id is None else tree.directory(task.directory_id)
-        )
+        if task.directory_id is None:
+            name = DEFAULT_DIRECTORY_NAMES[options.default_directory]
+            directory = tree.default_directory(name, options.default_directories)
+        else:
+            directory = tree.directory(task.directory_id)
         rejected = options.review and options.review.search(task.url)
         wanted = task.file_name or name_from(task.url, picture)
         self._store.keep(picture)
