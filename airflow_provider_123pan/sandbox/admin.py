@@ -106,9 +106,7 @@ def _state(backend: Backend, base_url: str, limit: int) -> dict[str, Any]:
         "running": dict(backend.tasks.running),
         "answers_left": backend.faults.left(),
         "tasks": [_task(task) for task in tasks[:limit]],
-        "files": [
-            item(image, tree, base_url, backend.options.own_domain) for tree, image in islice(images, limit)
-        ],
+        "files": [item(image, tree, base_url, backend.options) for tree, image in islice(images, limit)],
     }
 
 

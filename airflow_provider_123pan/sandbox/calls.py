@@ -11,9 +11,10 @@ from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from airflow_provider_123pan.sandbox.backend import Backend
-from airflow_provider_123pan.sandbox.dates import beijing
+from airflow_provider_123pan.sandbox.dates import expiry, image_date
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
+from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
 
 _MAX_ITEMS = 100  # files per page of a list, and fileIDs per call
@@ -74,10 +75,10 @@ class Call:
 def log_in(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     """Log in.
 
-    :returns: `{"accessToken", "expiredAt"}`; the latter is an RFC 3339 time with the offset +08:00.
+    :returns: `{"accessToken", "expiredAt"}`.
     """
     token = backend.login(_text(params, "clientID"), _text(params, "clientSecret"))
-    return {"accessToken": token.text, "expiredAt": beijing(token.expires_at).isoformat()}
+    return {"accessToken": token.text, "expiredAt": expiry(token.expires_at, backend.options.expiry)}
 
 
 async def create_offline_task(call: Call) -> dict[str, Any]:
@@ -143,16 +144,14 @@ async def list_files(call: Call) -> dict[str, Any]:
     page = found[:limit]
     return {
         "lastFileId": page[-1].file_id if len(found) > limit else LAST_PAGE,
-        "fileList": [
-            item(entry, call.tree, call.base_url, call.backend.options.own_domain) for entry in page
-        ],
+        "fileList": [item(entry, call.tree, call.base_url, call.backend.options) for entry in page],
     }
 
 
 async def detail(call: Call) -> dict[str, Any]:
     """Return one directory or image."""
     entry = call.tree.entry(call.text("fileID"))
-    return item(entry, call.tree, call.base_url, call.backend.options.own_domain)
+    return item(entry, call.tree, call.base_url, call.backend.options)
 
 
 async def make_directories(call: Call) -> dict[str, Any]:
@@ -203,16 +202,17 @@ CALLS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 }
 
 
-def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, Any]:
+def item(entry: Entry, tree: Tree, base_url: str, options: Options) -> dict[str, Any]:
     """Return what list and detail report about a directory or an image.
 
     :param entry: The directory or image.
     :param tree: The tree that contains it.
     :param base_url: Base of `downloadURL`.
-    :param own_domain: Base of `userSelfURL`, or an empty string.
+    :param options: The options about URLs and dates.
     """
     image = entry if isinstance(entry, Image) else None
     extension = extension_of(entry.name) if image else ""
+    own_domain = options.own_domain.rstrip("/")
     path = f"/{tree.user_id}/{entry.file_id}.{extension}"
     return {
         "fileId": entry.file_id,
@@ -222,10 +222,10 @@ def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, 
         "etag": image.etag if image else "",
         "size": image.size if image else 0,
         "status": image.status if image else HEALTHY,
-        "createAt": _date(entry.created),
-        "updateAt": _date(entry.updated),
+        "createAt": image_date(entry.created, options.dates),
+        "updateAt": image_date(entry.updated, options.dates),
         "downloadURL": base_url + path if image else "",
-        "userSelfURL": own_domain.rstrip("/") + path if image and own_domain else "",
+        "userSelfURL": own_domain + path if image and own_domain else "",
         "totalTraffic": image.traffic if image else 0,
         "parentFilename": entry.parent.name if entry.parent else "",
         "extension": extension,
@@ -263,8 +263,3 @@ def _is_http(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc)
-
-
-def _date(seconds: float) -> str:
-    """Format a Unix time in Beijing time (assumed; the documents name no time zone)."""
-    return beijing(seconds).strftime("%Y-%m-%d %H:%M:%S")

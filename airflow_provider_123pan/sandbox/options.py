@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
 
+from airflow_provider_123pan.sandbox.dates import DateForm, ExpiryForm
 from airflow_provider_123pan.sandbox.naming import (
     DEFAULT_DIRECTORY_NAMES,
     MAX_CUT_LENGTH,
@@ -102,6 +103,11 @@ class Options(BaseModel):
         3, ge=1, description="number of valid tokens per clientID; a login above this revokes the oldest"
     )
     token_life: float = Field(30 * 86400, gt=0, description="seconds for which a token is valid")
+    expiry: ExpiryForm = Field(
+        "beijing",
+        description="expiredAt: beijing: 2026-01-02T03:04:05+08:00; utc: the same time with +00:00; "
+        "no-offset: Beijing time without an offset; unix: seconds as a number; unreadable: no date at all",
+    )
     active_cap: int | None = Field(
         None, ge=0, description="number of offline tasks per clientID that may run at the same time"
     )
@@ -166,6 +172,14 @@ class Options(BaseModel):
     )
     same_etag_dates: Literal["refresh", "keep"] = Field(
         "refresh", description="dates of an overwritten image: new or old ones"
+    )
+    dates: DateForm = Field(
+        "beijing",
+        description="createAt and updateAt: beijing: 2026-01-02 03:04:05 in Beijing time; utc: the same in UTC; "
+        "unix: seconds as a number; slashes: 2026/01/02 03:04:05; empty: an empty string",
+    )
+    clock_offset: float = Field(
+        0, description="seconds that the dates of images stored from now on are ahead; negative = behind"
     )
     own_domain: str = Field(
         "", description="base of userSelfURL, such as https://img.example.com; empty = no userSelfURL"

@@ -185,6 +185,7 @@ class Tree:
         rename: bool,
         refresh: bool,
         status: int,
+        now: float,
         visible_at: float,
     ) -> Image:
         """Store an image; it overwrites an image of equal etag and size in the directory (official).
@@ -198,12 +199,13 @@ class Tree:
         :param rename: Whether an overwritten image gets the new name.
         :param refresh: Whether an overwritten image gets new dates.
         :param status: `HEALTHY` or `REJECTED`.
+        :param now: The time in Unix seconds.
         :param visible_at: When list and detail begin to show a new image, on the monotonic clock in seconds.
         :returns: The new or overwritten image.
         """
         same = directory.by_content.get((picture.etag, len(picture.content)))
         if same is None:
-            number, now = next(self._numbers), time.time()
+            number = next(self._numbers)
             name = free_name(name, directory.by_name, numbering)
             image = Image(
                 *(_new_id(), number, name, directory, now, now, number, visible_at),
@@ -217,7 +219,7 @@ class Tree:
         if rename:
             same.name = free_name(name, directory.by_name, numbering)
         if refresh:
-            same.created = same.updated = time.time()
+            same.created = same.updated = now
             same.order = next(self._numbers)
         directory.add(same)
         return same

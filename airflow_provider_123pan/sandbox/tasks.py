@@ -242,16 +242,18 @@ class OfflineTasks:
         else:
             directory = tree.directory(task.directory_id)
         rejected = options.review and options.review.search(task.url)
+        now = time.time() + options.clock_offset
         wanted = task.file_name or name_from(task.url, picture)
         self._store.keep(picture)
         return tree.save(
             picture,
-            stored_name(wanted, picture.etag, time.time(), options.naming),
+            stored_name(wanted, picture.etag, now, options.naming),
             directory,
             numbering=options.numbering,
             rename=options.same_etag == "rename",
             refresh=options.same_etag_dates == "refresh",
             status=REJECTED if rejected else HEALTHY,
+            now=now,
             visible_at=time.monotonic() + options.visible_after,
         )
 
