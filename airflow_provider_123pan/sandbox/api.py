@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.calls import CALLS, Call, log_in
 from airflow_provider_123pan.sandbox.envelope import TOO_FREQUENT, Refusal, envelope
-from airflow_provider_123pan.sandbox.options import ScriptedAnswer
 
 LOGIN = "/api/v1/access_token"
 RATE_EXCEEDED = "请求太频繁"

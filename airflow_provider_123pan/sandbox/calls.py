@@ -129,6 +129,7 @@ async def list_files(call: Call) -> dict[str, Any]:
     limit = call.integer("limit")
     if not 1 <= limit <= _MAX_ITEMS:
         raise Refusal(f"limit must be 1 to {_MAX_ITEMS}")
+    options = call.backend.options
     directory = call.tree.directory(call.text("parentFileId", ""))
     start, end = call.integer("startTime", 0), call.integer("endTime", 2**62)
     last = call.text("lastFileId", "")
@@ -144,14 +145,18 @@ async def list_files(call: Call) -> dict[str, Any]:
     page = found[:limit]
     return {
         "lastFileId": page[-1].file_id if len(found) > limit else LAST_PAGE,
-        "fileList": [item(entry, call.tree, call.base_url, call.backend.options) for entry in page],
+        "fileList": [
+            item(entry, call.tree, call.base_url, options, with_urls=options.image_urls == "everywhere")
+            for entry in page
+        ],
     }
 
 
 async def detail(call: Call) -> dict[str, Any]:
     """Return one directory or image."""
     entry = call.tree.entry(call.text("fileID"))
-    return item(entry, call.tree, call.base_url, call.backend.options)
+    options = call.backend.options
+    return item(entry, call.tree, call.base_url, options, with_urls=options.image_urls != "nowhere")
 
 
 async def make_directories(call: Call) -> dict[str, Any]:
@@ -202,17 +207,19 @@ CALLS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 }
 
 
-def item(entry: Entry, tree: Tree, base_url: str, options: Options) -> dict[str, Any]:
+def item(entry: Entry, tree: Tree, base_url: str, options: Options, with_urls: bool = True) -> dict[str, Any]:
     """Return what list and detail report about a directory or an image.
 
     :param entry: The directory or image.
     :param tree: The tree that contains it.
     :param base_url: Base of `downloadURL`.
     :param options: The options about URLs and dates.
+    :param with_urls: Whether the URLs of an image are not empty.
     """
     image = entry if isinstance(entry, Image) else None
     extension = extension_of(entry.name) if image else ""
     own_domain = options.own_domain.rstrip("/")
+    has_urls = image is not None and with_urls
     path = f"/{tree.user_id}/{entry.file_id}.{extension}"
     return {
         "fileId": entry.file_id,
@@ -224,8 +231,8 @@ def item(entry: Entry, tree: Tree, base_url: str, options: Options) -> dict[str,
         "status": image.status if image else HEALTHY,
         "createAt": image_date(entry.created, options.dates),
         "updateAt": image_date(entry.updated, options.dates),
-        "downloadURL": base_url + path if image else "",
-        "userSelfURL": own_domain + path if image and own_domain else "",
+        "downloadURL": base_url + path if has_urls else "",
+        "userSelfURL": own_domain + path if has_urls and own_domain else "",
         "totalTraffic": image.traffic if image else 0,
         "parentFilename": entry.parent.name if entry.parent else "",
         "extension": extension,

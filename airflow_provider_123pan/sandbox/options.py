@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.dates import DateForm, ExpiryForm
 from airflow_provider_123pan.sandbox.naming import (
     DEFAULT_DIRECTORY_NAMES,
@@ -52,27 +53,6 @@ def _empty_is_none(value: Any) -> Any:
 SecondsRange = Annotated[tuple[float, float], BeforeValidator(_seconds_range)]
 Pattern = Annotated[re.Pattern[str] | None, BeforeValidator(_empty_is_none)]
 Rate = Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_none)]
-
-
-class ScriptedAnswer(BaseModel):
-    """An answer that the next calls of a matching path get instead of the usual one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    path: re.Pattern[str] = Field(
-        description="regex searched in the call's path, such as '/offline/download$'"
-    )
-    times: int | None = Field(1, description="number of calls that get this answer; null = unlimited")
-    action: Literal["answer", "process-then-answer", "drop", "process-then-drop", "pass"] = Field(
-        "answer",
-        description="answer: send this answer and do not process the call; drop: close the connection "
-        "without an answer and do not process the call; process-then-...: process the call first; "
-        "pass: wait for `delay`, then process and answer the call as usual",
-    )
-    status: int = Field(200, ge=200, le=599, description="HTTP status")
-    body: JsonValue = Field("", description="a string is sent as it is, anything else as JSON")
-    headers: dict[str, str] = Field(default_factory=dict)
-    delay: float = Field(0, ge=0, description="seconds before the answer, or before the connection closes")
 
 
 class Options(BaseModel):
@@ -181,6 +161,9 @@ class Options(BaseModel):
     clock_offset: float = Field(
         0, description="seconds that the dates of images stored from now on are ahead; negative = behind"
     )
+    image_urls: Literal["everywhere", "detail", "nowhere"] = Field(
+        "everywhere", description="which answers contain image URLs: list and detail, detail only, or none"
+    )
     own_domain: str = Field(
         "", description="base of userSelfURL, such as https://img.example.com; empty = no userSelfURL"
     )
@@ -190,7 +173,9 @@ class Options(BaseModel):
     )
     gateway_share: float = Field(1, ge=0, le=1, description="probability that `gateway` fails a call")
     answers: Annotated[list[ScriptedAnswer], BeforeValidator(_json)] = Field(
-        [], description="scripted answers as a JSON list; the first that matches and is not used up applies"
+        [],
+        description="scripted answers as a JSON list of objects, such as "
+        '[{"path": "/file/detail$", "fault": "verifying"}]; the first that matches and is not used up applies',
     )
 
     def changed(self, changes: dict[str, Any]) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import pytest
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sandbox.__main__ import parser
+from airflow_provider_123pan.sandbox.answers import FAULTS, ScriptedAnswer
+from airflow_provider_123pan.sandbox.options import Options
 from tests.integration.sandbox.support import HOUR_SECONDS, PROGRESS, Client, Peer
 
 
@@ -93,6 +97,16 @@ def test_the_command_names_an_invalid_option() -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "--delay" in run.stderr
+
+
+def test_the_help_names_all_options_and_the_keys_of_scripted_answers() -> None:
+    text = parser().format_help()
+    for name in Options.model_fields:
+        assert re.search(rf"\n  --{name.replace('_', '-')}[ ,]", text)
+    for name in ScriptedAnswer.model_fields:
+        assert f"\n  {name}: " in text
+    for fault in FAULTS:
+        assert fault in text
 
 
 def test_the_sandbox_loads_little_when_imported_and_never_airflow() -> None:
