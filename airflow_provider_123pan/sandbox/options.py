@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
+from airflow_provider_123pan.sandbox.callback_forms import CallbackForm, StatusForm
 from airflow_provider_123pan.sandbox.dates import DateForm, ExpiryForm
 from airflow_provider_123pan.sandbox.naming import (
     DEFAULT_DIRECTORY_NAMES,
@@ -113,6 +114,17 @@ class Options(BaseModel):
     )
     callback_delay: float = Field(
         2, ge=0, description="seconds that callbacks of the kinds `late` and `twice` wait"
+    )
+    callback_form: CallbackForm = Field(
+        "json",
+        description="how callbacks are sent: json: POST of a JSON object; form: POST of a form; multipart: POST of a "
+        "multipart form; query: GET with a query string; put: PUT of a JSON object; list: the object in a list; "
+        'wrapped: the object in {"code": 0, "data": …}; gbk: the object encoded in GBK',
+    )
+    status_as: StatusForm = Field(
+        "number",
+        description="status in a callback: number: 0 or 1; bool: true for success; float: 0.0 or 1.0; "
+        "word: success or failed; missing: no status",
     )
     reason_spelling: Literal["failReason", "fileReason"] = Field(
         "failReason", description="key of the reason in a callback"
