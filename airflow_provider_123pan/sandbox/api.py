@@ -101,7 +101,7 @@ def _login(backend: Backend) -> Handler:
 
 def _with_token(backend: Backend, call: Callable[[Call], Awaitable[Any]]) -> Handler:
     async def handle(request: Request) -> Any:
-        client_id = backend.tokens.client_of(request.headers.get("authorization", ""))
+        client_id = backend.tokens.use(request.headers.get("authorization", ""), backend.options.token_uses)
         rate = backend.options.rate
         if rate and not backend.limits.allows(client_id, rate, backend.options.rate_kind):
             raise Refusal(RATE_EXCEEDED, TOO_FREQUENT)

@@ -84,6 +84,9 @@ class Options(BaseModel):
         3, ge=1, description="number of valid tokens per clientID; a login above this revokes the oldest"
     )
     token_life: float = Field(30 * 86400, gt=0, description="seconds for which a token is valid")
+    token_uses: int | None = Field(
+        None, ge=1, description="number of calls for which a token is valid; calls above this revoke it"
+    )
     expiry: ExpiryForm = Field(
         "beijing",
         description="expiredAt: beijing: 2026-01-02T03:04:05+08:00; utc: the same time with +00:00; "
