@@ -114,7 +114,7 @@ async def progress(call: Call) -> dict[str, Any]:
         task_id = int(call.text("taskID"))
     except ValueError as error:
         raise Refusal("taskID must be an integer") from error
-    process, status = call.backend.tasks.find(call.client_id, task_id).progress()
+    process, status = call.backend.tasks.progress(call.client_id, task_id)
     return {"process": int(process) if process == int(process) else process, "status": status}
 
 

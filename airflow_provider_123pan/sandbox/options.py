@@ -106,6 +106,10 @@ class Options(BaseModel):
         0, ge=0, description="seconds from the end of a task until list and detail show the image"
     )
     unknown_task: float = Field(0, ge=0, description="seconds for which progress does not know a new taskID")
+    unknown_task_as: Literal["refused", "running"] = Field(
+        "refused",
+        description='progress of a taskID that is not known: refused: code 1; running: {"process": 0, "status": 0}',
+    )
     callback: Literal["normal", "never", "late", "twice", "twice-at-once", "early", "lying", "wrong-file"] = (
         Field(
             "normal",

@@ -170,19 +170,21 @@ class OfflineTasks:
             self._timers[task.task_id] = loop.call_later(task.duration, self._due, task)
         return task
 
-    def find(self, client_id: str, task_id: int) -> OfflineTask:
-        """Return a task of an account.
+    def progress(self, client_id: str, task_id: int) -> tuple[float, int]:
+        """Return the next answer about the progress of an account's task.
 
         What the service answers for an unknown taskID, and whether it knows a new one at once, is undocumented.
 
-        :raises Refusal: The account has no such task, or the task is younger than `unknown_task` seconds.
+        :returns: As `OfflineTask.progress()`.
+        :raises Refusal: The account has no such task, or the task is younger than `unknown_task` seconds, unless the
+            option `unknown_task_as` is `running`.
         """
-        task = self._tasks.get(task_id)
-        if task is None or task.client_id != client_id:
-            raise Refusal(f"offline task {task_id} does not exist")
-        if time.monotonic() - task.created < self._options.unknown_task:
-            raise Refusal(f"offline task {task_id} does not exist")
-        return task
+        task, now = self._tasks.get(task_id), time.monotonic()
+        if task and task.client_id == client_id and now - task.created >= self._options.unknown_task:
+            return task.progress()
+        if self._options.unknown_task_as == "running":
+            return 0, RUNNING
+        raise Refusal(f"offline task {task_id} does not exist")
 
     def newest_first(self, limit: int | None = None) -> list[OfflineTask]:
         """Return up to `limit` tasks of all accounts, or all of them."""
