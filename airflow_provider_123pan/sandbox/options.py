@@ -61,7 +61,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
-    host: str = Field("127.0.0.1", description="address to listen on (fixed at start)")
+    host: str = Field(
+        "127.0.0.1",
+        description="address to listen on (fixed at start); loopback only, because the sandbox shows its secrets to "
+        "everyone who reaches it; another address also switches off the check of the Host header",
+    )
     port: int = Field(0, ge=0, le=65535, description="port to listen on; 0 = a free port (fixed at start)")
     accounts: Annotated[dict[str, str], BeforeValidator(_accounts)] = Field(
         {"sandbox-client": "sandbox-secret-0123456789"},
@@ -108,7 +112,7 @@ class Options(BaseModel):
     unknown_task: float = Field(0, ge=0, description="seconds for which progress does not know a new taskID")
     unknown_task_as: Literal["refused", "running"] = Field(
         "refused",
-        description='progress of a taskID that is not known: refused: code 1; running: {"process": 0, "status": 0}',
+        description='progress of a taskID that is not known: refused: code 1; running: `{"process": 0, "status": 0}`',
     )
     callback: Literal["normal", "never", "late", "twice", "twice-at-once", "early", "lying", "wrong-file"] = (
         Field(
@@ -126,7 +130,7 @@ class Options(BaseModel):
         "json",
         description="how callbacks are sent: json: POST of a JSON object; form: POST of a form; multipart: POST of a "
         "multipart form; query: GET with a query string; put: PUT of a JSON object; list: the object in a list; "
-        'wrapped: the object in {"code": 0, "data": …}; gbk: the object encoded in GBK',
+        'wrapped: the object in `{"code": 0, "data": …}`; gbk: the object encoded in GBK',
     )
     status_as: StatusForm = Field(
         "number",
@@ -159,7 +163,8 @@ class Options(BaseModel):
     naming: Naming = Field(
         "kept",
         description="name of a stored image: kept: the wanted name; timestamped: name_20260102030405.jpg; "
-        "hashed: <md5>.jpg; nfd: accents as separate characters (Unicode NFD); jpg: jpg and tif for jpeg and tiff; "
+        "hashed: the MD5 as name; nfd: accents as separate characters (Unicode NFD); "
+        "jpg: jpg instead of jpeg, and tif instead of tiff; "
         f"cut: the end of the stem is cut off, so that the name has at most {MAX_CUT_LENGTH} characters",
     )
     numbering: Numbering = Field(
@@ -194,7 +199,7 @@ class Options(BaseModel):
     answers: Annotated[list[ScriptedAnswer], BeforeValidator(_json)] = Field(
         [],
         description="scripted answers as a JSON list of objects, such as "
-        '[{"path": "/file/detail$", "fault": "verifying"}]; the first that matches and is not used up applies',
+        '`[{"path": "/file/detail$", "fault": "verifying"}]`; the first that matches and is not used up applies',
     )
 
     def changed(self, changes: dict[str, Any]) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import signal
 import subprocess
@@ -65,6 +66,18 @@ def test_the_page_escapes_what_it_shows(client: Client) -> None:
     for markup in ("<script", "<i>", "<b>bad"):
         assert markup not in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.png" in page.text
+
+
+def test_the_page_describes_all_options(sandbox: Sandbox) -> None:
+    sandbox.configure(answers=[{"path": "detail$", "fault": "verifying"}])
+    page = html.unescape(requests.get(sandbox.base_url, timeout=60).text)
+    for name, field in Options.model_fields.items():
+        if name not in ("host", "port"):
+            assert f"<dt>{name}</dt>" in page
+            assert field.description
+            assert field.description in page
+    assert "Loopback only" in page
+    assert '"fault": "verifying"' in page
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
