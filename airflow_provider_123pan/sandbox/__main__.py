@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.options import Options
 
+_PARAGRAPH: Any = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -22,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
         "python -m airflow_provider_123pan.sandbox",
         usage="%(prog)s [options]",
         description="A local 123pan for trials and tests. Its page at / shows its tasks and images.",
+        epilog=_about_answers(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name, field in Options.model_fields.items():
         option = "--" + name.replace("_", "-")
@@ -65,6 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         sandbox.stop()
     return 0
+
+
+def _about_answers() -> str:
+    """Describe the keys of a scripted answer, as paragraphs of the help."""
+    fields = ScriptedAnswer.model_fields.items()
+    paragraphs = [textwrap.fill(f"{name}: {field.description}", 78, **_PARAGRAPH) for name, field in fields]
+    return "\n".join(["keys of a scripted answer (--answers):", *paragraphs])
 
 
 def _values(annotation: Any) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from airflow_provider_123pan.sandbox.api import IMAGE_HEADERS
 from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.calls import item
+from airflow_provider_123pan.sandbox.guard import guard
 from airflow_provider_123pan.sandbox.images import NotAnImage, thumbnail
 from airflow_provider_123pan.sandbox.options import FIXED_AT_START
 from airflow_provider_123pan.sandbox.page import render
@@ -29,7 +30,7 @@ _PAGE_HEADERS = {
 
 def add_routes(app: FastAPI, backend: Backend) -> None:
     """Add the page and the routes for tests to an application."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(guard(backend.options.host))])
 
     @router.get("/")
     async def page(request: Request) -> Response:
@@ -106,9 +107,7 @@ def _state(backend: Backend, base_url: str, limit: int) -> dict[str, Any]:
         "running": dict(backend.tasks.running),
         "answers_left": backend.faults.left(),
         "tasks": [_task(task) for task in tasks[:limit]],
-        "files": [
-            item(image, tree, base_url, backend.options.own_domain) for tree, image in islice(images, limit)
-        ],
+        "files": [item(image, tree, base_url, backend.options) for tree, image in islice(images, limit)],
     }
 
 

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.calls import CALLS, Call, log_in
 from airflow_provider_123pan.sandbox.envelope import TOO_FREQUENT, Refusal, envelope
-from airflow_provider_123pan.sandbox.options import ScriptedAnswer
 
 LOGIN = "/api/v1/access_token"
 RATE_EXCEEDED = "请求太频繁"
@@ -101,7 +101,7 @@ def _login(backend: Backend) -> Handler:
 
 def _with_token(backend: Backend, call: Callable[[Call], Awaitable[Any]]) -> Handler:
     async def handle(request: Request) -> Any:
-        client_id = backend.tokens.client_of(request.headers.get("authorization", ""))
+        client_id = backend.tokens.use(request.headers.get("authorization", ""), backend.options.token_uses)
         rate = backend.options.rate
         if rate and not backend.limits.allows(client_id, rate, backend.options.rate_kind):
             raise Refusal(RATE_EXCEEDED, TOO_FREQUENT)

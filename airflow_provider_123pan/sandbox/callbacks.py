@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_123pan.sandbox.callback_forms import callback_request, status_field
 from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import Image
 from airflow_provider_123pan.sandbox.tasks import OfflineTask
 
 _MAX_CONCURRENT = 8
 _TIMEOUT_SECONDS = 10.0
-_SUCCESS, _FAILED = 0, 1  # official; progress uses other numbers
 _NO_SUCH_FILE = ("yk6baz03t0l000d7w3nosuchfile", 999_999_999)
 
 
@@ -67,7 +67,7 @@ class Callbacks:
             file_id = _ids(None)
         return {
             "url": task.url,
-            "status": _SUCCESS if success else _FAILED,
+            **status_field(success, self._options.status_as),
             self._options.reason_spelling: reason,
             "fileID": file_id[self._options.file_id_as == "number"],
         }
@@ -77,7 +77,9 @@ class Callbacks:
             self.sent += 1
             task.delivery_starts()
             try:
-                answer = await self._client.post(task.callback_url, json=payload)
+                form = self._options.callback_form
+                request = callback_request(self._client, task.callback_url, payload, form)
+                answer = await self._client.send(request)
                 task.delivery_ended(f"HTTP {answer.status_code}")
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
                 task.delivery_ended(type(error).__name__)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from airflow_provider_123pan.sandbox.backend import Backend
+from airflow_provider_123pan.sandbox.dates import expiry, image_date
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
+from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
 
-_BEIJING = timezone(timedelta(hours=8))
 _MAX_ITEMS = 100  # files per page of a list, and fileIDs per call
 
 
@@ -75,11 +75,10 @@ class Call:
 def log_in(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     """Log in.
 
-    :returns: `{"accessToken", "expiredAt"}`; the latter is an RFC 3339 time with the offset +08:00.
+    :returns: `{"accessToken", "expiredAt"}`.
     """
     token = backend.login(_text(params, "clientID"), _text(params, "clientSecret"))
-    expired_at = datetime.fromtimestamp(token.expires_at, _BEIJING).isoformat()
-    return {"accessToken": token.text, "expiredAt": expired_at}
+    return {"accessToken": token.text, "expiredAt": expiry(token.expires_at, backend.options.expiry)}
 
 
 async def create_offline_task(call: Call) -> dict[str, Any]:
@@ -115,7 +114,7 @@ async def progress(call: Call) -> dict[str, Any]:
         task_id = int(call.text("taskID"))
     except ValueError as error:
         raise Refusal("taskID must be an integer") from error
-    process, status = call.backend.tasks.find(call.client_id, task_id).progress()
+    process, status = call.backend.tasks.progress(call.client_id, task_id)
     return {"process": int(process) if process == int(process) else process, "status": status}
 
 
@@ -130,6 +129,7 @@ async def list_files(call: Call) -> dict[str, Any]:
     limit = call.integer("limit")
     if not 1 <= limit <= _MAX_ITEMS:
         raise Refusal(f"limit must be 1 to {_MAX_ITEMS}")
+    options = call.backend.options
     directory = call.tree.directory(call.text("parentFileId", ""))
     start, end = call.integer("startTime", 0), call.integer("endTime", 2**62)
     last = call.text("lastFileId", "")
@@ -146,7 +146,8 @@ async def list_files(call: Call) -> dict[str, Any]:
     return {
         "lastFileId": page[-1].file_id if len(found) > limit else LAST_PAGE,
         "fileList": [
-            item(entry, call.tree, call.base_url, call.backend.options.own_domain) for entry in page
+            item(entry, call.tree, call.base_url, options, with_urls=options.image_urls == "everywhere")
+            for entry in page
         ],
     }
 
@@ -154,7 +155,8 @@ async def list_files(call: Call) -> dict[str, Any]:
 async def detail(call: Call) -> dict[str, Any]:
     """Return one directory or image."""
     entry = call.tree.entry(call.text("fileID"))
-    return item(entry, call.tree, call.base_url, call.backend.options.own_domain)
+    options = call.backend.options
+    return item(entry, call.tree, call.base_url, options, with_urls=options.image_urls != "nowhere")
 
 
 async def make_directories(call: Call) -> dict[str, Any]:
@@ -184,7 +186,8 @@ async def move_files(call: Call) -> None:
 
     Moving to the root works here; the documents contradict themselves about it.
     """
-    call.tree.move(_entries(call), call.tree.directory(call.text("toParentFileID")))
+    target = call.tree.directory(call.text("toParentFileID"))
+    call.tree.move(_entries(call), target, call.backend.options.numbering)
 
 
 async def delete_files(call: Call) -> None:
@@ -204,16 +207,19 @@ CALLS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 }
 
 
-def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, Any]:
+def item(entry: Entry, tree: Tree, base_url: str, options: Options, with_urls: bool = True) -> dict[str, Any]:
     """Return what list and detail report about a directory or an image.
 
     :param entry: The directory or image.
     :param tree: The tree that contains it.
     :param base_url: Base of `downloadURL`.
-    :param own_domain: Base of `userSelfURL`, or an empty string.
+    :param options: The options about URLs and dates.
+    :param with_urls: Whether the URLs of an image are not empty.
     """
     image = entry if isinstance(entry, Image) else None
     extension = extension_of(entry.name) if image else ""
+    own_domain = options.own_domain.rstrip("/")
+    has_urls = image is not None and with_urls
     path = f"/{tree.user_id}/{entry.file_id}.{extension}"
     return {
         "fileId": entry.file_id,
@@ -223,10 +229,10 @@ def item(entry: Entry, tree: Tree, base_url: str, own_domain: str) -> dict[str, 
         "etag": image.etag if image else "",
         "size": image.size if image else 0,
         "status": image.status if image else HEALTHY,
-        "createAt": _beijing(entry.created),
-        "updateAt": _beijing(entry.updated),
-        "downloadURL": base_url + path if image else "",
-        "userSelfURL": own_domain.rstrip("/") + path if image and own_domain else "",
+        "createAt": image_date(entry.created, options.dates),
+        "updateAt": image_date(entry.updated, options.dates),
+        "downloadURL": base_url + path if has_urls else "",
+        "userSelfURL": own_domain + path if has_urls and own_domain else "",
         "totalTraffic": image.traffic if image else 0,
         "parentFilename": entry.parent.name if entry.parent else "",
         "extension": extension,
@@ -264,8 +270,3 @@ def _is_http(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc)
-
-
-def _beijing(seconds: float) -> str:
-    """Format a Unix time in Beijing time (assumed; the documents name no time zone)."""
-    return datetime.fromtimestamp(seconds, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import random
 
-from airflow_provider_123pan.sandbox.options import Options, ScriptedAnswer
+from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
+from airflow_provider_123pan.sandbox.options import Options
 
-_HTML = (
-    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
-    "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>kong</center>\r\n</body>\r\n</html>\r\n"
-)
-_BAD_GATEWAY = {"status": 502, "body": _HTML, "headers": {"Content-Type": "text/html"}}
 _FAULT_OPTIONS = frozenset({"answers", "gateway", "gateway_times", "gateway_share"})
 
 
@@ -67,4 +63,4 @@ class Faults:
         if not pattern.search(path) or random.random() >= self._options.gateway_share:
             return None
         self._gateway_used += 1
-        return ScriptedAnswer.model_validate({"path": pattern, **_BAD_GATEWAY})
+        return ScriptedAnswer.model_validate({"path": pattern, "fault": "bad-gateway"})

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
+from airflow_provider_123pan.sandbox.callback_forms import CallbackForm, StatusForm
+from airflow_provider_123pan.sandbox.dates import DateForm, ExpiryForm
+from airflow_provider_123pan.sandbox.naming import (
+    DEFAULT_DIRECTORY_NAMES,
+    MAX_CUT_LENGTH,
+    DefaultDirectory,
+    Naming,
+    Numbering,
+)
 
 FIXED_AT_START = ("host", "port")
 
@@ -45,33 +56,16 @@ Pattern = Annotated[re.Pattern[str] | None, BeforeValidator(_empty_is_none)]
 Rate = Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_none)]
 
 
-class ScriptedAnswer(BaseModel):
-    """An answer that the next calls of a matching path get instead of the usual one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    path: re.Pattern[str] = Field(
-        description="regex searched in the call's path, such as '/offline/download$'"
-    )
-    times: int | None = Field(1, description="number of calls that get this answer; null = unlimited")
-    action: Literal["answer", "process-then-answer", "drop", "process-then-drop", "pass"] = Field(
-        "answer",
-        description="answer: send this answer and do not process the call; drop: close the connection "
-        "without an answer and do not process the call; process-then-...: process the call first; "
-        "pass: wait for `delay`, then process and answer the call as usual",
-    )
-    status: int = Field(200, ge=200, le=599, description="HTTP status")
-    body: JsonValue = Field("", description="a string is sent as it is, anything else as JSON")
-    headers: dict[str, str] = Field(default_factory=dict)
-    delay: float = Field(0, ge=0, description="seconds before the answer, or before the connection closes")
-
-
 class Options(BaseModel):
     """The options; the command has an argument of the same name for each."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
-    host: str = Field("127.0.0.1", description="address to listen on (fixed at start)")
+    host: str = Field(
+        "127.0.0.1",
+        description="address to listen on (fixed at start); loopback only, because the sandbox shows its secrets to "
+        "everyone who reaches it; another address also switches off the check of the Host header",
+    )
     port: int = Field(0, ge=0, le=65535, description="port to listen on; 0 = a free port (fixed at start)")
     accounts: Annotated[dict[str, str], BeforeValidator(_accounts)] = Field(
         {"sandbox-client": "sandbox-secret-0123456789"},
@@ -94,6 +88,14 @@ class Options(BaseModel):
         3, ge=1, description="number of valid tokens per clientID; a login above this revokes the oldest"
     )
     token_life: float = Field(30 * 86400, gt=0, description="seconds for which a token is valid")
+    token_uses: int | None = Field(
+        None, ge=1, description="number of calls for which a token is valid; calls above this revoke it"
+    )
+    expiry: ExpiryForm = Field(
+        "beijing",
+        description="expiredAt: beijing: 2026-01-02T03:04:05+08:00; utc: the same time with +00:00; "
+        "no-offset: Beijing time without an offset; unix: seconds as a number; unreadable: no date at all",
+    )
     active_cap: int | None = Field(
         None, ge=0, description="number of offline tasks per clientID that may run at the same time"
     )
@@ -108,6 +110,10 @@ class Options(BaseModel):
         0, ge=0, description="seconds from the end of a task until list and detail show the image"
     )
     unknown_task: float = Field(0, ge=0, description="seconds for which progress does not know a new taskID")
+    unknown_task_as: Literal["refused", "running"] = Field(
+        "refused",
+        description='progress of a taskID that is not known: refused: code 1; running: `{"process": 0, "status": 0}`',
+    )
     callback: Literal["normal", "never", "late", "twice", "twice-at-once", "early", "lying", "wrong-file"] = (
         Field(
             "normal",
@@ -119,6 +125,17 @@ class Options(BaseModel):
     )
     callback_delay: float = Field(
         2, ge=0, description="seconds that callbacks of the kinds `late` and `twice` wait"
+    )
+    callback_form: CallbackForm = Field(
+        "json",
+        description="how callbacks are sent: json: POST of a JSON object; form: POST of a form; multipart: POST of a "
+        "multipart form; query: GET with a query string; put: PUT of a JSON object; list: the object in a list; "
+        'wrapped: the object in `{"code": 0, "data": …}`; gbk: the object encoded in GBK',
+    )
+    status_as: StatusForm = Field(
+        "number",
+        description="status in a callback: number: 0 or 1; bool: true for success; float: 0.0 or 1.0; "
+        "word: success or failed; missing: no status",
     )
     reason_spelling: Literal["failReason", "fileReason"] = Field(
         "failReason", description="key of the reason in a callback"
@@ -133,12 +150,43 @@ class Options(BaseModel):
     max_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="size of the largest image that is accepted, in bytes"
     )
+    default_directory: DefaultDirectory = Field(
+        "half-width",
+        description="colon in the name of the directory of images submitted without one: "
+        + " or ".join(DEFAULT_DIRECTORY_NAMES.values()),
+    )
+    default_directories: int = Field(
+        1,
+        ge=1,
+        description="number of directories of that name; images submitted without one go to each in turn",
+    )
+    naming: Naming = Field(
+        "kept",
+        description="name of a stored image: kept: the wanted name; timestamped: name_20260102030405.jpg; "
+        "hashed: the MD5 as name; nfd: accents as separate characters (Unicode NFD); "
+        "jpg: jpg instead of jpeg, and tif instead of tiff; "
+        f"cut: the end of the stem is cut off, so that the name has at most {MAX_CUT_LENGTH} characters",
+    )
+    numbering: Numbering = Field(
+        "name(1)", description="how a number is added, before the extension, to a name that is taken"
+    )
     same_etag: Literal["rename", "keep"] = Field(
         "rename",
         description="name of an image that an equal one in its directory overwrites: the new or the old one",
     )
     same_etag_dates: Literal["refresh", "keep"] = Field(
         "refresh", description="dates of an overwritten image: new or old ones"
+    )
+    dates: DateForm = Field(
+        "beijing",
+        description="createAt and updateAt: beijing: 2026-01-02 03:04:05 in Beijing time; utc: the same in UTC; "
+        "unix: seconds as a number; slashes: 2026/01/02 03:04:05; empty: an empty string",
+    )
+    clock_offset: float = Field(
+        0, description="seconds that the dates of images stored from now on are ahead; negative = behind"
+    )
+    image_urls: Literal["everywhere", "detail", "nowhere"] = Field(
+        "everywhere", description="which answers contain image URLs: list and detail, detail only, or none"
     )
     own_domain: str = Field(
         "", description="base of userSelfURL, such as https://img.example.com; empty = no userSelfURL"
@@ -149,7 +197,9 @@ class Options(BaseModel):
     )
     gateway_share: float = Field(1, ge=0, le=1, description="probability that `gateway` fails a call")
     answers: Annotated[list[ScriptedAnswer], BeforeValidator(_json)] = Field(
-        [], description="scripted answers as a JSON list; the first that matches and is not used up applies"
+        [],
+        description="scripted answers as a JSON list of objects, such as "
+        '`[{"path": "/file/detail$", "fault": "verifying"}]`; the first that matches and is not used up applies',
     )
 
     def changed(self, changes: dict[str, Any]) -> Options:

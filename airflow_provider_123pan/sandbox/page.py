@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from itertools import chain, islice
 from typing import Any
@@ -50,11 +51,12 @@ tr:last-child td { border-bottom: 0; }
   color: var(--faint); }
 .images figcaption b { display: block; color: var(--ink); font-weight: 600; white-space: nowrap;
   overflow: hidden; text-overflow: ellipsis; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(255px, 1fr)); margin: 0; }
-dl div { padding: 6px 14px; display: flex; justify-content: space-between; gap: 12px;
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(345px, 1fr)); margin: 0; }
+dl div { padding: 8px 14px; display: grid; grid-template-columns: auto 1fr; gap: 2px 12px; align-content: start;
   box-shadow: 0 0 0 0.5px var(--line); }
-dt { color: var(--faint); } dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
-.changed dd { color: var(--accent); font-weight: 600; }
+dt { font-weight: 600; } dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
+dd.about { grid-column: 1 / -1; text-align: left; color: var(--faint); font-size: 12px; }
+.changed dd:not(.about) { color: var(--accent); font-weight: 600; }
 footer { color: var(--faint); padding: 24px 0 32px; font-size: 12px; }
 @media (max-width: 640px) { main, header > div { padding: 0 14px; } th, td { padding: 7px 8px; }
   .id { width: 70px; } .state { width: 88px; } }
@@ -79,7 +81,8 @@ def render(backend: Backend, base_url: str) -> str:
 <title>123pan sandbox</title><style>{_STYLE}</style></head><body>
 <header><div><h1>123pan sandbox</h1>
 <p>A local stand-in for 123pan's image host at <code>{escape(base_url)}</code>,
-{label} <code>{escape(clients)}</code></p>
+{label} <code>{escape(clients)}</code>. Loopback only: everyone who reaches this port can read the secrets and change
+the options.</p>
 <ul class="numbers">{_numbers(backend, total)}</ul></div></header>
 <main>
 <h2>Offline tasks <small>{_count(len(tasks), len(backend.tasks))}</small></h2>
@@ -168,7 +171,8 @@ def _options(options: Options) -> str:
     current["accounts"] = defaults["accounts"] = ", ".join(options.accounts)  # without the secrets
     return "".join(
         f"<div{'' if value == defaults[name] else ' class=changed'}><dt>{name}</dt>"
-        f"<dd>{escape(_written(value))}</dd></div>"
+        f"<dd>{escape(_written(value))}</dd>"
+        f'<dd class="about">{escape(Options.model_fields[name].description or "")}</dd></div>'
         for name, value in current.items()
         if name not in ("host", "port")
     )
@@ -179,4 +183,6 @@ def _written(value: Any) -> str:
         return "–"
     if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
         value = value[0]
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from airflow_provider_123pan.sandbox.envelope import NO_FILE, Refusal
 from airflow_provider_123pan.sandbox.images import Picture
+from airflow_provider_123pan.sandbox.naming import Numbering, free_name
 
-DEFAULT_DIRECTORY = "来自:离线下载"
 LAST_PAGE = "-1"
 HEALTHY = 2
 REJECTED = 101
@@ -75,21 +75,21 @@ class Directory(Entry):
 
     :ivar orders: The `order` of each entry, ascending.
     :ivar by_order: The entries by `order`.
-    :ivar by_name: The entries by name.
+    :ivar by_name: The entries by name; only default directories share a name.
     :ivar by_content: The images by etag and size.
     """
 
     orders: list[int] = field(default_factory=list)
     by_order: dict[int, Entry] = field(default_factory=dict)
-    by_name: dict[str, Entry] = field(default_factory=dict)
+    by_name: dict[str, list[Entry]] = field(default_factory=dict)
     by_content: dict[tuple[str, int], Image] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        """Add an entry whose name is free."""
+        """Add an entry."""
         entry.parent = self
         insort(self.orders, entry.order)
         self.by_order[entry.order] = entry
-        self.by_name[entry.name] = entry
+        self.by_name.setdefault(entry.name, []).append(entry)
         if isinstance(entry, Image):
             self.by_content[entry.etag, entry.size] = entry
 
@@ -97,7 +97,10 @@ class Directory(Entry):
         """Remove an entry of this directory."""
         del self.orders[bisect_left(self.orders, entry.order)]
         del self.by_order[entry.order]
-        del self.by_name[entry.name]
+        same_name = self.by_name[entry.name]
+        same_name.remove(entry)
+        if not same_name:
+            del self.by_name[entry.name]
         if isinstance(entry, Image) and self.by_content.get((entry.etag, entry.size)) is entry:
             del self.by_content[entry.etag, entry.size]
 
@@ -105,14 +108,6 @@ class Directory(Entry):
         """Iterate over the entries whose `order` is less than `before`, or over all of them."""
         stop = len(self.orders) if before is None else bisect_left(self.orders, before)
         return (self.by_order[self.orders[place]] for place in range(stop - 1, -1, -1))
-
-    def free_name(self, name: str) -> str:
-        """Return the name itself if it is free, else the first free one of `name(1).ext`, `name(2).ext` and so on."""
-        stem, dot, extension = name.rpartition(".")
-        if not dot:
-            stem, extension = name, ""
-        names = (f"{stem}({count}){dot}{extension}" for count in itertools.count(1))
-        return name if name not in self.by_name else next(name for name in names if name not in self.by_name)
 
 
 class Tree:
@@ -127,6 +122,7 @@ class Tree:
         """Create an empty root directory."""
         self.user_id = user_id
         self._numbers = itertools.count(100)
+        self._turns = itertools.count()  # which default directory is next
         now = time.time()
         self.root = Directory("", 0, "", None, now, now, 0, 0.0)
         self._entries: dict[str, Entry] = {}  # by file_id, and by number as a string
@@ -154,10 +150,15 @@ class Tree:
             raise Refusal(f"directory {directory_id} does not exist")
         return entry
 
-    def default_directory(self) -> Directory:
-        """Return the directory of images submitted without one, creating it if necessary."""
-        found = self.root.by_name.get(DEFAULT_DIRECTORY)
-        return found if isinstance(found, Directory) else self.make_directory(DEFAULT_DIRECTORY, self.root)
+    def default_directory(self, name: str, count: int) -> Directory:
+        """Return the directory of the next image that is submitted without one.
+
+        :param name: The name of default directories.
+        :param count: Number of default directories, which take turns; missing ones are created.
+        """
+        found = [entry for entry in self.root.by_name.get(name, []) if isinstance(entry, Directory)]
+        found += [self._new_directory(name, self.root) for _ in range(count - len(found))]
+        return found[next(self._turns) % count]
 
     def make_directory(self, name: str, parent: Directory) -> Directory:
         """Create a directory.
@@ -166,6 +167,9 @@ class Tree:
         """
         if name in parent.by_name:
             raise Refusal(f"a directory or file named {name} already exists")
+        return self._new_directory(name, parent)
+
+    def _new_directory(self, name: str, parent: Directory) -> Directory:
         number, now = next(self._numbers), time.time()
         directory = Directory(_new_id(), number, name, parent, now, now, number, 0.0)
         self._enter(directory, parent)
@@ -177,9 +181,11 @@ class Tree:
         name: str,
         directory: Directory,
         *,
+        numbering: Numbering,
         rename: bool,
         refresh: bool,
         status: int,
+        now: float,
         visible_at: float,
     ) -> Image:
         """Store an image; it overwrites an image of equal etag and size in the directory (official).
@@ -187,19 +193,22 @@ class Tree:
         What overwriting does to the name and the dates is undocumented, so the caller decides it.
 
         :param picture: The image's bytes and format.
-        :param name: The wanted name; a counter is added if it is taken.
+        :param name: The wanted name; a number is added if it is taken.
         :param directory: Where to store the image.
+        :param numbering: How a number is added to a name.
         :param rename: Whether an overwritten image gets the new name.
         :param refresh: Whether an overwritten image gets new dates.
         :param status: `HEALTHY` or `REJECTED`.
+        :param now: The time in Unix seconds.
         :param visible_at: When list and detail begin to show a new image, on the monotonic clock in seconds.
         :returns: The new or overwritten image.
         """
         same = directory.by_content.get((picture.etag, len(picture.content)))
         if same is None:
-            number, now = next(self._numbers), time.time()
+            number = next(self._numbers)
+            name = free_name(name, directory.by_name, numbering)
             image = Image(
-                *(_new_id(), number, directory.free_name(name), directory, now, now, number, visible_at),
+                *(_new_id(), number, name, directory, now, now, number, visible_at),
                 *(picture.etag, len(picture.content), picture.media_type, status),
             )
             self._enter(image, directory)
@@ -208,15 +217,15 @@ class Tree:
         directory.remove(same)
         same.status = status
         if rename:
-            same.name = directory.free_name(name)
+            same.name = free_name(name, directory.by_name, numbering)
         if refresh:
-            same.created = same.updated = time.time()
+            same.created = same.updated = now
             same.order = next(self._numbers)
         directory.add(same)
         return same
 
-    def move(self, entries: list[Entry], target: Directory) -> None:
-        """Move entries to a directory; a counter is added to names that are taken there.
+    def move(self, entries: list[Entry], target: Directory, numbering: Numbering) -> None:
+        """Move entries to a directory; a number is added to names that are taken there.
 
         :raises Refusal: The target is inside one of the entries; nothing is moved.
         """
@@ -230,7 +239,7 @@ class Tree:
         for entry in entries:
             if entry.parent is not None and entry.parent is not target:
                 entry.parent.remove(entry)
-                entry.name = target.free_name(entry.name)
+                entry.name = free_name(entry.name, target.by_name, numbering)
                 target.add(entry)
 
     def delete(self, entry: Entry) -> None:

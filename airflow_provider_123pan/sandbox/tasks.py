@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.fetcher import Fetcher, FetchError
 from airflow_provider_123pan.sandbox.images import Picture, extension_of
+from airflow_provider_123pan.sandbox.naming import DEFAULT_DIRECTORY_NAMES, stored_name
 from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, REJECTED, Image, Store
 
@@ -169,19 +170,21 @@ class OfflineTasks:
             self._timers[task.task_id] = loop.call_later(task.duration, self._due, task)
         return task
 
-    def find(self, client_id: str, task_id: int) -> OfflineTask:
-        """Return a task of an account.
+    def progress(self, client_id: str, task_id: int) -> tuple[float, int]:
+        """Return the next answer about the progress of an account's task.
 
         What the service answers for an unknown taskID, and whether it knows a new one at once, is undocumented.
 
-        :raises Refusal: The account has no such task, or the task is younger than `unknown_task` seconds.
+        :returns: As `OfflineTask.progress()`.
+        :raises Refusal: The account has no such task, or the task is younger than `unknown_task` seconds, unless the
+            option `unknown_task_as` is `running`.
         """
-        task = self._tasks.get(task_id)
-        if task is None or task.client_id != client_id:
-            raise Refusal(f"offline task {task_id} does not exist")
-        if time.monotonic() - task.created < self._options.unknown_task:
-            raise Refusal(f"offline task {task_id} does not exist")
-        return task
+        task, now = self._tasks.get(task_id), time.monotonic()
+        if task and task.client_id == client_id and now - task.created >= self._options.unknown_task:
+            return task.progress()
+        if self._options.unknown_task_as == "running":
+            return 0, RUNNING
+        raise Refusal(f"offline task {task_id} does not exist")
 
     def newest_first(self, limit: int | None = None) -> list[OfflineTask]:
         """Return up to `limit` tasks of all accounts, or all of them."""
@@ -235,18 +238,24 @@ class OfflineTasks:
     def _store_image(self, task: OfflineTask, picture: Picture) -> Image:
         options = self._options
         tree = self._store.tree(task.client_id)
-        directory = (
-            tree.default_directory() if task.directory_id is None else tree.directory(task.directory_id)
-        )
+        if task.directory_id is None:
+            name = DEFAULT_DIRECTORY_NAMES[options.default_directory]
+            directory = tree.default_directory(name, options.default_directories)
+        else:
+            directory = tree.directory(task.directory_id)
         rejected = options.review and options.review.search(task.url)
+        now = time.time() + options.clock_offset
+        wanted = task.file_name or name_from(task.url, picture)
         self._store.keep(picture)
         return tree.save(
             picture,
-            task.file_name or name_from(task.url, picture),
+            stored_name(wanted, picture.etag, now, options.naming),
             directory,
+            numbering=options.numbering,
             rename=options.same_etag == "rename",
             refresh=options.same_etag_dates == "refresh",
             status=REJECTED if rejected else HEALTHY,
+            now=now,
             visible_at=time.monotonic() + options.visible_after,
         )
 

@@ -8,6 +8,7 @@ import hmac
 import json
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ class Tokens:
 
     def __init__(self) -> None:
         """Start without tokens."""
+        self._uses: Counter[str] = Counter()  # by text, of valid tokens
         self._key = secrets.token_bytes(32)
         self._valid: dict[str, Token] = {}
         self._invalid: dict[str, str] = {}  # text → reason for the refusal
@@ -64,9 +66,11 @@ class Tokens:
         token = self._valid[text] = Token(text, client_id, expires_at)
         return token
 
-    def client_of(self, authorization: str) -> str:
-        """Return the clientID of the token in an `Authorization` header.
+    def use(self, authorization: str, max_uses: int | None) -> str:
+        """Return the clientID of the token in an `Authorization` header, and count the call.
 
+        :param max_uses: Number of calls for which a token is valid, or None; whether the service has such a quota is
+            not certain (a shared token was observed to be refused while a new one worked).
         :raises Refusal: The token is not valid (code 401).
         """
         scheme, _, text = authorization.partition(" ")
@@ -76,6 +80,10 @@ class Tokens:
         if token.expires_at <= time.time():
             self._invalidate(token, EXPIRED)
             raise Refusal(EXPIRED, TOKEN)
+        if max_uses is not None and self._uses[text] >= max_uses:
+            self._invalidate(token, REVOKED)
+            raise Refusal(REVOKED, TOKEN)
+        self._uses[text] += 1
         return token.client_id
 
     def expire_all(self) -> int:
@@ -98,6 +106,7 @@ class Tokens:
 
     def _invalidate(self, token: Token, message: str) -> None:
         del self._valid[token.text]
+        self._uses.pop(token.text, None)
         self._invalid[token.text] = message
         if len(self._invalid) > _MAX_REVOKED:
             del self._invalid[next(iter(self._invalid))]

@@ -84,6 +84,16 @@ class SandboxOptions(GeneratedDirective):
         yield from _table(("Option", "Meaning"), rows)
 
 
+class SandboxAnswers(GeneratedDirective):
+    """The keys of a scripted answer of the sandbox."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the table in Markdown."""
+        fields = import_module(f"{PACKAGE}.sandbox.answers").ScriptedAnswer.model_fields
+        rows = [(f"`{name}`", field.description or "") for name, field in fields.items()]
+        yield from _table(("Key", "Meaning"), rows)
+
+
 class AirflowCommands(GeneratedDirective):
     """The subcommands of ``airflow pan123``."""
 
@@ -139,5 +149,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("pan123-options", ProviderOptions)
     app.add_directive("pan123-connection-fields", ConnectionFields)
     app.add_directive("pan123-sandbox-options", SandboxOptions)
+    app.add_directive("pan123-sandbox-answers", SandboxAnswers)
     app.add_directive("pan123-commands", AirflowCommands)
     return {"version": "1", "parallel_read_safe": True}

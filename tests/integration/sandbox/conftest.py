@@ -30,6 +30,7 @@ def peer(_running_peer: Peer, sandbox: Sandbox) -> Peer:
     """Return a server for images and callbacks that has received nothing."""
     # The sandbox has been reset, which has cancelled the callbacks of the previous test.
     _running_peer.received.clear()
+    _running_peer.deliveries.clear()
     return _running_peer
 
 

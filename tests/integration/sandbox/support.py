@@ -6,6 +6,8 @@ import io
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
@@ -61,10 +63,27 @@ SOURCES: dict[str, bytes] = {
 }
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A callback as it arrived.
+
+    :ivar method: The HTTP method.
+    :ivar path: The path with the query.
+    :ivar content_type: The header of that name, or an empty string.
+    :ivar body: The body's bytes.
+    """
+
+    method: str
+    path: str
+    content_type: str
+    body: bytes
+
+
 class Peer(ThreadingHTTPServer):
     """A server that serves the source images and receives the callbacks.
 
-    :ivar received: Path and JSON body of each callback, in order of arrival.
+    :ivar received: Path and JSON body of each callback that is a POST of JSON in UTF-8, in order of arrival.
+    :ivar deliveries: All callbacks, in order of arrival; those of the method GET if their path has a query.
     :ivar url: Its base URL.
     """
 
@@ -74,6 +93,7 @@ class Peer(ThreadingHTTPServer):
         """Listen on a free port."""
         super().__init__(("127.0.0.1", 0), _PeerHandler)
         self.received: list[tuple[str, dict[str, Any]]] = []
+        self.deliveries: list[Delivery] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -81,6 +101,9 @@ class _PeerHandler(BaseHTTPRequestHandler):
     server: Peer
 
     def do_GET(self) -> None:
+        if "?" in self.path:
+            self._deliver()
+            return
         name = self.path.rpartition("/")[2]
         if self.path.startswith("/moved/"):
             self.send_response(302)
@@ -95,8 +118,18 @@ class _PeerHandler(BaseHTTPRequestHandler):
         self.wfile.write(content or b"")
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.path, json.loads(body)))
+        self._deliver()
+
+    def do_PUT(self) -> None:
+        self._deliver()
+
+    def _deliver(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        delivery = Delivery(self.command, self.path, self.headers.get("Content-Type", ""), body)
+        if self.command == "POST":
+            with suppress(ValueError):
+                self.server.received.append((self.path, json.loads(body)))
+        self.server.deliveries.append(delivery)
         self.send_response(204)
         self.end_headers()
 

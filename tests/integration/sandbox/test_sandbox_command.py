@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +13,9 @@ import pytest
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sandbox.__main__ import parser
+from airflow_provider_123pan.sandbox.answers import FAULTS, ScriptedAnswer
+from airflow_provider_123pan.sandbox.options import Options
 from tests.integration.sandbox.support import HOUR_SECONDS, PROGRESS, Client, Peer
 
 
@@ -63,6 +68,18 @@ def test_the_page_escapes_what_it_shows(client: Client) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.png" in page.text
 
 
+def test_the_page_describes_all_options(sandbox: Sandbox) -> None:
+    sandbox.configure(answers=[{"path": "detail$", "fault": "verifying"}])
+    page = html.unescape(requests.get(sandbox.base_url, timeout=60).text)
+    for name, field in Options.model_fields.items():
+        if name not in ("host", "port"):
+            assert f"<dt>{name}</dt>" in page
+            assert field.description
+            assert field.description in page
+    assert "Loopback only" in page
+    assert '"fault": "verifying"' in page
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_runs_until_a_signal_stops_it(stop: signal.Signals) -> None:
     command = [
@@ -93,6 +110,16 @@ def test_the_command_names_an_invalid_option() -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "--delay" in run.stderr
+
+
+def test_the_help_names_all_options_and_the_keys_of_scripted_answers() -> None:
+    text = parser().format_help()
+    for name in Options.model_fields:
+        assert re.search(rf"\n  --{name.replace('_', '-')}[ ,]", text)
+    for name in ScriptedAnswer.model_fields:
+        assert f"\n  {name}: " in text
+    for fault in FAULTS:
+        assert fault in text
 
 
 def test_the_sandbox_loads_little_when_imported_and_never_airflow() -> None:

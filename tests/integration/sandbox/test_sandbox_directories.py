@@ -81,6 +81,26 @@ def test_directories_and_images_can_be_moved_and_deleted(client: Client) -> None
     assert client.send("GET", f"/1815309870/{image['fileId']}.png").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("colon", "name"), [("half-width", "来自:离线下载"), ("full-width", "来自：离线下载")]
+)
+def test_images_go_to_the_default_directories_in_turn(client: Client, colon: str, name: str) -> None:
+    client.sandbox.configure(fetch=False, default_directory=colon, default_directories=2)
+    for number in range(4):
+        client.migrate(f"http://127.0.0.1/{number}.png")
+    directories = client.files("")
+    assert [directory["filename"] for directory in directories] == [name, name]
+    names = [[image["filename"] for image in client.files(found["fileId"])] for found in directories]
+    assert names == [["3.png", "1.png"], ["2.png", "0.png"]]
+
+    # Both can be deleted, and are created again.
+    ids = [directory["fileId"] for directory in directories]
+    assert client.post(DELETE, fileIDs=ids)["code"] == 0
+    assert client.files("") == []
+    client.migrate("http://127.0.0.1/4.png")
+    assert len(client.files("")) == 2
+
+
 def test_an_account_does_not_see_the_files_and_tasks_of_another() -> None:
     with Sandbox(accounts={"a": "secret-a", "b": "secret-b"}, fetch=False, delay=0) as sandbox:
         first, second = Client(sandbox), Client(sandbox)

@@ -9,7 +9,15 @@ import pytest
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox, api
-from tests.integration.sandbox.support import CREATE, DETAIL, GOOD, HOUR_SECONDS, Client, wait_until
+from tests.integration.sandbox.support import (
+    CREATE,
+    DETAIL,
+    GOOD,
+    HOUR_SECONDS,
+    PROGRESS,
+    Client,
+    wait_until,
+)
 
 # For a request that is never answered: seconds to connect, and seconds to wait for the answer.
 _GIVE_UP_SECONDS = (60, 0.1)
@@ -31,6 +39,63 @@ def test_scripted_answers_replace_the_usual_ones_in_order(client: Client) -> Non
     assert answers[2].json()["data"] is None
     assert answers[5].json()["code"] == 5066
     assert client.sandbox.state()["answers_left"] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        ("html", 200, "<html>"),
+        ("empty", 200, ""),
+        ("no-code", 200, '{"message"'),
+        ("verifying", 200, '{"code": 20103'),
+        ("redirect", 302, ""),
+        ("server-error", 500, "Internal"),
+        ("bad-gateway", 502, "<html>"),
+        ("blocked", 403, "123pan-global-slb forbidden client ip"),
+    ],
+)
+@pytest.mark.parametrize("path", [PROGRESS, DETAIL])
+def test_a_fault_has_a_name(client: Client, fault: str, status: int, text: str, path: str) -> None:
+    client.sandbox.configure(answers=[{"path": f"{path}$", "fault": fault}])
+    answer = client.send("GET", path)
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+    assert bool(text) == bool(answer.text)
+    assert ("Location" in answer.headers) == (fault == "redirect")
+    if fault == "no-code":
+        assert "code" not in answer.json()
+    assert client.get(path)["code"] == 1, "the fault occurs once"
+
+
+def test_a_creation_may_arrive_although_its_answer_is_a_fault(client: Client) -> None:
+    answers = [{"path": f"{CREATE}$", "fault": "server-error", "action": "process-then-answer"}]
+    settings = client.sandbox.configure(fetch=False, answers=answers)
+    assert client.sandbox.configure(answers=settings["answers"]) == settings, "settings can be sent back"
+    assert client.send("POST", CREATE, json=GOOD).status_code == 500
+    wait_until(lambda: client.sandbox.state()["files"])
+    assert client.sandbox.state()["counts"]["submissions"] == 1
+
+
+def test_given_fields_replace_those_of_a_fault(client: Client) -> None:
+    client.sandbox.configure(answers=[{"path": "detail$", "fault": "redirect", "status": 307}])
+    answer = client.send("GET", DETAIL)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/")
+    with pytest.raises(ValueError, match="fault"):
+        client.sandbox.configure(answers=[{"path": "detail$", "fault": ["html"]}])
+
+
+@pytest.mark.parametrize(
+    ("urls", "in_list", "in_detail"),
+    [("everywhere", True, True), ("detail", False, True), ("nowhere", False, False)],
+)
+def test_image_urls_may_be_missing(client: Client, urls: str, in_list: bool, in_detail: bool) -> None:
+    client.sandbox.configure(fetch=False, own_domain="https://img.example.com", image_urls=urls)
+    client.migrate("http://127.0.0.1/a.png")
+    (directory,) = client.files("")
+    (listed,) = client.files(directory["fileId"])
+    detail = client.get(DETAIL, fileID=listed["fileId"])["data"]
+    for key in ("downloadURL", "userSelfURL"):
+        assert (bool(listed[key]), bool(detail[key])) == (in_list, in_detail)
 
 
 def test_a_connection_breaks_before_or_after_the_call_is_processed(client: Client) -> None:

@@ -127,6 +127,16 @@ def test_unknown_and_new_tasks_are_refused(client: Client) -> None:
     assert client.get(PROGRESS, taskID=task_id)["code"] == 0
 
 
+def test_unknown_tasks_may_be_reported_as_running(client: Client) -> None:
+    client.sandbox.configure(fetch=False, unknown_task=HOUR_SECONDS, unknown_task_as="running")
+    assert client.progress(1) == {"process": 0, "status": 0}
+    task_id = client.submit("http://127.0.0.1/a.png")
+    wait_until(lambda: client.sandbox.state()["files"])
+    assert client.progress(task_id) == {"process": 0, "status": 0}
+    client.sandbox.configure(unknown_task=0)
+    assert client.progress(task_id) == {"process": 100, "status": 2}
+
+
 def test_an_image_becomes_visible_after_its_task_has_ended(client: Client) -> None:
     client.sandbox.configure(fetch=False, visible_after=HOUR_SECONDS)
     directory = client.directory("shop")

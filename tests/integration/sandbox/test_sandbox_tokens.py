@@ -40,6 +40,16 @@ def test_a_fourth_token_revokes_the_oldest(sandbox: Sandbox) -> None:
     assert sandbox.state()["tokens"] == {sandbox.client_id: 3}
 
 
+def test_a_token_has_a_quota_of_uses(client: Client) -> None:
+    client.sandbox.configure(token_uses=2)
+    answers = [client.get(DETAIL, fileID="x") for _ in range(3)]
+    assert [answer["code"] for answer in answers] == [5066, 5066, 401]
+    assert answers[2]["message"] == "tokens number has exceeded the limit"
+    assert client.sandbox.state()["tokens"].get(client.sandbox.client_id, 0) == 0
+    client.log_in()
+    assert client.get(DETAIL, fileID="x")["code"] == 5066, "a new token has a quota of its own"
+
+
 def test_expired_unknown_and_missing_tokens_are_refused(client: Client) -> None:
     assert client.sandbox.kill_tokens() == 1
     expired = client.get(DETAIL, fileID="x")
