@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -41,9 +42,12 @@ class ImageSearch:
     It remembers what it saw: where dates do not help, an image that an earlier look did not show is preferred.
     """
 
-    def __init__(self, submission: Submission, timing: WaitTiming) -> None:
+    def __init__(
+        self, submission: Submission, timing: WaitTiming, clock: Callable[[], float] = time.time
+    ) -> None:
         self._submission = submission
         self._timing = timing
+        self._clock = clock
         self._seen: frozenset[str] | None = None  # ids that the first complete look showed
 
     def look(self, deliveries: Iterable[Delivery], stage: Stage) -> Flow[Match | None]:
@@ -58,7 +62,7 @@ class ImageSearch:
         )
         images = dict[str, Image]()
         for fileID in evidence.fileIDs:
-            if (image := (yield from self._get(fileID))) and self._is_in_its_directory(image):
+            if (image := (yield from get_image_or_none(fileID))) and self._is_in_its_directory(image):
                 images[fileID] = image
         if match := self._choose(images, evidence, Stage.FIRST):
             return match
@@ -114,7 +118,9 @@ class ImageSearch:
 
     def _may_be_new(self, images: dict[str, Image]) -> IsNew:
         """Return the loose reading of dates; of the images with the sent name, those that appeared later go first."""
-        may_be_new = perhaps_newer_than(self._submission.moment, datetime.now(timezone.utc))
+        may_be_new = perhaps_newer_than(
+            self._submission.moment, datetime.fromtimestamp(self._clock(), timezone.utc)
+        )
         seen, sent = self._seen, self._submission.file_name
         if seen is None or sent is None:
             return may_be_new
@@ -123,17 +129,19 @@ class ImageSearch:
         before = {image.fileID for image in same} - later if later else set()
         return lambda image: image.fileID not in before and may_be_new(image)
 
-    def _get(self, fileID: str) -> Flow[Image | None]:
-        try:
-            image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
-        except (Pan123ServiceError, Pan123AnswerError):
-            return None  # no such image
-        return image
-
     def _is_in_its_directory(self, image: Image) -> bool:
         if self._submission.directory_id:
             return image.directory_id == self._submission.directory_id
         return same_directory_name(image.directory_name, DEFAULT_DIRECTORY)
+
+
+def get_image_or_none(fileID: str) -> Flow[Image | None]:
+    """Return an image, or None if there is no such image."""
+    try:
+        image: Image = yield MakeCall(get_image(fileID), READ_RETRY_SECONDS)
+    except (Pan123ServiceError, Pan123AnswerError):
+        return None
+    return image
 
 
 def with_urls(image: Image) -> Flow[Image]:

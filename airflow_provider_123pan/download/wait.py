@@ -186,11 +186,13 @@ def _check_once(
             case Succeeded():
                 return (yield from _find(submission, deadline, strategy, clock))
             case Unknown(error):
-                return (yield from _find_unknown(submission, strategy, error))
+                return (yield from _find_unknown(submission, strategy, clock, error))
         # The service may answer "running" for a taskID that it has forgotten.
         if last and answer is TaskStatus.RUNNING:
             deliveries = yield from strategy.deliveries()
-            match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
+            match = yield from ImageSearch(submission, strategy.timing, clock).look(deliveries, Stage.SETTLED)
+            if match:
+                match = replace(match, image=(yield from with_urls(match.image)))
             return Outcome.of_match(submission, match) if match and _has_url(match.image) else None
         return None
     except Pan123Error as error:
@@ -234,14 +236,19 @@ def _verdict(
         yield from strategy.pause(verdict.poll_at - clock())
 
 
-def _find_unknown(submission: Submission, strategy: WaitStrategy, error: Pan123Error) -> Flow[Outcome | None]:
+def _find_unknown(
+    submission: Submission, strategy: WaitStrategy, clock: Clock, error: Pan123Error
+) -> Flow[Outcome | None]:
     """Look up the image of a taskID that the service does not know (any more)."""
     if not isinstance(error, (Pan123ServiceError, Pan123NoDataError)):
         raise error
     deliveries = yield from strategy.deliveries()
-    match = yield from ImageSearch(submission, strategy.timing).look(deliveries, Stage.SETTLED)
+    match = yield from ImageSearch(submission, strategy.timing, clock).look(deliveries, Stage.SETTLED)
     if match:
-        return Outcome.of_match(submission, replace(match, image=(yield from with_urls(match.image))))
+        match = replace(match, image=(yield from with_urls(match.image)))
+        if not _has_url(match.image):
+            raise Pan123InvisibleError(_why_invisible(submission, match, 0.0), call="get_image")
+        return Outcome.of_match(submission, match)
     raise Pan123UnknownTaskError(
         f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
         f"{error.message}",
@@ -259,18 +266,26 @@ def _find(
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
     timing = strategy.timing
-    search = ImageSearch(submission, timing)
+    search = ImageSearch(submission, timing, clock)
+    match: Match | None = None
     waited, pause = 0.0, 1.0
     while True:
-        deliveries = yield from strategy.deliveries()
-        match = yield from search.look(deliveries, _stage(waited, timing))
-        if match:
-            match = replace(match, image=(yield from with_urls(match.image)))
-            if _has_url(match.image):
-                return Outcome.of_match(submission, match)
-        if waited >= timing.visible_within:
+        try:
+            deliveries = yield from strategy.deliveries()
+            match = yield from search.look(deliveries, _stage(waited, timing))
+            if match:
+                match = replace(match, image=(yield from with_urls(match.image)))
+                if _has_url(match.image):
+                    return Outcome.of_match(submission, match)
+            looked = True
+        except Pan123Error as error:
+            if not error.transient:
+                raise
+            log.warning("The search continues: %s", error)
+            looked = False
+        if waited >= timing.visible_within and looked:
             raise Pan123InvisibleError(_why_invisible(submission, match, waited), call="list_images")
-        pause = min(pause, timing.visible_within - waited)
+        pause = min(pause, timing.visible_within - waited) if waited < timing.visible_within else pause
         if clock() + pause > deadline:
             return None
         if not waited:
@@ -290,7 +305,8 @@ def _has_url(image: Image) -> bool:
 
 
 def _why_invisible(submission: Submission, match: Match | None, waited: float) -> str:
-    begin = f"taskID {submission.taskID} succeeded, but after {waited:.0f} s "
+    ended = f"succeeded, but after {waited:.0f} s" if waited else "is unknown, and"
+    begin = f"taskID {submission.taskID} {ended} "
     if match:
         return (
             f"{begin}the service gives no URL for its image {match.image.file_name!r} ({match.image.fileID})"

@@ -28,6 +28,8 @@ SAME_CONTENT = (
     "service keeps one file; give its md5 in the list"
 )
 
+NO_URL = "123pan stored it, but gives no URL for it"
+
 
 class Finder:
     """Lists the directory for one worker.
@@ -60,14 +62,15 @@ class Finder:
         self._new = 0  # images in the last listing of what is new
         self._same_bytes: set[int] = set()  # callbacks named another entry's file for them
         self._scan_pause, self._scan_at = timing.wait.settling, 0.0
+        self._rest_until = 0.0
         self.scanned_at = 0.0  # when the last listing of everything began, in Unix seconds
 
     @property
     def since(self) -> datetime:
         """A moment by the service's clock: an older image was in an earlier listing, or appears in none."""
         oldest = self._in_flight.oldest() - self._timing.skew
-        if self._listed_until is None:
-            return oldest
+        if self._listed_until is None or any(pending.succeeded_at for pending in self._in_flight):
+            return oldest  # what succeeded and has not appeared may be listed later still
         return max(oldest, self._listed_until - self._timing.late_listing)
 
     @property
@@ -111,13 +114,19 @@ class Finder:
             for pending in self._in_flight
             if pending.succeeded_at and now - pending.succeeded_at > self._timing.wait.settling
         ]
-        if not invisible or now < self._scan_at:
+        # The last look at an image is not put off, unless the listings take long.
+        window = self._timing.wait.visible_within
+        ends = (pending.succeeded_at + window for pending in invisible if pending.succeeded_at)
+        last = any(self.scanned_at <= end < now for end in ends) and now >= self._rest_until
+        if not invisible or (now < self._scan_at and not last):
             return
         self._scan(invisible, now)
         found = any(pending.number not in self._in_flight for pending in invisible)
         settling = self._timing.wait.settling
         self._scan_pause = settling if found else min(self._scan_pause * 2, self._timing.max_scan)
-        self._scan_pause = max(self._scan_pause, 4 * (self._clock() - now))
+        took = self._clock() - now
+        self._rest_until = self._clock() + 4 * took
+        self._scan_pause = max(self._scan_pause, 4 * took)
         self._scan_at = self._clock() + self._scan_pause
 
     def _scan(self, invisible: list[InFlightImage], now: float) -> None:
@@ -128,7 +137,7 @@ class Finder:
         last = [
             pending
             for pending in invisible
-            if pending.succeeded_at and now - pending.succeeded_at > self.window(pending)
+            if pending.succeeded_at and now - pending.succeeded_at > self._timing.wait.visible_within
         ]
         images: list[Image] = []
         keep = self._matcher.keep(images, last=bool(last))

@@ -62,6 +62,7 @@ class InFlightImage:
     :ivar problem: why it is unknown whether the submission arrived.
     :ivar poll_at: when its progress is polled next; 0 before that is known.
     :ivar poll_pause: seconds between its last two polls.
+    :ivar lacks_url_since: when it was first found without a URL.
     :ivar failed_at, succeeded_at, refused_at: when polls first reported failure, success, or an error for the taskID.
     """
 
@@ -80,6 +81,7 @@ class InFlightImage:
     failed_at: float | None = None
     succeeded_at: float | None = None
     refused_at: float | None = None
+    lacks_url_since: float | None = None
 
     def send(self, now: float, ahead: float) -> None:
         """Note that the submission is sent now.
@@ -124,6 +126,10 @@ class InFlightImage:
     def report_succeeded(self, now: float) -> None:
         """Note that a poll reports success."""
         self.succeeded_at = now
+
+    def report_without_url(self, now: float) -> None:
+        """Note that the image was found, but without a URL."""
+        self.lacks_url_since = self.lacks_url_since or now
 
     def report_running(self, failed_at: float | None, refused_at: float | None) -> None:
         """Note that a poll has not decided yet, and when polls first reported failure or an error."""

@@ -241,6 +241,17 @@ class Inventory:
         numbers = [] if number is None or difference(self.entry(number), image) else [number]
         return numbers + [each for each in self.with_md5(image.etag) if each != number]
 
+    def present_without_url(self) -> list[tuple[int, str]]:
+        """Return number and fileID of the images that are in the directory, and whose URL no listing gave."""
+        rows = self._database.execute(
+            "SELECT number, fileID FROM outcomes WHERE coalesce(download_url, user_url) IS NULL ORDER BY number"
+        )
+        return [
+            (number, fileID)
+            for number, fileID in rows
+            if self._states[number] in (ImageState.PRESENT, ImageState.MIGRATED)
+        ]
+
     def record(
         self,
         number: int,

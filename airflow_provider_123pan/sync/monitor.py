@@ -27,7 +27,7 @@ from airflow_provider_123pan.download.verdict import (
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123RedirectError
 from airflow_provider_123pan.service.models import TaskStatus
 from airflow_provider_123pan.sync.delivery_reader import DeliveryReader
-from airflow_provider_123pan.sync.finder import SAME_CONTENT, Finder
+from airflow_provider_123pan.sync.finder import NO_URL, SAME_CONTENT, Finder
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import Inventory
@@ -68,7 +68,7 @@ class Monitor:
         self._in_flight = in_flight
         self._timing = timing
         self._clock = clock
-        self._recorder = Recorder(hook, inventory, in_flight, timing.max_lost)
+        self._recorder = Recorder(hook, inventory, in_flight, timing.max_lost, clock)
         self._finder = Finder(
             hook,
             inventory,
@@ -165,9 +165,17 @@ class Monitor:
             elif now - pending.sent_at > wait.search and not pending.deliveries:
                 self._recorder.lost(pending, pending.problem or NO_REASON)
             elif now - pending.sent_at > wait.visible_within:
-                self._recorder.failed(pending, SAME_CONTENT)
+                self._give_up(pending)
         elif pending.succeeded_at and self._finder.scanned_at > pending.succeeded_at + self._finder.window(
             pending
         ):
-            self._in_flight.alone.add(pending.number)
-            self._recorder.failed(pending, SAME_CONTENT)
+            self._give_up(pending)
+
+    def _give_up(self, pending: InFlightImage) -> None:
+        """End an image that has not appeared, or has no URL."""
+        if (since := pending.lacks_url_since) is not None:
+            if self._finder.scanned_at - since > self._timing.wait.unknown_recheck:
+                self._recorder.failed(pending, NO_URL, again=False)
+            return
+        self._in_flight.alone.add(pending.number)
+        self._recorder.failed(pending, SAME_CONTENT)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_123pan.download.search import with_urls
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
+from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
 
 if TYPE_CHECKING:
@@ -24,15 +24,20 @@ class Recorder:
     :param max_lost: after so many submissions that did not arrive an image has failed.
     """
 
-    def __init__(self, hook: Pan123Hook, inventory: Inventory, in_flight: InFlight, max_lost: int) -> None:
+    def __init__(
+        self, hook: Pan123Hook, inventory: Inventory, in_flight: InFlight, max_lost: int, clock: Clock
+    ) -> None:
         self._hook = hook
         self._inventory = inventory
         self._in_flight = in_flight
         self._max_lost = max_lost
+        self._clock = clock
         self._lost: Counter[int] = Counter()  # by number
 
     def found(self, pending: InFlightImage, image: Image, matched_by: str) -> None:
         """Record a stored image: migrated, unless it was rejected or differs from its entry in the list.
+
+        One without a URL stays in flight: its URL may come later.
 
         :param matched_by: as :class:`Match` says; logged unless it is the usual ``name``.
         """
@@ -40,12 +45,15 @@ class Recorder:
             self.failed(pending, f"rejected by review (status {image.status})", again=False)
             return
         number = pending.number
-        self._in_flight.remove(number)
-        self._in_flight.alone.discard(number)
         try:
             image = self._hook.client.run(with_urls(image))
         except Pan123Error as error:
             log.warning("%s has no URL yet: %s", self._inventory.redacted(number), error)
+        if image.download_url is None and image.user_url is None:
+            pending.report_without_url(self._clock())
+            return
+        self._in_flight.remove(number)
+        self._in_flight.alone.discard(number)
         if matched_by != "name":
             log.log(
                 logging.WARNING if matched_by in ("renamed", "older") else logging.INFO,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
@@ -13,13 +12,12 @@ from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpo
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import find_default_directories, visit_images
-from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
+from airflow_provider_123pan.sync.comparison import Comparison
 from airflow_provider_123pan.sync.directory import (
     ensure_directory,
     retry_reads,
 )
-from airflow_provider_123pan.sync.entries import stem_of
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
@@ -218,13 +216,14 @@ class SyncRun:
 
     def _compare_with_directory(self) -> None:
         """Compare the list with what is there, and with what an earlier try left in flight."""
-        since = None
-        if self._options.overwrite and self._in_flight.began_at is not None:
-            since = datetime.fromtimestamp(self._in_flight.began_at, timezone.utc) - self._timing.skew
-        else:
-            self._first_scan = FirstScan()
+        comparison = Comparison(
+            self._inventory, self._in_flight, self._timing, overwrite=self._options.overwrite
+        )
         for directory_id in self._find_directories():
-            self._read(visit_images(directory_id, self._compare, since))
+            self._read(visit_images(directory_id, comparison.compare, comparison.since))
+        self._first_scan = comparison.first_scan
+        if self._results:
+            self._read(comparison.find_urls())
         for pending in self._in_flight:
             self._inventory.activate(pending.number)
         log.info(
@@ -232,33 +231,6 @@ class SyncRun:
             self._inventory.count(ImageState.PRESENT),
             len(self._inventory),
             len(self._in_flight),
-        )
-
-    def _compare(self, image: Image) -> None:
-        if self._first_scan:
-            self._first_scan.add(image)
-        if self._options.overwrite and not self._is_new(image):
-            return
-        for number in self._inventory.matches(image):
-            named = stem_of(image.file_name) == self._inventory.entry(number).stem
-            if not named and self._inventory.state(number) != ImageState.MISSING:
-                continue
-            self._in_flight.remove(number)
-            if image.rejected:
-                reason = f"rejected by review (status {image.status})"
-                self._inventory.record(number, ImageState.FAILED, image, reason=reason)
-            else:
-                self._inventory.record(
-                    number, ImageState.MIGRATED if self._options.overwrite else ImageState.PRESENT, image
-                )
-
-    def _is_new(self, image: Image) -> bool:
-        """Whether it was made since the first try began, by its date: the service may filter by another one."""
-        began_at, date = self._in_flight.began_at, image.changed_at
-        return (
-            began_at is not None
-            and date is not None
-            and date.timestamp() >= began_at - self._timing.skew.total_seconds()
         )
 
     def _read(self, flow: Flow[T]) -> T:

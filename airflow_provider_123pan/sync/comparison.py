@@ -1,0 +1,73 @@
+"""Compares a list with what its directory holds before anything is submitted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from airflow_provider_123pan.download.search import get_image_or_none
+from airflow_provider_123pan.service.flow import Flow
+from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.sync.entries import stem_of
+from airflow_provider_123pan.sync.finder import NO_URL
+from airflow_provider_123pan.sync.first_scan import FirstScan
+from airflow_provider_123pan.sync.in_flight import InFlight
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.timing import SyncTiming
+
+
+class Comparison:
+    """The comparison at the start of a sync.
+
+    :param in_flight: what an earlier try left in flight; an image that is there is taken out.
+    :param overwrite: only what an earlier try of this sync made counts as there.
+    :ivar first_scan: what the directory holds; None if only a part of it is listed.
+    """
+
+    def __init__(
+        self, inventory: Inventory, in_flight: InFlight, timing: SyncTiming, *, overwrite: bool
+    ) -> None:
+        self._inventory = inventory
+        self._in_flight = in_flight
+        self._timing = timing
+        self._overwrite = overwrite
+        self.first_scan = FirstScan() if self.since is None else None
+
+    @property
+    def since(self) -> datetime | None:
+        """The moment from which images are listed, by the service's clock; None: all are."""
+        began_at = self._in_flight.began_at
+        if not self._overwrite or began_at is None:
+            return None
+        return datetime.fromtimestamp(began_at, timezone.utc) - self._timing.skew
+
+    def compare(self, image: Image) -> None:
+        """Compare an image of the directory with the list."""
+        if self.first_scan:
+            self.first_scan.add(image)
+        if self._overwrite and not self._was_made_by_this_sync(image):
+            return
+        for number in self._inventory.matches(image):
+            named = stem_of(image.file_name) == self._inventory.entry(number).stem
+            if not named and self._inventory.state(number) != ImageState.MISSING:
+                continue
+            self._in_flight.remove(number)
+            if image.rejected:
+                reason = f"rejected by review (status {image.status})"
+                self._inventory.record(number, ImageState.FAILED, image, reason=reason)
+            else:
+                state = ImageState.MIGRATED if self._overwrite else ImageState.PRESENT
+                self._inventory.record(number, state, image)
+
+    def find_urls(self) -> Flow[None]:
+        """Ask for the URLs that the listing left out; an image without one is no result."""
+        for number, fileID in self._inventory.present_without_url():
+            image = yield from get_image_or_none(fileID)
+            has_url = image is not None and (image.download_url or image.user_url)
+            if has_url:
+                self._inventory.record(number, self._inventory.state(number), image)
+            else:
+                self._inventory.record(number, ImageState.FAILED, image, reason=NO_URL)
+
+    def _was_made_by_this_sync(self, image: Image) -> bool:
+        """Whether the image's date is after the first try began; the service may filter by another date."""
+        return self.since is not None and image.changed_at is not None and image.changed_at >= self.since

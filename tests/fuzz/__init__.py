@@ -1,0 +1,1 @@
+"""Seeded fuzz runs."""
