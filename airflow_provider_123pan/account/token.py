@@ -37,6 +37,9 @@ from airflow_provider_123pan.service.protocol import Call, Send, login, read
 
 log = logging.getLogger(__name__)
 
+# No token is used longer, whatever its expiry says; 90 days are the longest life observed.
+MAX_LIFE = timedelta(days=365)
+
 
 @dataclass(frozen=True, slots=True)
 class LoginTiming:
@@ -217,7 +220,7 @@ class SharedToken:
             if record["account"] != self._account:
                 return None
             token = AccessToken.parse(record)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         if not _usable(token, refused):
             return None
@@ -265,7 +268,7 @@ def _with_local_expiry(token: AccessToken, issued_at: datetime, margin_seconds: 
     """
     if token.expires_at is None:
         return token
-    life = token.expires_at - issued_at
+    life = min(token.expires_at - issued_at, MAX_LIFE)
     if life <= timedelta(0):
         return replace(token, expires_at=None)
     margin = min(timedelta(seconds=margin_seconds), life / 10)
