@@ -157,9 +157,10 @@ class SharedToken:
                 f"{len(recent)} logins within {timing.login_period_seconds / 60:.0f} minutes, which is the "
                 "provider's limit, "
                 + (
-                    "and the service refuses the token again: more than three programs use this client ID, and "
-                    "each login revokes the oldest token. Give Airflow a client ID of its own, or let the other "
-                    "programs share one token"
+                    "and the service refuses the token again. Either more than three programs use this client ID, "
+                    "and each login revokes the oldest token: give Airflow a client ID of its own, or let the other "
+                    "programs share one token. Or the service allows each token only a number of uses (a quota): "
+                    "make fewer calls, for example with requests_per_second in the connection"
                     if lock.answered
                     else "and the last one got no answer; check the network and the connection's host, proxy and verify"
                 ),
