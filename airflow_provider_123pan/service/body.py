@@ -14,11 +14,8 @@ MAX_BODY_BYTES = 16 * 2**20
 _UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class BodyTooLargeError(Exception):
-    """A body has more than MAX_BODY_BYTES bytes."""
-
-    def __init__(self) -> None:
-        super().__init__(f"the body has more than {MAX_BODY_BYTES // 2**20} MiB")
+class BodyError(Exception):
+    """A body is too large, or is not compressed as its answer says."""
 
 
 class BodyReader:
@@ -35,14 +32,16 @@ class BodyReader:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes.
 
-        :raises BodyTooLargeError: the body is too large.
-        :raises zlib.error: the bytes are not gzip.
+        :raises BodyError: the body is too large, or is not gzip although the answer says so.
         """
         if self._decompressor is not None:
-            chunk = self._decompressor.decompress(chunk, MAX_BODY_BYTES + 1 - len(self._body))
+            try:
+                chunk = self._decompressor.decompress(chunk, MAX_BODY_BYTES + 1 - len(self._body))
+            except zlib.error as error:
+                raise BodyError(f"the body cannot be decompressed: {error}") from None
         self._body += chunk
         if len(self._body) > MAX_BODY_BYTES:
-            raise BodyTooLargeError
+            raise BodyError(f"the body has more than {MAX_BODY_BYTES // 2**20} MiB")
 
     def body(self) -> bytes:
         """Return everything so far."""
