@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.endpoint import TIMEOUT_SECONDS, Endpoint
+from airflow_provider_123pan.service.models import is_token
 from airflow_provider_123pan.service.protocol import BASE_URL
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+log = logging.getLogger(__name__)
+
 CONN_TYPE = "pan123"
+# Bounds of `timeout` in seconds and of `requests_per_second`: beyond them, sockets and sleeps overflow.
+_MIN_NUMBER, _MAX_NUMBER = 0.001, 1_000_000.0
+_MIN_DISTINCT_CHARACTERS = 8  # of a secret; 32 random hex digits have 14 on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +68,15 @@ class ConnectionSettings:
         if connection.conn_type not in (None, "", CONN_TYPE):
             raise extra.wrong("conn_type", f"is {connection.conn_type!r}; it must be {CONN_TYPE} (123pan)")
         access_token = extra.text("access_token")
-        if access_token and not (access_token.isascii() and access_token.isprintable()):
+        if access_token and not is_token(access_token):
             raise extra.wrong("access_token", "holds characters that no token has; copy the token again")
         client_id = (connection.login or "").strip()
         client_secret = (connection.password or "").strip()
-        if not access_token:
-            for name, value in (
-                ("login (client ID)", client_id),
-                ("password (client secret)", client_secret),
-            ):
-                if not value:
-                    raise extra.wrong(name, "is empty; take it from the open platform's developer page")
+        for name, value in (("login (client ID)", client_id), ("password (client secret)", client_secret)):
+            if not (value or access_token):
+                raise extra.wrong(name, "is empty; take it from the open platform's developer page")
+            if not value.isprintable():
+                raise extra.wrong(name, "holds control characters; copy it again")
         return cls(
             conn_id=connection.conn_id,
             endpoint=Endpoint(
@@ -97,7 +105,7 @@ class _Extra:
     def parse(cls, connection: Connection) -> _Extra:
         try:
             values = json.loads(connection.extra or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise cls(connection.conn_id, {}).wrong("extra", "is not a JSON object")
@@ -114,14 +122,21 @@ class _Extra:
 
     def secrets(self, name: str) -> str | tuple[str, ...] | None:
         value = self._values.get(name)
-        return tuple(map(str, value)) if isinstance(value, list) else self.text(name)
+        found = tuple(map(str, value)) if isinstance(value, list) else self.text(name)
+        # The form stores a list as a string of JSON.
+        given = re.findall('"([^"]*)"', found) if isinstance(found, str) and found.startswith("[") else found
+        if any(map(_is_weak, (given,) if isinstance(given, str) else given or ())):
+            _warn_of_weak_secret(self._conn_id, name)
+        return found
 
     def url(self, name: str) -> str | None:
         if (text := self.text(name)) is None:
             return None
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise self.wrong(name, "must be an http or https URL without query and fragment")
+        parts = _http_url(text)
+        if parts is None or parts.query or parts.fragment:
+            raise self.wrong(
+                name, "must be an http or https URL with a valid host and port, without query and fragment"
+            )
         return text.rstrip("/")
 
     def positive(self, name: str) -> float | None:
@@ -130,17 +145,25 @@ class _Extra:
             return None
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1.0
-        if isinstance(value, bool) or not 0 < number < float("inf"):
-            raise self.wrong(name, f"is {value!r}; it must be a number above 0, or empty")
+        if isinstance(value, bool) or not _MIN_NUMBER <= number <= _MAX_NUMBER:
+            raise self.wrong(
+                name,
+                f"is {value!r:.50}; it must be a number above 0 (from {_MIN_NUMBER} to {_MAX_NUMBER:.0f}), or empty",
+            )
         return number
 
     def proxy(self) -> str | None:
-        text = self.text("proxy")
-        if text is not None and urlsplit(text).scheme not in ("http", "https"):
+        if (text := self.text("proxy")) is None:
+            return None
+        parts = _http_url(text)
+        if parts is None or not unquote(parts.netloc.rpartition("@")[0]).isascii():
+            # The text is not quoted: it may hold a password.
             raise self.wrong(
-                "proxy", "must be an http or https address such as http://proxy.example.com:3128"
+                "proxy",
+                "must be an http or https address with a valid host and port, such as "
+                "http://proxy.example.com:3128; percent-encode special characters of a user or password",
             )
         return text
 
@@ -153,7 +176,7 @@ class _Extra:
                 return known
             if not Path(value).is_file():
                 raise self.wrong(
-                    "verify", f"names {value!r}, which is no file; set it to a CA bundle, true or false"
+                    "verify", f"names {value!r:.100}, which is no file; set it to a CA bundle, true or false"
                 )
             return value
         if not isinstance(value, bool):
@@ -167,19 +190,47 @@ def _base_url(connection: Connection, extra: _Extra) -> str:
         return BASE_URL
     if "://" not in host:
         host = f"{connection.schema or 'https'}://{host}"
-    try:
-        parts = urlsplit(host)
-        port = parts.port or connection.port
-    except ValueError:
-        raise extra.wrong("host", f"is not an address such as {BASE_URL}") from None
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise extra.wrong("host", f"must be an http or https address such as {BASE_URL}")
+    parts = _http_url(host)
+    if parts is None or not 0 <= (connection.port or 0) <= 65535:
+        raise extra.wrong(
+            "host", f"must be an http or https address with a valid host and port, such as {BASE_URL}"
+        )
     if parts.username or parts.query or parts.fragment:
         raise extra.wrong(
             "host", "must hold neither user nor query; credentials belong in login and password"
         )
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port or connection.port
+    name = parts.hostname or ""
+    name = f"[{name}]" if ":" in name else name
     return f"{parts.scheme.lower()}://{name}{f':{port}' if port else ''}{parts.path}"
+
+
+def _http_url(text: str) -> SplitResult | None:
+    """Return the parts of an http or https URL that every HTTP library accepts, or None."""
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname or ""
+        host.encode("idna")
+    except ValueError:
+        return None
+    known = parts.scheme.lower() in ("http", "https") and host and port != 0
+    return parts if known and text.isprintable() and " " not in text else None
+
+
+def _is_weak(secret: str) -> bool:
+    """Return True if a secret repeats few characters or counts in even steps, so that it can be guessed."""
+    steps = {ord(after) - ord(before) for before, after in pairwise(secret)}
+    return len(set(secret)) < _MIN_DISTINCT_CHARACTERS or len(steps) <= 2
+
+
+@lru_cache(maxsize=64)  # one warning per process
+def _warn_of_weak_secret(conn_id: str, name: str) -> None:
+    log.warning(
+        "Connection %r: %s can be guessed; a callback URL lets anyone who reads it try secrets offline. Generate one "
+        'with "openssl rand -hex 32"',
+        conn_id,
+        name,
+    )
 
 
 def unknown_connection(conn_id: str) -> Pan123InputError:

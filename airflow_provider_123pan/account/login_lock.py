@@ -34,7 +34,7 @@ class LoginLock:
                 tuple(map(float, record.get("logins", ()))),
                 bool(record.get("answered", True)),
             )
-        except (ValueError, TypeError, AttributeError, OverflowError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return cls()
 
     def dump(self) -> str:

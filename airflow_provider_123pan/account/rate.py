@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import time
 import uuid
@@ -18,6 +17,8 @@ EXCHANGE_SECONDS = (2.0, 8.0)
 SHARE_OF_TIME = 0.02
 # A rate that changed by at least this factor is shared as soon as possible.
 RATE_CHANGE = 1.25
+# Requests per second; a Variable with a higher rate was not written by this provider.
+MAX_RATE = 10_000.0
 
 
 class SharedRate:
@@ -88,7 +89,7 @@ class SharedRate:
         try:
             record = json.loads(self._variables.get(self._name) or "null")
             rate, process = float(record["rate"]), str(record["process"])
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             rate, process = 0.0, ""
-        self._known = rate if 0 < rate < math.inf else 0.0
+        self._known = rate if 0 < rate <= MAX_RATE else 0.0
         return process

@@ -37,6 +37,9 @@ from airflow_provider_123pan.service.protocol import Call, Send, login, read
 
 log = logging.getLogger(__name__)
 
+# No token is used longer, whatever its expiry says; 90 days are the longest life observed.
+MAX_LIFE = timedelta(days=365)
+
 
 @dataclass(frozen=True, slots=True)
 class LoginTiming:
@@ -154,9 +157,10 @@ class SharedToken:
                 f"{len(recent)} logins within {timing.login_period_seconds / 60:.0f} minutes, which is the "
                 "provider's limit, "
                 + (
-                    "and the service refuses the token again: more than three programs use this client ID, and "
-                    "each login revokes the oldest token. Give Airflow a client ID of its own, or let the other "
-                    "programs share one token"
+                    "and the service refuses the token again. Either more than three programs use this client ID, "
+                    "and each login revokes the oldest token: give Airflow a client ID of its own, or let the other "
+                    "programs share one token. Or the service allows each token only a number of uses (a quota): "
+                    "make fewer calls, for example with requests_per_second in the connection"
                     if lock.answered
                     else "and the last one got no answer; check the network and the connection's host, proxy and verify"
                 ),
@@ -217,7 +221,7 @@ class SharedToken:
             if record["account"] != self._account:
                 return None
             token = AccessToken.parse(record)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         if not _usable(token, refused):
             return None
@@ -265,7 +269,7 @@ def _with_local_expiry(token: AccessToken, issued_at: datetime, margin_seconds: 
     """
     if token.expires_at is None:
         return token
-    life = token.expires_at - issued_at
+    life = min(token.expires_at - issued_at, MAX_LIFE)
     if life <= timedelta(0):
         return replace(token, expires_at=None)
     margin = min(timedelta(seconds=margin_seconds), life / 10)

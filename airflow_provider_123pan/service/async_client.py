@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from anyio import fail_after
 
+from airflow_provider_123pan.service.body import BodyError, BodyReader
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import (
@@ -50,6 +52,8 @@ class AsyncPan123Client:
         self._endpoint = endpoint
         self._tokens = tokens
         self._slot_lock = asyncio.Lock()
+        # A call's time limit begins when it has a connection, and httpx would queue it for one within the limit.
+        self._connections = asyncio.Semaphore(CONNECTIONS)
         self._obtaining: asyncio.Future[str] | None = None
         self._in_thread = in_thread
         # requests reads this variable; httpx reads only SSL_CERT_FILE.
@@ -113,19 +117,35 @@ class AsyncPan123Client:
     async def _send(self, step: Send[Any]) -> Answer:
         call = step.call
         headers = {} if step.token is None else {"Authorization": f"Bearer {step.token}"}
+        connect_seconds, total_seconds = self._endpoint.time_limits(call)
+        request = self._http.build_request(
+            call.method,
+            call.path,
+            params=call.params,
+            json=call.body,
+            headers=headers,
+            timeout=httpx.Timeout(total_seconds, connect=connect_seconds, pool=None),
+        )
+        async with self._connections:
+            try:
+                with fail_after(total_seconds):
+                    return await self._answer(request)
+            except TimeoutError as error:
+                late = TimeoutError(f"no complete answer within {total_seconds:g} seconds")
+                raise self._endpoint.unavailable(call, late, ambiguous=True) from error
+            except (httpx.HTTPError, BodyError) as error:
+                unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+                raise self._endpoint.unavailable(call, error, ambiguous=not unsent) from error
+
+    async def _answer(self, request: httpx.Request) -> Answer:
+        response = await self._http.send(request, stream=True)
         try:
-            response = await self._http.request(
-                call.method,
-                call.path,
-                params=call.params,
-                json=call.body,
-                headers=headers,
-                timeout=httpx.Timeout(call.timeout or self._endpoint.timeout, pool=None),
-            )
-        except httpx.HTTPError as error:
-            unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-            raise self._endpoint.unavailable(call, error, ambiguous=not unsent) from error
-        return Answer(response.status_code, response.headers, response.content)
+            reader = BodyReader(response.headers.get("Content-Encoding"))
+            async for chunk in response.aiter_raw():
+                reader.feed(chunk)
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, reader.body())
 
 
 def _trusting(bundle: str) -> ssl.SSLContext:

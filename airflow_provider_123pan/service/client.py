@@ -7,18 +7,20 @@ import time
 from typing import Any, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
+from airflow_provider_123pan.service.body import BodyError, BodyReader
 from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, TokenSource, drive
 from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, Step
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.time_limit import TimeLimitAdapter, time_limit
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
+_CHUNK_BYTES = 65_536
 # Connections that are kept open: all threads of a worker share one client.
 CONNECTIONS = 32
 
@@ -50,12 +52,12 @@ class Pan123Client:
         self.session.verify = endpoint.verify
         if endpoint.proxy:
             self.session.proxies = {"http": endpoint.proxy, "https": endpoint.proxy}
-        self.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
-        self.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        self.session.mount("http://", TimeLimitAdapter(pool_maxsize=CONNECTIONS))
+        self.session.mount("https://", TimeLimitAdapter(pool_maxsize=CONNECTIONS))
         # The environment's proxy and CA bundle are resolved once instead of for each request.
         proxies = dict(self.session.proxies)
         self._settings = self.session.merge_environment_settings(
-            endpoint.base_url, proxies, False, endpoint.verify if endpoint.verify is not True else None, None
+            endpoint.base_url, proxies, True, endpoint.verify if endpoint.verify is not True else None, None
         )
 
     def call(
@@ -125,20 +127,27 @@ class Pan123Client:
             json=call.body,
             auth=TokenAuth(step.token),
         )
+        connect_seconds, total_seconds = self._endpoint.time_limits(call)
         try:
-            response = self.session.send(
-                self.session.prepare_request(request),
-                timeout=call.timeout or self._endpoint.timeout,
-                allow_redirects=False,
-                **self._settings,
-            )
-        except requests.RequestException as error:
+            with (
+                time_limit(total_seconds),
+                self.session.send(
+                    self.session.prepare_request(request),
+                    timeout=(connect_seconds, total_seconds),
+                    allow_redirects=False,
+                    **self._settings,
+                ) as response,
+            ):
+                reader = BodyReader(response.headers.get("Content-Encoding"))
+                for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+                    reader.feed(chunk)
+        except (requests.RequestException, HTTPError, BodyError) as error:
             cause = getattr(error.args[0], "reason", None) if error.args else None
             raise self._endpoint.unavailable(call, cause or error, ambiguous=not _unsent(error)) from error
-        return Answer(response.status_code, response.headers, response.content)
+        return Answer(response.status_code, response.headers, reader.body())
 
 
-def _unsent(error: requests.RequestException) -> bool:
+def _unsent(error: Exception) -> bool:
     """Return True if the request cannot have reached the service, because there was no connection."""
     return isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)) or (
         isinstance(error, requests.ConnectionError)

@@ -9,14 +9,17 @@ from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.protocol import BASE_URL, Call
 
 TIMEOUT_SECONDS = 30.0
-HEADERS = {"Platform": "open_platform", "Content-Type": "application/json"}
+# Nothing but gzip, which BodyReader decompresses.
+HEADERS = {"Platform": "open_platform", "Content-Type": "application/json", "Accept-Encoding": "gzip"}
+# The share of a request's time in which the connection must be made: if it fails, the request was not sent.
+_CONNECT_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """The service's base URL, and the options of every request.
 
-    :ivar timeout: seconds per request.
+    :ivar timeout: seconds per request, from the connection to the end of the answer.
     :ivar verify: whether certificates are checked, or the path of a CA bundle.
     :ivar proxy: URL of a proxy; it may contain a password.
     """
@@ -25,6 +28,11 @@ class Endpoint:
     timeout: float = TIMEOUT_SECONDS
     verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
+
+    def time_limits(self, call: Call[Any]) -> tuple[float, float]:
+        """Return the seconds in which a call's connection must be made, and in which its answer must be complete."""
+        total = call.timeout or self.timeout
+        return total * _CONNECT_SHARE, total
 
     def unavailable(
         self, call: Call[Any], cause: BaseException, *, ambiguous: bool

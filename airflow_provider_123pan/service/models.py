@@ -17,6 +17,14 @@ from typing import Any
 BEIJING = timezone(timedelta(hours=8))
 # An image whose status is higher was rejected by review (official).
 REJECTED_ABOVE = 100
+#: How long a token is used whose expiry cannot be read; the shortest documented life is 30 days (official).
+ASSUMED_LIFE = timedelta(days=1)
+# The service's numbers have at most 64 bits.
+_MAX_NUMBER, _MAX_DIGITS = 2**64 - 1, 20
+#: Dates of images and answers outside these years are mistakes, and arithmetic with them may overflow.
+PLAUSIBLE_YEARS = range(1971, 2100)
+# Visible ASCII: an HTTP header takes nothing else as a token.
+_TOKEN = re.compile(r"[!-~]+")
 
 
 class TaskStatus(IntEnum):
@@ -39,10 +47,22 @@ class AccessToken:
     expires_at: datetime | None
 
     @classmethod
+    def issued(cls, data: Any, issued_at: datetime) -> AccessToken:
+        """Parse the answer to a login; an expiry that cannot be read counts as a life of :data:`ASSUMED_LIFE`.
+
+        :param issued_at: time of the answer, by the service's clock.
+        """
+        token, stated = _token(data), data.get("expiredAt")
+        return cls(token, (_optional_datetime(stated) or issued_at + ASSUMED_LIFE) if stated else None)
+
+    @classmethod
     def parse(cls, data: Any) -> AccessToken:
-        """Parse the answer to a login."""
-        value = _text(data, "accessToken")
-        return cls(value, _datetime(_text(data, "expiredAt")) if data.get("expiredAt") else None)
+        """Parse a stored token."""
+        token, stated = _token(data), data.get("expiredAt")
+        expires_at = _optional_datetime(stated) if stated else None
+        if stated and expires_at is None:
+            raise ValueError("expiredAt is not a date")
+        return cls(token, expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +130,16 @@ class Image:
         """Parse the record of an image."""
         item = _mapping(data)
         etag = item.get("etag")
-        dates = [when for key in ("createAt", "updateAt") if (when := _optional_datetime(item.get(key)))]
+        dates = [_optional_datetime(item.get(key)) for key in ("createAt", "updateAt")]
         return cls(
             fileID=_identifier(item, "fileId"),
             file_name=_text(item, "filename"),
             directory_id=_identifier(item, "parentFileId") if item.get("parentFileId") is not None else None,
-            directory_name=item.get("parentFilename") or None,
+            directory_name=_optional_text(item.get("parentFilename")),
             etag=etag.lower() if isinstance(etag, str) and etag else None,
-            size=_number(item.get("size")),
-            status=_number(item.get("status")) or 0,
-            changed_at=max(dates, default=None),
+            size=whole_number(item.get("size")),
+            status=whole_number(item.get("status")) or 0,
+            changed_at=max((date for date in dates if date and date.year in PLAUSIBLE_YEARS), default=None),
             download_url=_optional_text(item.get("downloadURL")),
             user_url=_optional_text(item.get("userSelfURL")),
         )
@@ -175,6 +195,18 @@ class Listing:
         )
 
 
+def is_token(value: str) -> bool:
+    """Return True if an HTTP header takes this string as an access token."""
+    return bool(_TOKEN.fullmatch(value))
+
+
+def _token(data: Any) -> str:
+    value = _text(data, "accessToken")
+    if not is_token(value):
+        raise ValueError("accessToken holds characters that no HTTP header takes")
+    return value
+
+
 def _optional_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
@@ -185,7 +217,7 @@ def _is_named(item: Mapping[str, Any]) -> bool:
 
 
 def _is_directory(item: Mapping[str, Any]) -> bool:
-    return _number(item.get("type")) == 1
+    return whole_number(item.get("type")) == 1
 
 
 def _mapping(data: Any) -> Mapping[str, Any]:
@@ -203,18 +235,20 @@ def _text(data: Any, key: str) -> str:
 
 def _whole(data: Any, key: str) -> int:
     value = _mapping(data).get(key)
-    if (number := _number(value)) is None:
+    if (number := whole_number(value)) is None:
         raise ValueError(f"{key} is {_seen(value)}, not a whole number")
     return number
 
 
-def _number(value: Any) -> int | None:
-    """Return a whole number that may be spelled as a string or a float, or None."""
+def whole_number(value: Any) -> int | None:
+    """Return a whole number of at most 64 bits that may be spelled as a string or a float, or None."""
     if isinstance(value, str) and value.isdecimal():
-        return int(value)
+        return int(value) if len(value) <= _MAX_DIGITS else None
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if abs(value) <= _MAX_NUMBER else None
 
 
 def _identifier(data: Mapping[str, Any], key: str) -> str:
@@ -238,12 +272,12 @@ def _optional_datetime(value: Any) -> datetime | None:
         if isinstance(value, str) and not value.isdecimal():
             return _datetime(value.strip().replace("/", "-"))
         number = float(value)
-        seconds = number / 1000 if number > 1e11 else number
-        return datetime.fromtimestamp(seconds, BEIJING) if seconds > 0 else None
+        return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, BEIJING)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 
 def _seen(value: Any) -> str:
     """Describe a wrong value, without the content of a string, which may be a secret."""
-    return repr(value) if value is None or isinstance(value, (bool, int, float)) else type(value).__name__
+    number = isinstance(value, float) or (isinstance(value, int) and abs(value) <= _MAX_NUMBER)
+    return repr(value) if value is None or number else type(value).__name__

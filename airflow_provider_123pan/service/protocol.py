@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -25,8 +24,17 @@ from airflow_provider_123pan.exceptions import (
     Pan123UnavailableError,
     Pan123VerifyingError,
 )
+from airflow_provider_123pan.service.body import parse_json
 from airflow_provider_123pan.service.flow import Await, Blocking, NeedToken, Sleep, Slot
-from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
+from airflow_provider_123pan.service.models import (
+    PLAUSIBLE_YEARS,
+    AccessToken,
+    Directory,
+    Image,
+    Listing,
+    OfflineTask,
+    whole_number,
+)
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
@@ -59,12 +67,13 @@ class Answer:
 
     @property
     def date(self) -> datetime:
-        """The time of the answer in UTC, by the service's clock, or by this host's clock without a ``Date`` header."""
+        """The time of the answer in UTC: by the service's clock, or by this host's without a usable ``Date`` header."""
         try:
             date = parsedate_to_datetime(self.headers["Date"])
-        except (KeyError, ValueError, TypeError):
+            date = date.astimezone(timezone.utc) if date.tzinfo else date.replace(tzinfo=timezone.utc)
+        except (KeyError, ValueError, TypeError, OverflowError):
             return datetime.now(timezone.utc)
-        return date.astimezone(timezone.utc) if date.tzinfo else date.replace(tzinfo=timezone.utc)
+        return date if date.year in PLAUSIBLE_YEARS else datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,7 @@ def login(client_id: str, client_secret: str) -> Call[AccessToken]:
         "login",
         "POST",
         "/api/v1/access_token",
-        lambda data, _: AccessToken.parse(data),
+        lambda data, answer: AccessToken.issued(data, answer.date),
         body={"clientID": client_id, "clientSecret": client_secret},
         timeout=LOGIN_TIMEOUT_SECONDS,
     )
@@ -209,25 +218,21 @@ def read(call: Call[T], answer: Answer) -> T:
     """
     if 300 <= answer.status < 400:
         raise Pan123RedirectError(
-            f"HTTP {answer.status} redirects to {answer.headers.get('Location', 'an unnamed URL')!r}, "
+            f"HTTP {answer.status} redirects to {answer.headers.get('Location', 'an unnamed URL')!r:.200}, "
             "which is not followed; set the connection's host to the URL of the open platform",
             call=call.name,
             code=answer.status,
         )
     try:
-        envelope = json.loads(answer.body)
+        envelope = parse_json(answer.body)
         code = envelope["code"]
     except (ValueError, KeyError, TypeError):
         raise _without_envelope(call, answer) from None
-    trace_id = envelope.get("x-traceID")
-    if (isinstance(code, str) and code.isdecimal()) or (isinstance(code, float) and code.is_integer()):
-        code = int(code)
-    if isinstance(code, bool) or not isinstance(code, int):
-        raise Pan123AnswerError(
-            f"the answer's code is a {type(code).__name__}, not a number", call=call.name, trace_id=trace_id
-        )
+    trace_id, message = (_text(envelope.get(name)) for name in ("x-traceID", "message"))
+    if (code := whole_number(code)) is None:
+        raise Pan123AnswerError("the answer's code is not a number", call=call.name, trace_id=trace_id)
     if code != 0:
-        message = str(envelope.get("message") or "no message")
+        message = message or "no message"
         # Code 1 is used for almost everything (observed): a specific HTTP status takes precedence.
         specific = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
         kind = _kind(call, specific, message)
@@ -239,6 +244,10 @@ def read(call: Call[T], answer: Answer) -> T:
         raise (Pan123AnswerError if data else Pan123NoDataError)(
             f"the answer is not understood: {error}", call=call.name, code=code, trace_id=trace_id
         ) from None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error]:

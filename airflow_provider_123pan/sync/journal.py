@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_123pan.sync.in_flight import Clock, InFlight
+from airflow_provider_123pan.sync.in_flight import Clock, InFlight, StoredImage
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-STORE_KEY = "pan123_sync"
+log = logging.getLogger(__name__)
 
+STORE_KEY = "pan123_sync"
+_LATEST_TIME = 4_102_444_800.0  # Unix seconds of the year 2100
 
 # After a write, the store gets a pause of this many times the duration of the write.
 _PAUSE_FACTOR = 1.0
@@ -39,11 +42,20 @@ class Journal:
         return cls(store, hashlib.sha256(f"{account} {directory}".encode()).hexdigest())
 
     def load(self) -> Mapping[str, Any] | None:
-        """Return the stored form of what an earlier try left in flight, if there is any."""
+        """Return the stored form of what an earlier try left in flight, if there is any.
+
+        A record of a wrong shape is ignored with a warning: what was in flight may be submitted again.
+        """
         record = self._store.get(STORE_KEY) if self._store is not None else None
         match record:
-            case {"target": self._target, "seed": str(), "began_at": _, "active": Mapping()}:
-                return record
+            case {"target": self._target, "seed": str(), "began_at": began_at, "active": Mapping() as active}:
+                if (began_at is None or _is_time(began_at)) and all(map(_is_stored_image, active.values())):
+                    return record
+            case None:
+                return None
+            case {"target": str(target)} if target != self._target:
+                return None
+        log.warning("The record %s in the task's state store has a wrong shape, and is ignored", STORE_KEY)
         return None
 
     def save(self, in_flight: InFlight) -> None:
@@ -63,3 +75,20 @@ class Journal:
         """Delete the record."""
         if self._store is not None:
             self._store.delete(STORE_KEY)
+
+
+def _is_stored_image(values: Any) -> bool:
+    if not isinstance(values, (list, tuple)) or len(values) != len(StoredImage._fields):
+        return False
+    canonical_digest, attempt, taskID, sent_at, submitted_at, succeeded_at, failed_at = values
+    return (
+        isinstance(canonical_digest, str)
+        and attempt in (0, 1)
+        and isinstance(taskID, (int, type(None)))
+        and all(map(_is_time, (sent_at, submitted_at)))
+        and all(when is None or _is_time(when) for when in (succeeded_at, failed_at))
+    )
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value < _LATEST_TIME

@@ -7,17 +7,16 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain, count, islice, takewhile
+from itertools import chain, count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
 from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
-
-_ROWS = 1000  # records per write
 
 
 class Results:
@@ -48,13 +47,14 @@ class Results:
     def spill(self, records: Iterable[ResultRecord]) -> None:
         """Write records to a part, for the next worker."""
         if first := next(records := iter(records), None):
-            self._write(self._part(self.parts), chain([first], records), as_csv=False)
+            write_file(self._part(self.parts), _jsonl(chain([first], records)), self._owner)
             self.parts += 1
 
     def write(self, records: Iterable[ResultRecord]) -> None:
         """Write the records of all parts, and these, to the results file; then remove the parts."""
-        earlier = chain.from_iterable(_read(self._part(number)) for number in range(self.parts))
-        self._write(_place(self._path), chain(earlier, records), as_csv=self._path.endswith(".csv"))
+        earlier = chain.from_iterable(_read_jsonl(self._part(number)) for number in range(self.parts))
+        lines = (_csv if self._path.endswith(".csv") else _jsonl)(chain(earlier, records))
+        write_file(_place(self._path), lines, self._owner)
         self.discard()
 
     def whole(self) -> bool:
@@ -66,37 +66,60 @@ class Results:
         there = list(takewhile(lambda part: part.exists(), map(self._part, count())))
         for part in reversed(there):
             part.unlink()
+        for path in (_place(self._path), self._part(len(there))):
+            discard_unfinished(path, self._owner)
         self.parts = 0
 
     def _part(self, number: int) -> ObjectStoragePath:
         return _place(f"{self._path}.{self._owner}.part{number}")
 
-    @staticmethod
-    def _write(path: ObjectStoragePath, records: Iterable[ResultRecord], *, as_csv: bool) -> None:
-        if path.protocol in ("", "file"):  # object storage has no directories, and mkdir may make a bucket
-            path.parent.mkdir(parents=True, exist_ok=True)
-        lines = _csv(records) if as_csv else _jsonl(records)
-        with path.open("w", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
-            while block := "".join(islice(lines, _ROWS)):
-                file.write(block)
-
 
 def read_results(path: str) -> Iterator[ResultRecord]:
-    """Yield the records of a results file, JSON lines or CSV."""
-    place = _place(path)
-    if not path.endswith(".csv"):
-        yield from _read(place)
-        return
-    with place.open("r", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
-        for row in csv.DictReader(file):
-            values = {name: row[name] or None for name in ResultRecord._fields}
-            yield ResultRecord(**values | {name: int(row[name]) for name in ("taskID", "size") if row[name]})  # type: ignore[arg-type]
+    """Yield the records of a results file, JSON lines or CSV.
+
+    :raises Pan123InputError: the file is cut, or a sync did not write it.
+    """
+    yield from (_read_csv if path.endswith(".csv") else _read_jsonl)(_place(path))
 
 
-def _read(path: ObjectStoragePath) -> Iterator[ResultRecord]:
+def _read_jsonl(path: ObjectStoragePath) -> Iterator[ResultRecord]:
     with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
-        for line in file:
-            yield ResultRecord(**json.loads(line))
+        number = 0
+        try:
+            for number, line in enumerate(file, 1):  # noqa: B007
+                yield ResultRecord(**json.loads(line))
+        except (ValueError, TypeError, RecursionError):
+            raise _no_record(path, number) from None
+
+
+def _read_csv(path: ObjectStoragePath) -> Iterator[ResultRecord]:
+    with path.open("r", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
+        table = csv.reader(_ended(file), strict=True)
+        try:
+            header = next(table, [])
+            if not {*ResultRecord._fields} <= {*header}:
+                raise ValueError("the header lacks a field")
+            for row in filter(None, table):
+                cells = dict(zip(header, row, strict=True))
+                values: dict[str, Any] = {name: cells[name] or None for name in ResultRecord._fields}
+                numbers = {name: int(cells[name]) for name in ("taskID", "size") if cells[name]}
+                yield ResultRecord(**values | numbers)
+        except (ValueError, csv.Error):
+            raise _no_record(path, table.line_num) from None
+
+
+def _ended(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines; a cut within the last field of a row shows only in that the row has no end of line."""
+    for line in lines:
+        if not line.endswith("\n"):
+            raise ValueError("the last line has no end")
+        yield line
+
+
+def _no_record(path: ObjectStoragePath, line: int) -> Pan123InputError:
+    return Pan123InputError(
+        f"results: line {line} of {str(path)!r} is not a whole record; the file is cut, or a sync did not write it"
+    )
 
 
 def _jsonl(records: Iterable[ResultRecord]) -> Iterator[str]:

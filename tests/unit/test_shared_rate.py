@@ -79,10 +79,22 @@ def test_the_stored_rate_is_the_next_start(text: str, found: float) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "[" * 5000 + "]" * 5000,
         *(None, "", "fast", "12.5", "1000", "null", "[]", "{}", '{"rate": 7}'),
         *(
             f'{{"rate": {rate}, "process": "another"}}'
-            for rate in ('"x"', "null", "NaN", "Infinity", "-1", "0")
+            for rate in (
+                '"x"',
+                "null",
+                "NaN",
+                "Infinity",
+                "-1",
+                "0",
+                "1e300",
+                "1e999",
+                "1" + "0" * 400,
+                "9" * 5000,
+            )
         ),
     ],
 )

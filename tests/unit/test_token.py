@@ -17,7 +17,7 @@ from airflow_provider_123pan.service.flow import drive
 from tests.unit.token_simulation import Latency, Process, TokenSimulation, envelope, one_token, quick, slow
 
 MANY = 32
-THREE_PROGRAMS = "more than three programs use this client ID"
+THREE_PROGRAMS, QUOTA = "more than three programs use this client ID", "a quota"
 TOO_FREQUENT = envelope(429, "请求太频繁")
 
 
@@ -121,6 +121,7 @@ def test_another_program_that_logs_in_leads_to_an_error_rather_than_a_storm_of_l
     for process in processes:
         assert isinstance(process.error, Pan123LoginLimitError)
         assert THREE_PROGRAMS in str(process.error)
+        assert QUOTA in str(process.error)
         assert process.error.retryable
     assert simulation.run(600).service.logins - foreign == 3
     later = simulation.workers(2)
@@ -192,6 +193,7 @@ def test_a_silent_login_host_is_not_mistaken_for_other_programs(ambiguous: bool,
         assert isinstance(process.error, Pan123Error)
         assert process.error.retryable
         assert THREE_PROGRAMS not in str(process.error)
+        assert QUOTA not in str(process.error)
         assert "no answer" in str(process.error)
 
 

@@ -29,8 +29,13 @@ def record(**changes: Any) -> str:
 # -- what is stored -----------------------------------------------------------------------------------------
 
 
-def test_a_stored_token_is_used_without_a_login(simulation: TokenSimulation) -> None:
-    simulation.variables[TOKEN_NAME] = record()
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"expiredAt": None}, {"expiredAt": "9999-12-31T23:59:59-23:00"}, {"expiredAt": 4e9}],
+    ids=str,
+)
+def test_a_stored_token_is_used_without_a_login(simulation: TokenSimulation, changes: dict[str, Any]) -> None:
+    simulation.variables[TOKEN_NAME] = record(**changes)
     processes = simulation.workers(2)
     assert simulation.run().service.logins == 0
     assert one_token(processes) == "stored"
@@ -45,12 +50,16 @@ def test_a_stored_token_is_used_without_a_login(simulation: TokenSimulation) -> 
         record(expiredAt="2020-01-01T00:00:00"),
         record(expiredAt="0001-01-01T00:00:00+08:00"),
         record(expiredAt=1),
+        record(expiredAt=[1]),
         record(expiredAt="soon"),
         record(accessToken=None),
         record(accessToken=["x"]),
+        record(accessToken="to\nken"),
+        record(accessToken="令牌"),
+        "[" * 5000 + "]" * 5000,
         *("", "no JSON", "null", "[]", "7", '"text"', "{}", json.dumps({"account": ACCOUNT})),
     ],
-    ids=range(16),
+    ids=range(20),
 )
 def test_anything_but_a_usable_token_of_this_account_counts_as_absent(
     simulation: TokenSimulation, text: str, refused: str | None
@@ -63,8 +72,8 @@ def test_anything_but_a_usable_token_of_this_account_counts_as_absent(
 
 @pytest.mark.parametrize(
     "life",
-    [None, timedelta(seconds=30), timedelta(seconds=-1), timedelta(days=-400)],
-    ids=["missing", "short", "expired", "official sample"],
+    [None, timedelta(seconds=30), timedelta(seconds=-1), timedelta(days=-400), timedelta(days=365 * 7900)],
+    ids=["missing", "short", "expired", "official sample", "for ever"],
 )
 def test_a_token_with_an_odd_lifetime_costs_one_login_too(
     simulation: TokenSimulation, life: timedelta | None

@@ -82,7 +82,7 @@ def test_sensor_arguments(
         ({"password": None}, r"connection 'pan123_default': password \(client secret\) is empty"),
         ({"host": "ftp://open-api.123pan.com"}, "connection 'pan123_default': host must be an http or https"),
         ({"host": "https://user:pw@example.com"}, "host must hold neither user nor query"),
-        ({"host": "https://example.com:x"}, "host is not an address"),
+        ({"host": "https://example.com:x"}, "host must be an http or https"),
         ({"extra": {"timeout": "soon"}}, "timeout is 'soon'; it must be a number above 0"),
         ({"extra": {"timeout": 0}}, "timeout is 0; it must be a number above 0"),
         ({"extra": {"requests_per_second": -1}}, "requests_per_second is -1"),
