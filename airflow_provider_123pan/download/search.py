@@ -60,7 +60,7 @@ class ImageSearch:
         evidence = Evidence(
             self._submission.file_name, {delivery.fileID for delivery in deliveries if delivery.fileID}
         )
-        images = dict[str, Image]()
+        images, listed = dict[str, Image](), set[str]()
         for fileID in evidence.fileIDs:
             if (image := (yield from get_image_or_none(fileID))) and self._is_in_its_directory(image):
                 images[fileID] = image
@@ -73,16 +73,21 @@ class ImageSearch:
         moment = self._submission.moment
         since = moment - self._timing.clock_skew if moment and stage is Stage.FIRST else None
         for searched_id in directory_ids:
-            match = yield from self._list(searched_id, images, evidence, since)
+            match = yield from self._list(searched_id, images, listed, evidence, since)
             if match:
                 return match
         match = self._choose(images, evidence, stage)
         if stage is not Stage.FIRST and self._seen is None:
-            self._seen = frozenset(images)
+            self._seen = frozenset(listed)
         return match
 
     def _list(
-        self, directory_id: str, images: dict[str, Image], evidence: Evidence, since: datetime | None
+        self,
+        directory_id: str,
+        images: dict[str, Image],
+        listed: set[str],
+        evidence: Evidence,
+        since: datetime | None,
     ) -> Flow[Match | None]:
         """Collect the images of a directory; stop at one that needs no comparison with the others.
 
@@ -91,6 +96,7 @@ class ImageSearch:
 
         def visit(page: Listing) -> Match | None:
             images.update({image.fileID: image for image in page.images})
+            listed.update(image.fileID for image in page.images)
             return self._choose({image.fileID: image for image in page.images}, evidence, Stage.FIRST)
 
         return (yield from visit_pages(directory_id, visit, since, READ_RETRY_SECONDS))

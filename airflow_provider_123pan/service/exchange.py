@@ -10,13 +10,14 @@ from typing import TypeVar
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
     Pan123RateLimitError,
+    Pan123RedirectError,
     Pan123TokenError,
     Pan123TooManyTasksError,
 )
 from airflow_provider_123pan.service.flow import Flow, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.protocol import Call, Send, read
 from airflow_provider_123pan.service.throttle import Throttle
-from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS, TOO_MANY_TASKS_PAUSES
+from airflow_provider_123pan.service.timing import REDIRECT_PAUSES, RETRY_FOR_SECONDS, TOO_MANY_TASKS_PAUSES
 
 T = TypeVar("T")
 
@@ -32,7 +33,8 @@ def exchange(
     """Make a call at the account's rate and with a valid token, and return its value.
 
     A refused token is replaced once. A call that the service refuses because of its load (429, or too many offline
-    tasks) is repeated for some time; then its last error is raised. Every other error is raised immediately.
+    tasks) is repeated for some time; then its last error is raised. So is a read that is redirected, a few times: a
+    gateway may do that for a moment. Every other error is raised immediately.
 
     :param retry_for: seconds for which a refused call is repeated.
     :param clock: monotonic seconds.
@@ -44,7 +46,7 @@ def exchange(
     too_many_deadline = clock() + min(retry_for, retry_too_many_for)
     token = yield NeedToken()
     renewed = False
-    refusals = too_many = 0
+    refusals = too_many = redirects = 0
     while True:
         yield Slot()
         answer = yield Send(call, token)
@@ -68,6 +70,12 @@ def exchange(
                 raise
             renewed, pause = True, 0.0
             token = yield NeedToken(refused=token)
+        except Pan123RedirectError:
+            throttle.accepted()
+            redirects += 1
+            if not call.reads or redirects > len(REDIRECT_PAUSES):
+                raise
+            pause = REDIRECT_PAUSES[redirects - 1]
         except Pan123Error:
             throttle.accepted()
             raise

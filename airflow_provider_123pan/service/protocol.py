@@ -86,6 +86,7 @@ class Call(Generic[T]):
     :ivar body: the request's JSON.
     :ivar params: the request's query parameters.
     :ivar timeout: seconds; None: the endpoint's timeout.
+    :ivar reads: it changes nothing, so that it may be repeated.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Call(Generic[T]):
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     params: Mapping[str, str] | None = None
     timeout: float | None = None
+    reads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def get_offline_download(taskID: int) -> Call[OfflineTask]:
         "/api/v1/oss/offline/download/process",
         lambda data, answer: OfflineTask.parse(data, taskID, answer.date),
         params={"taskID": str(taskID)},
+        reads=True,
     )
 
 
@@ -175,7 +178,12 @@ def list_directory(
     if last_file_id is not None:
         body["lastFileId"] = last_file_id
     return Call(
-        "list_images", "POST", "/api/v1/oss/file/list", lambda data, _: Listing.parse(data or {}), body=body
+        "list_images",
+        "POST",
+        "/api/v1/oss/file/list",
+        lambda data, _: Listing.parse(data or {}),
+        body=body,
+        reads=True,
     )
 
 
@@ -202,6 +210,7 @@ def get_image(fileID: str) -> Call[Image]:
         "/api/v1/oss/file/detail",
         lambda data, _: Image.parse(data),
         params={"fileID": fileID},
+        reads=True,
     )
 
 

@@ -7,3 +7,5 @@ READ_RETRY_SECONDS = 30.0
 #: Seconds between two submissions while the account has too many offline tasks; other clients of the service use the
 #: same pauses (observed).
 TOO_MANY_TASKS_PAUSES = (5.0, 15.0, 30.0)
+#: Seconds before each repetition of a read that was redirected.
+REDIRECT_PAUSES = (1.0, 2.0, 4.0)

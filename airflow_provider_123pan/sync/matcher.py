@@ -117,9 +117,8 @@ class Matcher:
         is_new, may_be_new = self._newness(pending, entry.stem)
         unique = {image.fileID: image for image in [*images, *(strangers or [])]}.values()
         differing = [image for image in unique if difference(entry, image)]
-        in_doubt = pending.taskID is None
         match = None
-        if pending.succeeded_at or in_doubt or not self._overwrite:
+        if pending.succeeded_at or not self._overwrite:
             match = choose_image(
                 [image for image in unique if image not in differing],
                 Evidence(

@@ -83,7 +83,7 @@ def _judge(seed: int, tally: Tally) -> None:
             tally.matched[str(answer.matched_by)] += 1
         elif not answer.reason:
             tally.unexplained.append(seed)
-        if world.proof is None:
+        if world.proof is None or truth is None:
             continue
         tally.provable += 1
         if answer.fileID is None:
@@ -93,23 +93,29 @@ def _judge(seed: int, tally: Tally) -> None:
 
 
 def _expected_at(world: World, service: Any, url: str) -> float:
-    """Return by when a rule is satisfied and the provider has had an occasion to see it."""
-    at: float = service.stored_at[url]
+    """Return by when a rule is satisfied, and the provider has had an occasion to see that."""
     task = next(task for task in service.tasks.values() if task.content == url)
     called_back = world.callback in ("true", "doubled", "wrong state", "old file", "older file")
-    interval = (
-        10.0 if world.is_sync else 2.0 if called_back and world.mode == "deferrable" else world.poke_interval
-    )
-    polled = task.ends + interval + (300.0 if world.mode == "deferrable" and not called_back else 0.0)
+    if world.is_sync and not called_back:  # what stays silent is polled after pauses that double
+        interval = 25.0 + 2 * world.duration
+    elif world.is_sync:
+        interval = 12.0
+    elif world.mode == "deferrable":
+        interval = 2.0 if called_back else 300.0
+    else:
+        interval = world.poke_interval
+    polled = task.ends + interval
+    at = max(service.stored_at[url], polled)
     if world.proof == "variant":
         at = max(at, polled + _SETTLING)
     elif world.proof == "end":
         at = max(at, polled + _WINDOW)
     elif world.is_sync and world.overwrites:  # only a listing of everything shows it
         at = max(at, polled + _SETTLING + interval)
-    at = max(at, polled)
-    # An error costs a repetition, and a killed worker begins its window again.
-    return at + (60.0 if world.faults else 0.0) + len(world.kills) * (_WINDOW + 2 * interval)
+    # An error costs a repetition, a lie another submission, and a killed worker begins its window again.
+    faults = (300.0 if world.is_sync else 60.0) if world.faults else 0.0
+    lie = 120.0 * world.images if world.is_sync and world.callback == "older file" else 0.0
+    return at + faults + lie + len(world.kills) * (_WINDOW + 2 * interval)
 
 
 def _run(seeds: range) -> Tally:
@@ -132,7 +138,8 @@ def fuzz(examples: int, seed: int) -> str:
             total.add(tally)
     found = total.provable - len(total.missed)
     figures = (
-        f"{examples} worlds ({', '.join(f'{mode} {total.worlds[mode]}' for mode in MODES)}); wrong: {len(total.wrong)}; "
+        f"{examples} worlds ({', '.join(f'{mode} {total.worlds[mode]}' for mode in MODES)}); "
+        f"wrong: {len(total.wrong)}; "
         f"with proof: {total.provable}, of which {found / max(total.provable, 1):.2%} were found, "
         f"{len(total.late)} of them late; by {dict(total.matched.most_common())}"
     )

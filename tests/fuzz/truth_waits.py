@@ -297,7 +297,7 @@ def sync(world: World, service: Service) -> list[Answered]:
         mock.patch.object(submitter, "TICK_SECONDS", 0.5),
         mock.patch.object(progress_poller, "ThreadPoolExecutor", _Serial),
         mock.patch.object(delivery_reader, "look_up", look_up),
-        mock.patch("airflow_provider_123pan.sync.run.inbox_endpoint", lambda _: object()),
+        mock.patch("airflow_provider_123pan.sync.run.inbox_endpoint", return_value=object()),
     ):
         while True:
             store.open = True
