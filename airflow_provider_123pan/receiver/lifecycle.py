@@ -29,6 +29,7 @@ class ReceiverTiming:
     :ivar reopen: between two attempts to open the inbox.
     :ivar refresh: between two look-ups of all listed connections, about.
     :ivar prune: between two deletions of old deliveries, about.
+    :ivar body: a body that takes longer to arrive counts as one that cannot be read.
     :ivar health: an answer about the inbox's health is reused for this long, because any client may request it.
     """
 
@@ -36,6 +37,7 @@ class ReceiverTiming:
     reopen: float = 5.0
     refresh: float = 60.0
     prune: float = 3600.0
+    body: float = 10.0
     health: float = 1.0
     writer: WriterTiming = field(default_factory=WriterTiming)
     reader: ReaderTiming = field(default_factory=ReaderTiming)

@@ -61,6 +61,17 @@ def test_too_many_polls_are_rejected(start_receiver: StartReceiver) -> None:
     assert receiver.cursor() == (epoch, last + 1)
 
 
+def test_a_connection_cannot_take_all_polls(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(reader=ReaderTiming(check=1e6, max_connection_polls=1)))
+    epoch, last = receiver.cursor()
+    with ThreadPoolExecutor(1) as threads:
+        poll = receiver.open_poll(threads, epoch, last)
+        _assert_unavailable(receiver.query("poll", {"epoch": epoch, "after": last}))
+        assert receiver.poll(epoch, last, 0, conn_id="other")["deliveries"] == []
+        assert receiver.deliver().status_code == 200
+        assert poll.result()["deliveries"]
+
+
 def test_missing_tables_are_created_again(receiver: ReceiverServer) -> None:
     assert receiver.deliver().status_code == 200
     epoch, last = receiver.cursor()
