@@ -109,6 +109,30 @@ def test_a_receiver_starts_without_its_inbox(sqlite: str, start_receiver: StartR
         engine.dispose()
 
 
+def test_a_locked_inbox_is_not_healthy(start_receiver: StartReceiver) -> None:
+    """Although it can be read, and it does not matter how many clients request its health."""
+    receiver = start_receiver(timing=ReceiverTiming(health=0.0, health_check=0.1))
+    assert receiver.client.get("/pan123/health").status_code == 200
+    with receiver.locked():
+        assert receiver.lookup(new_callback_id())["deliveries"] == []
+        writes = receiver.writes
+        with ThreadPoolExecutor(4) as threads:
+            answers = list(threads.map(lambda _: receiver.client.get("/pan123/health"), range(8)))
+        assert [answer.status_code for answer in answers] == [503] * 8
+        assert answers[0].json()["inbox"] == "unavailable"
+        assert receiver.writes == writes + 1
+    until(lambda: receiver.client.get("/pan123/health").status_code == 200)
+    assert receiver.rows() == 0
+
+
+def test_health_writes_at_most_once_in_a_while(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(health=1e6))
+    assert receiver.writes == 0
+    for _ in range(5):
+        assert receiver.client.get("/pan123/health").status_code == 200
+    assert receiver.writes == 1
+
+
 def test_health_reports_only_numbers(receiver: ReceiverServer) -> None:
     receiver.keys.known["without"] = ()
     until(lambda: receiver.client.get("/pan123/health").json()["connections"] == 2)
