@@ -35,6 +35,7 @@ from airflow_provider_123pan.receiver import metrics
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 from airflow_provider_123pan.receiver.keyring import KeySource
 from airflow_provider_123pan.receiver.lifecycle import Lifecycle, ReceiverTiming
+from airflow_provider_123pan.receiver.masking import mask_scope
 from airflow_provider_123pan.receiver.reader import DeliveryPage
 from airflow_provider_123pan.receiver.time_limit import TimeLimit
 from airflow_provider_123pan.receiver.writer import UnavailableError
@@ -104,7 +105,9 @@ class _App(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await (await self._receiver.answer(Request(scope, receive)))(scope, receive, send)
+            response = await self._receiver.answer(Request(scope, receive))
+            mask_scope(scope)
+            await response(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -150,9 +153,6 @@ class Receiver:
         path = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(self._prefix)
         try:
             if path.startswith(_CALLBACKS):
-                # The API server's access log reads the path after the request, and would log the token.
-                scope["path"] = scope["path"].removesuffix(path) + _CALLBACKS + "***"
-                scope["raw_path"] = scope["path"].encode()
                 return await self._deliver(request, path.removeprefix(_CALLBACKS))
             route = {
                 ("POST", "/inbox/poll"): self._poll,
