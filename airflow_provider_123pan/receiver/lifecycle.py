@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_123pan.receiver.inbox import Inbox
 from airflow_provider_123pan.receiver.keyring import Keyring, KeyringTiming, KeySource
+from airflow_provider_123pan.receiver.pruner import Pruner
 from airflow_provider_123pan.receiver.reader import Reader, ReaderTiming
 from airflow_provider_123pan.receiver.writer import Writer, WriterTiming
 
@@ -56,7 +57,7 @@ class Lifecycle:
         self, inbox: Inbox, source: KeySource, retention: float, timing: ReceiverTiming = ReceiverTiming()
     ) -> None:
         self._inbox = inbox
-        self._retention = retention
+        self._pruner = Pruner(inbox, retention)
         self._timing = timing
         # Separate threads: a slow look-up of keys delays no commit, and neither does a long read.
         self._key_threads = ThreadPoolExecutor(2, "pan123-keys")
@@ -139,7 +140,7 @@ class Lifecycle:
     async def _prune(self) -> None:
         if self._opening:
             await asyncio.wait({self._opening})
-        if number := await self._call(self._inbox.prune, time.time() - self._retention):
+        if number := await self._call(self._pruner.prune):
             log.info("Deleted %d old deliveries", number)
 
     async def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:

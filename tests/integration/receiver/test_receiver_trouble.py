@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -12,11 +13,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.receiver.database import create_inbox_engine
+from airflow_provider_123pan.receiver.inbox import Inbox
 from airflow_provider_123pan.receiver.lifecycle import ReceiverTiming
 from airflow_provider_123pan.receiver.reader import ReaderTiming
 from airflow_provider_123pan.receiver.writer import WriterTiming
-from tests.integration.receiver.support import ReceiverServer, until
+from tests.integration.receiver.support import DAY_SECONDS, ReceiverServer, until
 
 StartReceiver = Callable[..., ReceiverServer]
 
@@ -83,6 +86,18 @@ def test_missing_tables_are_created_again(receiver: ReceiverServer) -> None:
     page = receiver.poll(epoch, last)
     assert page["epoch"] != epoch
     assert page["deliveries"] == []
+
+
+def test_a_receiver_deletes_old_deliveries(sqlite: str, start_receiver: StartReceiver) -> None:
+    engine = create_inbox_engine(sqlite)
+    times = iter([time.time() - days * DAY_SECONDS for days in (31, 29)])
+    inbox = Inbox(lambda: engine, lambda: next(times))
+    inbox.create()
+    for _ in range(2):
+        inbox.store([("a", Delivery(new_callback_id(), DeliveryStatus.SUCCEEDED))])
+    engine.dispose()
+    receiver = start_receiver()
+    until(lambda: receiver.rows() == 1)
 
 
 def test_a_receiver_starts_without_its_inbox(sqlite: str, start_receiver: StartReceiver) -> None:
