@@ -5,8 +5,8 @@
 * ``POST …/inbox/poll`` and ``…/inbox/lookup``: read deliveries, with ``Authorization: Bearer <read token>``.
 * ``GET …/health``: whether the inbox is available, and how many connections can receive callbacks.
 
-Every rejected request gets an identical 404, as early as possible. A request that cannot be served now gets a 503 with
-``Retry-After``.
+Every rejected request gets an identical 404, as early as possible. A request that cannot be checked or served now gets
+a 503 with ``Retry-After``.
 """
 
 from __future__ import annotations
