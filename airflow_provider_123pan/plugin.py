@@ -9,7 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 
 class Pan123Plugin(AirflowPlugin):
-    """Mounts the receiver in Airflow's API server, under ``/pan123``."""
+    """Mounts the receiver in Airflow's API server, under ``/pan123``, and keeps tokens out of its access log."""
 
     name = "pan123"
 
@@ -25,3 +25,10 @@ class Pan123Plugin(AirflowPlugin):
 
         app = create_app(inbox_engine, ConnectionKeys(metadata=True), retention_seconds())
         return [{"name": "123pan receiver", "app": app, "url_prefix": "/pan123"}]
+
+    @cached_property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The middleware that masks tokens, also in requests that miss the receiver."""
+        from airflow_provider_123pan.receiver.masking import TokenMaskingMiddleware
+
+        return [{"name": "123pan token masking", "middleware": TokenMaskingMiddleware}]

@@ -38,6 +38,12 @@ _CONN_ID_LENGTH = 250  # Airflow's limit
 _SIGNED = r"\.[\w-]{6}\.[\w-]{42}[AEIMQUYcgkosw048]"
 _CALLBACK_TOKEN = re.compile(r"[\w-]{2,}\.([0-9a-f]{32})" + _SIGNED, re.ASCII)
 _READ_TOKEN = re.compile(r"[\w-]{2,}" + _SIGNED, re.ASCII)
+# With or without a callback_id, and with one even if the signature is cut. A match begins only where a word does:
+# otherwise, the time for a long word would grow with its square.
+_TOKEN_LIKE = re.compile(
+    r"(?<![\w-])[\w-]+\.(?:[0-9a-f]{32}\.[\w-]{6}(?:\.[\w-]*)?|[\w-]{6}\.[\w-]{40,})",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def secret_keys(client_secret: str, callback_secret: str | Sequence[str] | None) -> tuple[bytes, ...]:
@@ -124,6 +130,13 @@ def claimed_connection_id(token: str) -> str | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     return conn_id if _is_connection_id(conn_id) else None
+
+
+def mask_tokens(text: str) -> str:
+    """Return a path or a query for logs: ``***`` for whatever may be a token."""
+    before, path, _ = text.partition(PATH)
+    masked = _TOKEN_LIKE.sub("***", before)
+    return f"{masked}{path}***" if path else masked
 
 
 def callback_address(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from airflow_provider_123pan.callbacks.body import read_fields
+from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 _MAX_REASON_LENGTH = 500
 _MAX_FILE_ID_LENGTH = 128
 _MAX_URL_LENGTH = 4096
+_QUOTED_URL = re.compile(r"\w{1,10}://\S+")
+_LAST_WORD = re.compile(r"[!-~]+\Z")
 
 
 class DeliveryStatus(IntEnum):
@@ -34,7 +39,8 @@ class Delivery:
 
     The service does not sign callbacks, so a delivery proves nothing: it ends a pause, and progress decides.
 
-    :ivar reason: the reason of a failure: printable, at most 500 characters, ``""`` if there is none.
+    :ivar reason: the reason of a failure, as the caller claims it: printable, at most 500 characters, and without the
+        secrets of URLs that it quotes; ``""`` if there is none.
     :ivar fileID: the id of the image, as the caller claims it.
     :ivar url: the source URL, as the caller claims it.
     """
@@ -53,12 +59,14 @@ class Delivery:
         :param query: the query string.
         """
         fields = read_fields(body, content_type, query)
+        url = _url(fields.get("url"))
+        reason = _printable(fields.get("failReason") or fields.get("fileReason"))
         return cls(
             callback_id,
             _status(fields.get("status")),
-            _reason(fields.get("failReason") or fields.get("fileReason")),
+            _cut(_redacted(reason, url)),
             _file_id(fields.get("fileID", fields.get("fileId"))),
-            _url(fields.get("url")),
+            url,
         )
 
     @classmethod
@@ -75,7 +83,9 @@ class Delivery:
         ):
             raise ValueError("callback_id or status is missing")
         reason, file_id, url = (data.get(name) for name in ("reason", "fileID", "url"))
-        return cls(callback_id, DeliveryStatus(status), _reason(reason), _file_id(file_id), _url(url))
+        return cls(
+            callback_id, DeliveryStatus(status), _cut(_printable(reason)), _file_id(file_id), _url(url)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, as JSON allows them."""
@@ -92,11 +102,38 @@ def _status(value: Any) -> DeliveryStatus:
     return _STATUS.get(str(value).strip().lower(), DeliveryStatus.WOKEN) if known else DeliveryStatus.WOKEN
 
 
-def _reason(value: Any) -> str:
+def _printable(value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    text = " ".join(value.split())
-    return "".join(character for character in text if character.isprintable())[:_MAX_REASON_LENGTH]
+    return "".join(character for character in " ".join(value.split()) if character.isprintable())
+
+
+def _redacted(reason: str, url: str | None) -> str:
+    """Redact the source URL, if the callback names it, and all other URLs that the reason quotes."""
+    if reason and url:
+        with contextlib.suppress(ValueError):  # it is not a URL
+            reason = redact_text(reason, url)
+    return _QUOTED_URL.sub(lambda quoted: _redacted_url(quoted[0]), reason)
+
+
+def _redacted_url(url: str) -> str:
+    try:
+        return redact_url(url)
+    except ValueError:
+        return "***"
+
+
+def _cut(reason: str) -> str:
+    """Cut a reason that is too long, before the word that the limit would divide.
+
+    The submission knows secrets that this delivery does not name, and cannot recognize half of one.
+    """
+    if len(reason) <= _MAX_REASON_LENGTH:
+        return reason
+    cut = reason[:_MAX_REASON_LENGTH]
+    if _LAST_WORD.match(reason[_MAX_REASON_LENGTH]):
+        cut = _LAST_WORD.sub("", cut)
+    return cut.rstrip() or "***"
 
 
 def _file_id(value: Any) -> str | None:

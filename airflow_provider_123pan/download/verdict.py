@@ -123,9 +123,9 @@ def _refused(error: Pan123Error, facts: Facts, now: float, timing: WaitTiming) -
 
 
 def failure_reasons(deliveries: Iterable[Delivery]) -> tuple[str, ...]:
-    """Return the reasons for a failure that deliveries give, in their order."""
+    """Return the reasons for a failure that deliveries give, in their order; nobody has proved them."""
     return tuple(
-        delivery.reason
+        f"the callback reports: {delivery.reason}"
         for delivery in deliveries
         if delivery.status is DeliveryStatus.FAILED and delivery.reason
     )

@@ -40,7 +40,7 @@ from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,8 @@ def _check_once(
         verdict, answer = yield from _verdict(submission, deadline, strategy, clock)
         match verdict:
             case Failed(reason):
-                return Outcome(submission.taskID, submission.url, reason=reason)
+                redacted = redact_text(reason, submission.url) if submission.url else reason
+                return Outcome(submission.taskID, submission.url, reason=redacted)
             case Succeeded():
                 return (yield from _find(submission, deadline, strategy, clock))
             case Unknown(error):

@@ -5,8 +5,8 @@
 * ``POST …/inbox/poll`` and ``…/inbox/lookup``: read deliveries, with ``Authorization: Bearer <read token>``.
 * ``GET …/health``: whether the inbox is available, and how many connections can receive callbacks.
 
-Every rejected request gets an identical 404, as early as possible. A request that cannot be served now gets a 503 with
-``Retry-After``.
+Every rejected request gets an identical 404, as early as possible. A request that cannot be checked or served now gets
+a 503 with ``Retry-After``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -35,7 +35,9 @@ from airflow_provider_123pan.receiver import metrics
 from airflow_provider_123pan.receiver.inbox import Inbox, StoreResult
 from airflow_provider_123pan.receiver.keyring import KeySource
 from airflow_provider_123pan.receiver.lifecycle import Lifecycle, ReceiverTiming
+from airflow_provider_123pan.receiver.masking import mask_scope
 from airflow_provider_123pan.receiver.reader import DeliveryPage
+from airflow_provider_123pan.receiver.time_limit import TimeLimit
 from airflow_provider_123pan.receiver.writer import UnavailableError
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ MAX_QUERY_BYTES = 64 * 1024  # of a request to read: a thousand callback_ids tak
 
 _CALLBACKS = "/callbacks/"
 _RETRY_AFTER_SECONDS = "5"
+_Result = TypeVar("_Result")
 
 
 class _PollQuery(BaseModel):
@@ -81,11 +84,12 @@ def create_app(
     :param prefix: the path of the routes if the app is not mounted there.
     :param mounted: whether the app is a part of Airflow's API server.
     """
+    durations = timing or ReceiverTiming()
 
     def make() -> Lifecycle:
-        return Lifecycle(Inbox(connect), source, retention, timing or ReceiverTiming())
+        return Lifecycle(Inbox(connect), source, retention, durations)
 
-    return _App(Receiver(make, retention, prefix, mounted))
+    return _App(Receiver(make, retention, prefix, mounted, TimeLimit(durations.body)))
 
 
 class _App(FastAPI):
@@ -101,7 +105,9 @@ class _App(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await (await self._receiver.answer(Request(scope, receive)))(scope, receive, send)
+            response = await self._receiver.answer(Request(scope, receive))
+            mask_scope(scope)
+            await response(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -110,13 +116,22 @@ class Receiver:
     """The routes.
 
     :param make: makes the parts behind the routes, in the event loop that runs them.
+    :param body_limit: of reading a body.
     """
 
-    def __init__(self, make: Callable[[], Lifecycle], retention: float, prefix: str, mounted: bool) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Lifecycle],
+        retention: float,
+        prefix: str,
+        mounted: bool,
+        body_limit: TimeLimit,
+    ) -> None:
         self._make = make
         self._retention = retention
         self._prefix = prefix
         self._mounted = mounted
+        self._body_limit = body_limit
         self._runtime: Lifecycle | None = None
 
     @asynccontextmanager
@@ -138,9 +153,6 @@ class Receiver:
         path = scope["path"].removeprefix(scope.get("root_path", "")).removeprefix(self._prefix)
         try:
             if path.startswith(_CALLBACKS):
-                # The API server's access log reads the path after the request, and would log the token.
-                scope["path"] = scope["path"].removesuffix(path) + _CALLBACKS + "***"
-                scope["raw_path"] = scope["path"].encode()
                 return await self._deliver(request, path.removeprefix(_CALLBACKS))
             route = {
                 ("POST", "/inbox/poll"): self._poll,
@@ -171,7 +183,7 @@ class Receiver:
             raise RefusedError
         delivery = Delivery.parse(
             callback_id,
-            await _body(request, MAX_BODY_BYTES, cut=True),
+            await self._body(request, MAX_BODY_BYTES) or b"",
             request.headers.get("content-type", ""),
             request.url.query,
         )
@@ -181,20 +193,19 @@ class Receiver:
 
     async def _poll(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
-        query = _parsed(_PollQuery, await _body(request, MAX_QUERY_BYTES))
-        return _page(
-            await self._ready().reader.poll(
-                conn_id,
-                "" if query.after is None else query.epoch or "",
-                query.after or 0,
-                query.limit,
-                query.timeout,
-            )
+        query = _parsed(_PollQuery, await self._body(request, MAX_QUERY_BYTES))
+        poll = self._ready().reader.poll(
+            conn_id,
+            "" if query.after is None else query.epoch or "",
+            query.after or 0,
+            query.limit,
+            query.timeout,
         )
+        return _page(await _while_connected(request, poll))
 
     async def _lookup(self, request: Request) -> Response:
         conn_id = await self._reader_of(request)
-        query = _parsed(_LookupQuery, await _body(request, MAX_QUERY_BYTES))
+        query = _parsed(_LookupQuery, await self._body(request, MAX_QUERY_BYTES))
         return _page(await self._ready().reader.lookup(conn_id, query.callback_ids))
 
     async def _health(self, request: Request) -> Response:
@@ -204,6 +215,13 @@ class Receiver:
             {"inbox": "ready" if ready else "unavailable", "connections": runtime.keyring.usable},
             status_code=200 if ready else 503,
         )
+
+    async def _body(self, request: Request, max_bytes: int) -> bytes | None:
+        """Return the body, or None if it is too long or takes too long to arrive."""
+        try:
+            return await self._body_limit.run(_read(request, max_bytes))
+        except TimeoutError:
+            return None
 
     async def _reader_of(self, request: Request) -> str:
         """Return the id of the connection whose deliveries a request may read."""
@@ -235,11 +253,8 @@ def _unavailable() -> Response:
     )
 
 
-async def _body(request: Request, max_bytes: int, *, cut: bool = False) -> bytes:
-    """Return the body, or reject the request once more than ``max_bytes`` have arrived.
-
-    :param cut: return an empty body instead of rejecting the request.
-    """
+async def _read(request: Request, max_bytes: int) -> bytes | None:
+    """Return the body, or None as soon as more than ``max_bytes`` have arrived."""
     body, more = b"", True
     while more:
         message = await request.receive()
@@ -248,13 +263,31 @@ async def _body(request: Request, max_bytes: int, *, cut: bool = False) -> bytes
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > max_bytes:
-            if cut:
-                return b""
-            raise RefusedError
+            return None
     return body
 
 
-def _parsed(model: type[Any], body: bytes) -> Any:
+async def _while_connected(request: Request, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Return the result of some work, or cancel it when the client hangs up.
+
+    :param request: its body has been read.
+    """
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise RefusedError
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+def _parsed(model: type[Any], body: bytes | None) -> Any:
+    if body is None:
+        raise RefusedError
     try:
         return model.model_validate_json(body)
     except ValueError:

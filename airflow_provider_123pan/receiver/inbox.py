@@ -32,6 +32,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.engine import Connection, Engine
@@ -98,6 +99,11 @@ _SELECT_KNOWN = select(
     )
 )
 _INSERT = insert(DELIVERIES)
+_DATABASE_TIME = {
+    "sqlite": text("SELECT strftime('%s', 'now')"),
+    "postgresql": text("SELECT extract(epoch FROM clock_timestamp())"),
+    **dict.fromkeys(("mysql", "mariadb"), text("SELECT unix_timestamp()")),
+}
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _EMPTY = f"{COUNTER.name} is empty"
 
@@ -212,25 +218,34 @@ class Inbox:
             .order_by(DELIVERIES.c.seq)
         )
 
-    def prune(self, before: float) -> int:
+    def database_time(self) -> float:
+        """Return the time by the database's clock, in Unix seconds."""
+        with self._engine.connect() as connection:
+            return float(connection.scalar(_DATABASE_TIME[connection.dialect.name]) or 0)
+
+    def prune(self, before: float, latest: float) -> int:
         """Delete the deliveries that arrived before a time, in small transactions.
 
+        A delivery that is dated after ``latest`` was stored while a clock was ahead. It arrived before the next one,
+        and is deleted with it.
+
         :param before: Unix seconds.
+        :param latest: Unix seconds.
         :returns: the number of deleted deliveries.
         """
-        oldest = (
-            select(DELIVERIES.c.seq, DELIVERIES.c.received_at).order_by(DELIVERIES.c.seq).limit(_PRUNE_ROWS)
-        )
-        total = 0
+        seq, received_at = DELIVERIES.c.seq, DELIVERIES.c.received_at
+        oldest = select(seq, received_at).where(received_at <= latest).order_by(seq).limit(_PRUNE_ROWS)
+        total, cursor = 0, -1
         while True:
             with self._engine.begin() as connection:
-                rows = connection.execute(oldest).all()
+                rows = connection.execute(oldest.where(seq > cursor)).all()
                 old = [row.seq for row in rows if row.received_at < before]
-                if old:
-                    connection.execute(delete(DELIVERIES).where(DELIVERIES.c.seq.in_(old)))
-            total += len(old)
-            if len(old) < _PRUNE_ROWS:
-                return total
+                if not old:
+                    return total
+                misdated = (received_at > latest) & (seq < old[-1])
+                for condition in (seq.in_(old), misdated):
+                    total += connection.execute(delete(DELIVERIES).where(condition)).rowcount
+            cursor = rows[-1].seq
 
     def _read(self, query: Any) -> list[Received]:
         with self._engine.connect() as connection:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_123pan.receiver.inbox import Inbox
 from airflow_provider_123pan.receiver.keyring import Keyring, KeyringTiming, KeySource
+from airflow_provider_123pan.receiver.pruner import Pruner
 from airflow_provider_123pan.receiver.reader import Reader, ReaderTiming
 from airflow_provider_123pan.receiver.writer import Writer, WriterTiming
 
@@ -29,14 +30,18 @@ class ReceiverTiming:
     :ivar reopen: between two attempts to open the inbox.
     :ivar refresh: between two look-ups of all listed connections, about.
     :ivar prune: between two deletions of old deliveries, about.
-    :ivar health: an answer about the inbox's health is reused for this long, because any client may request it.
+    :ivar body: a body that takes longer to arrive counts as one that cannot be read.
+    :ivar health: a result of a health check is reused for this long, because any client may request one.
+    :ivar health_check: a health check that takes longer than this has failed.
     """
 
     start: float = 5.0
     reopen: float = 5.0
     refresh: float = 60.0
     prune: float = 3600.0
+    body: float = 10.0
     health: float = 1.0
+    health_check: float = 5.0
     writer: WriterTiming = field(default_factory=WriterTiming)
     reader: ReaderTiming = field(default_factory=ReaderTiming)
     keyring: KeyringTiming = field(default_factory=KeyringTiming)
@@ -52,7 +57,7 @@ class Lifecycle:
         self, inbox: Inbox, source: KeySource, retention: float, timing: ReceiverTiming = ReceiverTiming()
     ) -> None:
         self._inbox = inbox
-        self._retention = retention
+        self._pruner = Pruner(inbox, retention)
         self._timing = timing
         # Separate threads: a slow look-up of keys delays no commit, and neither does a long read.
         self._key_threads = ThreadPoolExecutor(2, "pan123-keys")
@@ -63,6 +68,7 @@ class Lifecycle:
         self.writer = Writer(inbox, self._write_thread, self.reader.wake, self._failed, timing.writer)
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: asyncio.Task[None] | None = None
+        self._check: asyncio.Task[None] | None = None
         self._checked_at = float("-inf")
 
     @property
@@ -83,7 +89,7 @@ class Lifecycle:
     async def stop(self) -> None:
         """Stop all parts; running transactions end by themselves."""
         self.writer.close()
-        tasks = [*self._tasks, *([self._opening] if self._opening else [])]
+        tasks = [*self._tasks, *filter(None, (self._opening, self._check))]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -92,14 +98,22 @@ class Lifecycle:
         self._inbox.close()
 
     async def is_healthy(self) -> bool:
-        """Return whether the inbox answers now."""
-        if self.ready and time.monotonic() - self._checked_at > self._timing.health:
-            self._checked_at = time.monotonic()
-            try:
-                await self._call(self._inbox.state)
-            except Exception as error:
-                self._failed(error)
+        """Return whether a delivery could be stored now."""
+        check = self._check
+        if check is None and self.ready and time.monotonic() - self._checked_at > self._timing.health:
+            check = self._check = asyncio.create_task(self._check_inbox())
+        if check and not (await asyncio.wait({check}, timeout=self._timing.health_check))[0]:
+            return False
         return self.ready
+
+    async def _check_inbox(self) -> None:
+        """Begin and commit a transaction as a delivery does, because a database may be readable and still be locked."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._write_thread, self._inbox.store, [])
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._check, self._checked_at = None, time.monotonic()
 
     def _failed(self, error: Exception) -> None:
         if self.ready:
@@ -126,7 +140,7 @@ class Lifecycle:
     async def _prune(self) -> None:
         if self._opening:
             await asyncio.wait({self._opening})
-        if number := await self._call(self._inbox.prune, time.time() - self._retention):
+        if number := await self._call(self._pruner.prune):
             log.info("Deleted %d old deliveries", number)
 
     async def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:

@@ -22,10 +22,12 @@ class ReaderTiming:
 
     :ivar check: between two checks for deliveries that other processes have stored.
     :ivar max_open_polls: long polls per process; the reader rejects further ones.
+    :ivar max_connection_polls: long polls per process and connection. Each triggerer needs one.
     """
 
     check: float = 0.5
     max_open_polls: int = 200
+    max_connection_polls: int = 50
 
 
 class DeliveryPage(NamedTuple):
@@ -97,7 +99,8 @@ class Reader:
         :param epoch: the epoch of the previous page; ``""``, which no table has, for the first poll.
         :raises UnavailableError: the inbox is unavailable, or too many polls are open.
         """
-        if len(self._open) >= self._timing.max_open_polls:
+        timing, same = self._timing, sum(other.conn_id == conn_id for other in self._open)
+        if len(self._open) >= timing.max_open_polls or same >= timing.max_connection_polls:
             raise UnavailableError
         poll = _Poll(conn_id, epoch, after, limit, asyncio.get_running_loop().create_future())
         self._open.add(poll)  # before the first check, so that no delivery is missed in between

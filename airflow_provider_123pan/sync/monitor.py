@@ -161,7 +161,7 @@ class Monitor:
         now, wait = self._clock(), self._timing.wait
         if pending.taskID is None:
             if any(delivery.status is DeliveryStatus.FAILED for delivery in pending.deliveries):
-                self._recorder.failed(pending, pending.deliveries[-1].reason or NO_REASON)
+                self._recorder.failed(pending, (failure_reasons(pending.deliveries) or (NO_REASON,))[-1])
             elif now - pending.sent_at > wait.search and not pending.deliveries:
                 self._recorder.lost(pending, pending.problem or NO_REASON)
             elif now - pending.sent_at > wait.visible_within:

@@ -1,4 +1,4 @@
-"""Send 100,000 requests that the receiver must reject: nothing stored, identical answers, few connection look-ups.
+"""Send 100,000 requests that the receiver must reject: nothing stored, few look-ups, two answers.
 
     python -m tests.benchmarks.fuzz [--count N] [--seed N]
 
@@ -302,12 +302,15 @@ def main() -> None:
         f"{memory / 1024:.0f} MB more; a valid delivery afterwards: {next(iter(answers))[0]}"
     )
     assert sum(rejected.values()) == arguments.count
-    assert {(status, body) for status, _, body in rejected} == {(404, b'{"detail":"Not Found"}')}
-    assert len(rejected) == 1, "answers differ in their headers"
+    assert {(status, body) for status, _, body in rejected} == {
+        (404, b'{"detail":"Not Found"}'),
+        (503, b'{"detail":"Service Unavailable"}'),  # not checked, because the look-ups were exhausted
+    }
+    assert len(rejected) == 2, "answers differ in their headers"
     assert stored == 0
     assert total_lookups <= 10 + 4 * seconds
     assert next(iter(answers))[0] == 200
-    print("All were rejected with the same answer")
+    print("All were rejected, each with one of two answers")
 
 
 if __name__ == "__main__":

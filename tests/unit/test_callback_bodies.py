@@ -84,3 +84,45 @@ def test_a_stored_delivery_reads_back_as_it_was(delivery: Delivery) -> None:
 def test_a_stored_delivery_needs_its_id_and_its_status(stored: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="missing"):
         Delivery.from_dict(stored)
+
+
+SECRET = "4f2a9c81d07e5b36"
+SIGNED_URL = f"https://user:{SECRET}@cdn.example.com/a.jpg?w=100&sig={SECRET}"
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("padding", [0, *range(420, 501)])
+def test_no_part_of_a_secret_survives_in_a_reason(named: bool, padding: int) -> None:
+    """Neither where the reason is cut, nor if the callback does not name the source URL."""
+    reason = f"{'长' * padding} {SIGNED_URL} cannot be read {'x' * 100}"
+    fields = {"status": 1, "failReason": reason} | ({"url": SIGNED_URL} if named else {})
+    found = Delivery.parse(ID, json_of(fields)).reason
+    assert len(found) <= 500
+    assert SECRET[:4] not in found
+    if not padding:
+        assert found.startswith("https://cdn.example.com/a.jpg?w=100&sig=*** cannot be read")
+
+
+@pytest.mark.parametrize("padding", range(485, 501))
+def test_a_reason_is_not_cut_within_a_word(padding: int) -> None:
+    """The word may be a secret that only the submission knows, and recognizes as a whole."""
+    reason = f"{'x' * (padding - 1)} {SECRET} 失败"
+    found = Delivery.parse(ID, json_of({"status": 1, "failReason": reason})).reason
+    assert found == "x" * (padding - 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("x" * 501, "***"),
+        ("x" * 500, "x" * 500),
+        ("长" * 501, "长" * 500),
+        ("长" * 499 + " x", "长" * 499),
+        ("source http://[::1 is invalid", "source *** is invalid"),
+        ("see s3://bucket/a.jpg", "see s3://bucket/a.jpg"),
+    ],
+)
+def test_a_reason_stays_readable(reason: str, expected: str) -> None:
+    for url in (None, "http://[::1", "not a URL"):
+        fields = {"status": 1, "failReason": reason, "url": url}
+        assert Delivery.parse(ID, json_of(fields)).reason == expected

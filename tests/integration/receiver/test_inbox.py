@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -190,8 +191,32 @@ def test_old_deliveries_are_deleted(inboxes: Inboxes) -> None:
         older.store([("a", delivery()) for _ in range(500)])
     inbox.store([("a", delivery()) for _ in range(3)])
     before = inbox.state()
-    assert inbox.prune(now - 2000) == 0
-    assert inbox.prune(now - 500) == 2500
-    assert inbox.prune(now - 500) == 0
+    assert inbox.prune(now - 2000, now) == 0
+    assert inbox.prune(now - 500, now) == 2500
+    assert inbox.prune(now - 500, now) == 0
     assert [found.seq for found in all_deliveries(inbox)] == [2501, 2502, 2503]
     assert inbox.state() == before
+
+
+def test_deliveries_that_are_dated_ahead_do_not_stop_pruning(inboxes: Inboxes) -> None:
+    """Whether there are many of them or few, and whether they are dated a year ahead or a day."""
+    now = 1_800_000_000.0
+    for age, number in ((1000, 10), (-31_536_000, 2500), (900, 20), (-86400, 30), (800, 40), (0, 1)):
+        inbox = inboxes.new(clock=lambda age=age: now - age)
+        inbox.store([("a", delivery()) for _ in range(number)])
+    assert inbox.prune(now - 2000, now + 300) == 0
+    assert inbox.prune(now - 850, now + 300) == 10 + 2500 + 20
+    assert inbox.prune(now - 500, now + 300) == 30 + 40
+    (newest,) = all_deliveries(inbox)
+    assert newest.seq == 2601
+
+
+def test_a_new_delivery_that_is_dated_ahead_is_kept(inboxes: Inboxes) -> None:
+    now = 1_800_000_000.0
+    inboxes.new(clock=lambda: now + 31_536_000).store([("a", delivery())])
+    assert inboxes.new().prune(now - 500, now + 300) == 0
+
+
+def test_the_database_has_a_clock(inbox: Inbox) -> None:
+    """It is this machine's, whatever time zone the session has."""
+    assert abs(inbox.database_time() - time.time()) < 1800

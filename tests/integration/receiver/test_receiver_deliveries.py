@@ -71,6 +71,17 @@ def test_a_false_or_repeated_delivery_does_not_hide_the_true_one(
     assert len(receiver.lookup(callback_id)["deliveries"]) == 4
 
 
+def test_four_lies_take_the_place_of_the_true_delivery(receiver: ReceiverServer) -> None:
+    callback_id = new_callback_id()
+    lies = [f"lie {number}" for number in range(4)]
+    for lie in lies:
+        assert receiver.deliver(callback_id, {"status": 1, "failReason": lie}).status_code == 200
+    true = receiver.deliver(callback_id, {"status": 1, "failReason": "the true reason"})
+    assert (true.status_code, true.text) == NOT_FOUND
+    assert [found["reason"] for found in receiver.lookup(callback_id)["deliveries"]] == lies
+    assert receiver.deliver().status_code == 200  # to another submission
+
+
 def test_the_helper_for_tests_makes_a_working_callback_url(receiver: ReceiverServer) -> None:
     url = callback_address(receiver.base_url, CONN_ID, new_callback_id(), client_secret=SECRET)
     assert receiver.client.post(url, json=SAMPLE).status_code == 200

@@ -8,39 +8,92 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import httpx
+import pytest
 import structlog
 from fastapi import FastAPI
 
 from airflow_provider_123pan.callbacks.address import make_callback_url, make_read_token, new_callback_id
+from airflow_provider_123pan.plugin import Pan123Plugin
 from airflow_provider_123pan.receiver.app import create_app
 from airflow_provider_123pan.receiver.database import create_inbox_engine
 from tests.integration.receiver.support import DAY_SECONDS, KEYS, SAMPLE, SECRET, Keys, ReceiverServer, until
 
 
-def test_the_access_log_of_the_api_server_does_not_contain_the_token(uri: str) -> None:
+@contextmanager
+def access_log(uri: str, *, plugin: bool) -> Iterator[tuple[ReceiverServer, list[Any]]]:
+    """Run an API server that logs its requests, with the receiver and perhaps the plugin's middlewares."""
     from airflow.api_fastapi.common.http_access_log import HttpAccessLogMiddleware
 
     engine = create_inbox_engine(uri)
     inner = create_app(lambda: engine, Keys(), 30 * DAY_SECONDS)
     outer = FastAPI(lifespan=inner.router.lifespan_context)
     outer.mount("/pan123", inner)
+    for middleware in Pan123Plugin().fastapi_root_middlewares if plugin else ():
+        outer.add_middleware(middleware["middleware"])
     outer.add_middleware(HttpAccessLogMiddleware)
+
+    @outer.get("/{path:path}")
+    def page(path: str) -> str:
+        if "broken" in path:
+            raise ValueError
+        return "Airflow's page"
+
     try:
         with structlog.testing.capture_logs() as logs, ReceiverServer(outer, Keys(), engine) as server:
-            good = server.callback_url()
-            assert server.client.post(good, json=SAMPLE).status_code == 200
-            for url in (good + "/", good + "/x", good[:-1]):
-                assert server.client.post(url, content=b"").status_code == 404
-                assert server.client.get(url).status_code == 404
-            assert server.client.get("/pan123/health").status_code == 200
+            yield server, logs
     finally:
         engine.dispose()
+
+
+def test_the_access_log_of_the_api_server_does_not_contain_the_token(uri: str) -> None:
+    with access_log(uri, plugin=False) as (server, logs):
+        good = server.callback_url()
+        assert server.client.post(good, json=SAMPLE).status_code == 200
+        for url in (good + "/", good + "/x", good[:-1]):
+            assert server.client.post(url, content=b"").status_code == 404
+            assert server.client.get(url).status_code == 404
+        assert server.client.get("/pan123/health").status_code == 200
     paths = [entry["path"] for entry in logs if entry["event"] == "request finished"]
     assert set(paths) == {"/pan123/callbacks/***", "/pan123/health"}
     assert good.rpartition("/")[2] not in str(logs)
+
+
+@pytest.mark.parametrize(
+    ("path", "logged", "query"),
+    [
+        ("//pan123/callbacks/{}", "//pan123/callbacks/***", ""),
+        ("/airflow/pan123/callbacks/{}", "/airflow/pan123/callbacks/***", ""),
+        ("/callbacks/{}", "/callbacks/***", ""),
+        ("/{}", "/***", ""),
+        ("/broken/{}", "/broken/***", ""),
+        ("/pan123/callback/{}/x", "/pan123/callback/***/x", ""),
+        ("/pan123/{}", "/pan123/***", ""),
+        ("/pan123/callbacks?{}", "/pan123/callbacks", "***"),
+        ("/pan123/callbacks/?token={}&a=1", "/pan123/callbacks/***", "token=***&a=1"),
+        ("/?{}", "/", "***"),
+        ("/?path=%2Fpan123%2Fcallbacks%2F{}", "/", "path=/pan123/callbacks%***"),
+        ("/dags/a.b.the_name_of_a_task/grid?run=a.b", "/dags/a.b.the_name_of_a_task/grid", "run=a.b"),
+    ],
+)
+def test_the_access_log_shows_no_token_that_missed_the_receiver(
+    sqlite: str, path: str, logged: str, query: str
+) -> None:
+    with access_log(sqlite, plugin=True) as (server, logs):
+        token = server.callback_url().rpartition("/")[2]
+        for url in (path.format(token), path.format(token[:-1])):
+            httpx.get(server.base_url + url, trust_env=False)
+    entries = [entry for entry in logs if entry["event"] == "request finished"]
+    assert {entry["path"] for entry in entries} == {logged}
+    assert {unquote(entry["query"]).rstrip("=") for entry in entries} == {query}
+    for part in token.split(".")[1:]:
+        assert part[:-1] not in str(entries)
 
 
 def test_the_plugin_imports_little_until_the_api_server_reads_its_app() -> None:
@@ -55,6 +108,8 @@ def test_the_plugin_imports_little_until_the_api_server_reads_its_app() -> None:
         "assert isinstance(mount['app'], FastAPI)\n"
         "assert mount['url_prefix'] == '/pan123'\n"
         "assert plugin.fastapi_apps[0]['app'] is mount['app']\n"
+        "(middleware,) = plugin.fastapi_root_middlewares\n"
+        "assert middleware.keys() == {'name', 'middleware'}\n"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from airflow_provider_123pan.callbacks.address import make_callback_url, new_callback_id, secret_keys
-from airflow_provider_123pan.receiver.keyring import Keyring, KeyringTiming
+from airflow_provider_123pan.receiver.keyring import KeyringTiming
 from airflow_provider_123pan.receiver.lifecycle import ReceiverTiming
-from tests.integration.receiver.support import CONN_ID, KEYS, SAMPLE, SECRET, Keys, ReceiverServer
+from tests.integration.receiver.support import CONN_ID, KEYS, SAMPLE, SECRET, Keys, ReceiverServer, until
 
 StartReceiver = Callable[..., ReceiverServer]
 
 
-async def test_requests_cause_few_lookups() -> None:
-    """Valid ones and wrong signatures at most one per connection and time, and unknown ids three per second."""
-    source, now = Keys(), [0.0]
-    with ThreadPoolExecutor(2) as threads:
-        keyring = Keyring(source, threads, KeyringTiming(), clock=lambda: now[0])
-        await keyring.refresh()
+@pytest.fixture
+def exhausted() -> ReceiverTiming:
+    """A receiver in which requests without a valid signature may cause no look-ups."""
+    return ReceiverTiming(keyring=KeyringTiming(lookups_per_second=0.0))
 
-        async def send_requests(count: int) -> None:
-            for number in range(count):
-                assert await keyring.verify(f"unknown{number}", lambda keys: keys == KEYS or None) is None
-                assert await keyring.verify(CONN_ID, lambda keys: keys == KEYS or None)
-                assert await keyring.verify(CONN_ID, lambda keys: keys == () or None) is None
 
-        await send_requests(100)
-        assert source.lookups.pop(CONN_ID) == 1
-        assert source.lookups.pop("other") == 1
-        assert sum(source.lookups.values()) == 3
-        source.lookups.clear()
-        now[0] += 5
-        await send_requests(100)
-        assert source.lookups.pop(CONN_ID) == 1
-        assert sum(source.lookups.values()) == 3
+def test_without_lookups_a_connection_that_cannot_be_listed_gets_503(
+    start_receiver: StartReceiver, exhausted: ReceiverTiming
+) -> None:
+    source = Keys()
+    source.names = list  # type: ignore[assignment, method-assign]
+    receiver = start_receiver(keys=source, timing=exhausted)
+    for answer in (
+        receiver.deliver(),
+        receiver.query("lookup", {"callback_ids": []}),
+        receiver.deliver(conn_id="unknown"),
+    ):
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+    assert not source.lookups
+
+
+def test_without_lookups_a_wrong_signature_and_an_unknown_connection_get_the_same_answer(
+    start_receiver: StartReceiver, exhausted: ReceiverTiming
+) -> None:
+    receiver = start_receiver(timing=exhausted)
+    until(lambda: receiver.client.get("/pan123/health").json()["connections"] == 2)
+    wrong = secret_keys("none of the secrets in use", None)
+    answers = [
+        receiver.client.post(make_callback_url(receiver.base_url, conn_id, "0" * 32, wrong), json=SAMPLE)
+        for conn_id in (CONN_ID, "unknown")
+    ]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert answers[0].content == answers[1].content
+    assert receiver.deliver().status_code == 200
 
 
 def test_a_new_or_changed_secret_works_without_a_restart(start_receiver: StartReceiver) -> None:
-    timing = KeyringTiming(retry=0.0, unknown_lookups_per_second=1000.0)
+    timing = KeyringTiming(retry=0.0, lookups_per_second=1000.0)
     receiver = start_receiver(timing=ReceiverTiming(keyring=timing))
     assert receiver.deliver(conn_id="new").status_code == 404
     old = make_callback_url(receiver.base_url, CONN_ID, new_callback_id(), KEYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -12,11 +13,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.receiver.database import create_inbox_engine
+from airflow_provider_123pan.receiver.inbox import Inbox
 from airflow_provider_123pan.receiver.lifecycle import ReceiverTiming
 from airflow_provider_123pan.receiver.reader import ReaderTiming
 from airflow_provider_123pan.receiver.writer import WriterTiming
-from tests.integration.receiver.support import ReceiverServer, until
+from tests.integration.receiver.support import DAY_SECONDS, ReceiverServer, until
 
 StartReceiver = Callable[..., ReceiverServer]
 
@@ -61,6 +64,17 @@ def test_too_many_polls_are_rejected(start_receiver: StartReceiver) -> None:
     assert receiver.cursor() == (epoch, last + 1)
 
 
+def test_a_connection_cannot_take_all_polls(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(reader=ReaderTiming(check=1e6, max_connection_polls=1)))
+    epoch, last = receiver.cursor()
+    with ThreadPoolExecutor(1) as threads:
+        poll = receiver.open_poll(threads, epoch, last)
+        _assert_unavailable(receiver.query("poll", {"epoch": epoch, "after": last}))
+        assert receiver.poll(epoch, last, 0, conn_id="other")["deliveries"] == []
+        assert receiver.deliver().status_code == 200
+        assert poll.result()["deliveries"]
+
+
 def test_missing_tables_are_created_again(receiver: ReceiverServer) -> None:
     assert receiver.deliver().status_code == 200
     epoch, last = receiver.cursor()
@@ -72,6 +86,18 @@ def test_missing_tables_are_created_again(receiver: ReceiverServer) -> None:
     page = receiver.poll(epoch, last)
     assert page["epoch"] != epoch
     assert page["deliveries"] == []
+
+
+def test_a_receiver_deletes_old_deliveries(sqlite: str, start_receiver: StartReceiver) -> None:
+    engine = create_inbox_engine(sqlite)
+    times = iter([time.time() - days * DAY_SECONDS for days in (31, 29)])
+    inbox = Inbox(lambda: engine, lambda: next(times))
+    inbox.create()
+    for _ in range(2):
+        inbox.store([("a", Delivery(new_callback_id(), DeliveryStatus.SUCCEEDED))])
+    engine.dispose()
+    receiver = start_receiver()
+    until(lambda: receiver.rows() == 1)
 
 
 def test_a_receiver_starts_without_its_inbox(sqlite: str, start_receiver: StartReceiver) -> None:
@@ -96,6 +122,30 @@ def test_a_receiver_starts_without_its_inbox(sqlite: str, start_receiver: StartR
         assert receiver.deliver().status_code == 200
     finally:
         engine.dispose()
+
+
+def test_a_locked_inbox_is_not_healthy(start_receiver: StartReceiver) -> None:
+    """Although it can be read, and it does not matter how many clients request its health."""
+    receiver = start_receiver(timing=ReceiverTiming(health=0.0, health_check=0.1))
+    assert receiver.client.get("/pan123/health").status_code == 200
+    with receiver.locked():
+        assert receiver.lookup(new_callback_id())["deliveries"] == []
+        writes = receiver.writes
+        with ThreadPoolExecutor(4) as threads:
+            answers = list(threads.map(lambda _: receiver.client.get("/pan123/health"), range(8)))
+        assert [answer.status_code for answer in answers] == [503] * 8
+        assert answers[0].json()["inbox"] == "unavailable"
+        assert receiver.writes == writes + 1
+    until(lambda: receiver.client.get("/pan123/health").status_code == 200)
+    assert receiver.rows() == 0
+
+
+def test_health_writes_at_most_once_in_a_while(start_receiver: StartReceiver) -> None:
+    receiver = start_receiver(timing=ReceiverTiming(health=1e6))
+    assert receiver.writes == 0
+    for _ in range(5):
+        assert receiver.client.get("/pan123/health").status_code == 200
+    assert receiver.writes == 1
 
 
 def test_health_reports_only_numbers(receiver: ReceiverServer) -> None:
