@@ -1,9 +1,8 @@
-"""Group commit: deliveries share a transaction, which begins when the event loop is idle."""
+"""Group commit: deliveries that come during a transaction share the next one."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -24,17 +23,11 @@ class WriterTiming:
     :ivar max_pending: deliveries that may wait for a transaction; the writer rejects further ones.
     :ivar transaction: after this time a transaction counts as stuck, and the writer rejects all pending deliveries.
     :ivar max_batch: deliveries per transaction.
-    :ivar idle_iterations: consecutive short iterations that make the event loop count as idle.
-    :ivar idle_iteration: an iteration of the event loop that takes less is short.
-    :ivar max_idle_wait: a transaction begins after this time even if the event loop is never idle.
     """
 
     max_pending: int = 2000
     transaction: float = 15.0
     max_batch: int = 250
-    idle_iterations: int = 5
-    idle_iteration: float = 0.0002
-    max_idle_wait: float = 0.25
 
 
 class UnavailableError(Exception):
@@ -46,8 +39,6 @@ class Writer:
 
     :param committed: called after each transaction that stored a new delivery.
     :param failed: called with the error of each failed transaction.
-    :param clock: returns seconds. The default is not the loop's clock, because uvloop updates its own once per
-        millisecond.
     """
 
     def __init__(
@@ -57,14 +48,12 @@ class Writer:
         committed: Callable[[], None],
         failed: Callable[[Exception], None],
         timing: WriterTiming = WriterTiming(),
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox = inbox
         self._executor = executor
         self._committed = committed
         self._failed = failed
         self._timing = timing
-        self._clock = clock
         self._pending: deque[_Pending] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -92,25 +81,8 @@ class Writer:
     async def _run(self) -> None:
         """Run one transaction after another, until no delivery is pending."""
         while self._pending:
-            await self._wait_until_idle()
             size = min(self._timing.max_batch, len(self._pending))
             await self._transact([self._pending.popleft() for _ in range(size)])
-
-    async def _wait_until_idle(self) -> None:
-        """Return when the loop is idle, a batch is full, or the wait took too long.
-
-        While the loop is busy, each step of a transaction waits for the interpreter's lock, and the loop waits for each
-        step: that costs more than the steps themselves.
-        """
-        timing = self._timing
-        now = self._clock()
-        end = now + timing.max_idle_wait
-        idle = 0
-        while idle < timing.idle_iterations and now < end and len(self._pending) < timing.max_batch:
-            before = now
-            await asyncio.sleep(0)
-            now = self._clock()
-            idle = idle + 1 if now - before < timing.idle_iteration else 0
 
     async def _transact(self, batch: list[_Pending]) -> None:
         deliveries = [(conn_id, delivery) for conn_id, delivery, _ in batch]

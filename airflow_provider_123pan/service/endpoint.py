@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +42,10 @@ class Endpoint:
 
         :param ambiguous: True if the request may have reached the service.
         """
+        # urllib3 puts the connection before the words.
+        words = re.sub(r"^\w*Connection(?:Pool)?\(.*?\): ", "", str(cause)) or type(cause).__name__
         return Pan123UnavailableError(
-            f"no answer from {self.base_url}: {str(cause) or type(cause).__name__}; "
+            f"no answer from {self.base_url}: {words}; "
             "check the connection's host, proxy and verify, and the network",
             call=call.name,
             ambiguous=ambiguous,

@@ -105,7 +105,7 @@ def _expected_at(world: World, service: Any, url: str) -> float:
     else:
         interval = world.poke_interval
     polled = task.ends + interval
-    at = max(service.stored_at[url], polled)
+    at: float = max(service.stored_at[url], polled)
     if world.proof == "variant":
         at = max(at, polled + _SETTLING)
     elif world.proof == "end":

@@ -89,4 +89,4 @@ def test_only_a_failure_has_a_reason() -> None:
     succeeded = Delivery("0" * 32, DeliveryStatus.SUCCEEDED, reason="odd")
     failed = Delivery("0" * 32, DeliveryStatus.FAILED, reason="HTTP 404")
     unnamed = Delivery("0" * 32, DeliveryStatus.FAILED)
-    assert failure_reasons([succeeded, failed, unnamed]) == ("HTTP 404",)
+    assert failure_reasons([succeeded, failed, unnamed]) == ("the callback reports: HTTP 404",)

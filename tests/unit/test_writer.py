@@ -38,18 +38,6 @@ class BlockedInbox:
         return [StoreResult.NEW] * len(batch)
 
 
-class Clock:
-    """A clock that advances by ``step`` seconds whenever it is read: a busy loop has long steps."""
-
-    def __init__(self, step: float) -> None:
-        self.step = step
-        self._now = 0.0
-
-    def __call__(self) -> float:
-        self._now += self.step
-        return self._now
-
-
 @contextmanager
 def writing(
     committed: Callable[[], None] = lambda: None,
@@ -93,29 +81,12 @@ async def test_closing_rejects_pending_deliveries_and_begins_no_transaction() ->
     assert inbox.batches == [1]
 
 
-async def test_deliveries_that_arrive_while_the_loop_is_busy_share_one_transaction() -> None:
-    clock = Clock(0.001)
-    with writing(timing=WriterTiming(max_idle_wait=60.0), clock=clock) as (inbox, writer):
+async def test_a_transaction_holds_a_bounded_number_of_deliveries() -> None:
+    with writing(timing=WriterTiming(max_batch=2)) as (inbox, writer):
         inbox.released.set()
-        stores: list[asyncio.Task[StoreResult]] = []
-        for _ in range(20):
-            stores += await _stores(writer, 1)
-            await asyncio.sleep(0)
-        clock.step = 0.0  # the loop is idle from now on
-        assert await asyncio.gather(*stores) == [StoreResult.NEW] * 20
-    assert inbox.batches == [20]
-
-
-@pytest.mark.parametrize(
-    "timing",
-    [WriterTiming(max_idle_wait=0.01), WriterTiming(max_idle_wait=1e9, max_batch=1)],
-    ids=["waited long enough", "batch is full"],
-)
-async def test_a_loop_that_is_never_idle_does_not_prevent_a_transaction(timing: WriterTiming) -> None:
-    with writing(timing=timing, clock=Clock(0.001)) as (inbox, writer):
-        inbox.released.set()
-        (store,) = await _stores(writer, 1)
-        assert await asyncio.wait_for(store, 60) is StoreResult.NEW
+        stores = await _stores(writer, 5)
+        assert await asyncio.gather(*stores) == [StoreResult.NEW] * 5
+    assert inbox.batches == [2, 2, 1]
 
 
 async def test_an_error_after_the_commit_prevents_no_later_transaction() -> None:

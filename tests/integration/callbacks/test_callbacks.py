@@ -62,7 +62,7 @@ def test_a_failure_has_the_reason_of_its_callback(
     mode: str, spelling: str, sandbox: Sandbox, context: dict[str, Any]
 ) -> None:
     sandbox.configure(fail="a.jpg", fail_reason="源站拒绝", reason_spelling=spelling)
-    with pytest.raises(AirflowFailException, match=r"a\.jpg \(taskID \d+\): 源站拒绝"):
+    with pytest.raises(AirflowFailException, match=r"a\.jpg \(taskID \d+\): the callback reports: 源站拒绝"):
         run(sensor(mode, submit(context)), context)
     with pytest.raises(AirflowSkipException):
         run(sensor(mode, submit(context, url=URL + "?2"), soft_fail=True), context)

@@ -42,7 +42,11 @@ def check(
             code = end.code
         output = capsys.readouterr().out
         output = output.replace(sandbox.base_url, "http://sandbox").replace(receiver, "http://receiver")
-        output = re.sub(r"HTTPConnection.*Connection refused[\"')]*", "<connection refused>", output)
+        output = re.sub(
+            r"(?:HTTPConnection|Failed to establish).*Connection refused[\"')]*",
+            "<connection refused>",
+            output,
+        )
         return code, re.sub(r"x-traceID [\w-]+", "x-traceID <trace ID>", output)
 
     return run

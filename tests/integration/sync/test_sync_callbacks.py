@@ -39,7 +39,7 @@ def test_a_failure_has_its_reason(
     result = sync(context, images=addresses(8), max_failures=2, deferrable=deferrable)
     assert counts(result) == (0, 6, 2)
     reasons = {each["reason"] for each in result["failures"]}
-    assert (reasons == {"源站拒绝"}) is (callback != "lying"), reasons
+    assert (reasons == {"the callback reports: 源站拒绝"}) is (callback != "lying"), reasons
     assert sorted(submitted(sandbox).values()) == [1] * 6 + [2] * 2
 
 
