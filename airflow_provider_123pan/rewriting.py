@@ -35,8 +35,10 @@ _CHINESE_PUNCTUATION = re.compile(f"[{_WIDE}]")
 # HTML escapes ampersands, Markdown escapes punctuation.
 _AMPERSAND = re.compile("&(?:amp|#0?38|#x26);")
 _BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
-# Characters that would end the new URL in its place.
-_BREAKING = re.compile(r"""[\s<>"'()`\\]""")
+# A new URL: its host, which is inserted as it is, and the rest.
+_NEW_URL = re.compile(r"(https?://[\w.:@%\[\]-]+)((?:[/?#].*)?)", re.IGNORECASE)
+# Characters that would end the new URL in its place, or begin a template's mark such as "{{" or "{%".
+_BREAKING = re.compile(r"""[\s<>"'()`\\{}\[\]|^]""")
 
 
 def new_addresses(results: str) -> dict[str, str]:
@@ -55,6 +57,8 @@ def new_addresses(results: str) -> dict[str, str]:
 
 def rewrite(text: str, addresses: Mapping[str, str]) -> str:
     """Return the text with all known URLs replaced.
+
+    Only http and https URLs are inserted, without anything that a template or a browser would run.
 
     :param addresses: new URLs by old URL, as returned by :func:`new_addresses`.
     """
@@ -106,12 +110,14 @@ def _candidates(run: str, closed: bool) -> Iterator[str]:
 
 
 def _look_up(spelled: str, addresses: Mapping[str, str]) -> str | None:
-    """Return the new URL, with ampersands escaped as in the old one, or None if the URL is unknown."""
+    """Return the new URL, with ampersands escaped as in the old one, or None if there is none to insert."""
     new, ampersand = addresses.get(spelled), None
     if new is None:
         ampersand = _AMPERSAND.search(spelled)
         new = addresses.get(_AMPERSAND.sub("&", _BACKSLASH.sub("", spelled)))
     if new is None:
         return None
-    new = _BREAKING.sub(lambda match: quote(match[0]), new)
+    if not (parts := _NEW_URL.fullmatch(new)) or not new.isprintable():
+        return None
+    new = parts[1] + _BREAKING.sub(lambda match: quote(match[0]), parts[2])
     return new.replace("&", ampersand[0]) if ampersand else new

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_123pan.download.request import EXTENSIONS, check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url
 
 #: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
@@ -20,6 +21,7 @@ FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
 
 DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
+_LONGEST_NAME = 254  # that the service takes (official)
 _NUMBERED = re.compile(r"\(\d+\)$")
 _ODD = frozenset('\\/:*?"<>|')
 
@@ -50,9 +52,11 @@ class ManifestEntry:
         url = row.get("url")
         url = check_url(url.strip() if isinstance(url, str) else url)
         name = row.get("file_name")
-        name = check_file_name(name.strip() if isinstance(name, str) else name)
-        if not all(map(_is_text, (url, name or ""))):
-            raise Pan123InputError("url, file_name: there is half a surrogate pair, which is not a character")
+        if name is not None and (not isinstance(name, str) or len(name) > _LONGEST_NAME or "://" in name):
+            raise Pan123InputError(
+                f"file_name: {quoted(name)} must be a plain name of at most {_LONGEST_NAME} characters"
+            )
+        name = check_file_name(name.strip() if name else None)
         return cls(
             url,
             name or _derived_name(url, signature_parameters),
@@ -90,10 +94,6 @@ def _derived_name(url: str, signature_parameters: Sequence[str]) -> str:
     return f"{stem}-{digest(canonical_url(url, signature_parameters))}.{extension}"
 
 
-def _is_text(value: str) -> bool:
-    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
 def _told_format(query: str) -> str:
     parameters = {name.lower(): value for name, value in parse_qsl(query)}
     for name in FORMAT_PARAMETERS:
@@ -108,7 +108,7 @@ def _size(value: Any) -> int | None:
     if isinstance(value, str) and len(value) < 20 and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise Pan123InputError(f"size: {value!r:.50} is not a number of bytes")
+        raise Pan123InputError(f"size: {quoted(value)} is not a number of bytes")
     return value
 
 
@@ -121,4 +121,4 @@ def _md5(value: Any) -> str | None:
         return text.lower()
     if re.fullmatch(r"[0-9A-Za-z+/]{22}==", text):
         return base64.b64decode(text).hex()
-    raise Pan123InputError(f"md5: {value!r} is neither 32 hex digits nor 24 characters of base64")
+    raise Pan123InputError(f"md5: {quoted(value)} is neither 32 hex digits nor 24 characters of base64")

@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url, redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, digest, stem_of, unnumbered
 from airflow_provider_123pan.sync.manifest import RawEntry
 
 log = logging.getLogger(__name__)
 
-_MAX_ERRORS_SHOWN = 50  # wrong entries in an error message; the log names them all
+# Wrong entries in an error message and in the log, and the longest description of one.
+_MAX_ERRORS_SHOWN, _MAX_ERRORS_LOGGED, _MAX_ERROR_LENGTH = 50, 1000, 400
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -32768;
@@ -89,27 +91,26 @@ class Inventory:
     def load(self, rows: Iterable[RawEntry]) -> None:
         """Take a list; equal entries count once.
 
-        :raises Pan123InputError: names everything that is wrong, and where.
+        :raises Pan123InputError: names what is wrong, and where: 50 entries, and 1,000 in the log.
         """
         wrong: list[str] = []
+        count = 0
         for row in rows:
             try:
                 if row.wrong:
                     raise Pan123InputError(row.wrong)
                 self._add(row.place, ManifestEntry.of(row.values, self._signature_parameters))
             except Pan123InputError as error:
-                wrong.append(f"{row.place}: {error.message}")
-        if wrong:
-            log.error("Wrong entries:\n%s", "\n".join(wrong))
-            more = (
-                f"\n… and {len(wrong) - _MAX_ERRORS_SHOWN} more, see the log"
-                if len(wrong) > _MAX_ERRORS_SHOWN
-                else ""
-            )
-            redacted = "\n".join(wrong[:_MAX_ERRORS_SHOWN])
-            raise Pan123InputError(
-                f"{len(wrong)} entries are wrong, nothing was submitted:\n{redacted}{more}"
-            )
+                count += 1
+                if count <= _MAX_ERRORS_LOGGED:
+                    wrong.append(f"{row.place}: {error.message}"[:_MAX_ERROR_LENGTH])
+        if count:
+            for description in wrong:
+                log.error("Wrong entry: %s", description)
+            shown = wrong[:_MAX_ERRORS_SHOWN]
+            if count > len(shown):
+                shown.append(f"… and {count - len(shown)} more; the log names the first {_MAX_ERRORS_LOGGED}")
+            raise Pan123InputError("\n".join([f"{count} entries are wrong, nothing was submitted:", *shown]))
         if self._repeated:
             log.info("%d entries repeat others, apart from the signatures of their URLs", self._repeated)
         self._database.execute("CREATE INDEX by_md5 ON wanted (md5) WHERE md5 IS NOT NULL")
@@ -131,8 +132,8 @@ class Inventory:
         first, first_place = self.entry(number), self._cell("place", number)
         if self._canonical_url(first) != self._canonical_url(entry) or first.file_name != entry.file_name:
             raise Pan123InputError(
-                f"file_name: {entry.file_name!r} is taken by {first.file_name!r} of {first_place}; names must differ "
-                "in more than the extension"
+                f"file_name: {quoted(entry.file_name)} is taken by {quoted(first.file_name)} of {first_place}; names "
+                "must differ in more than the extension"
             )
         for name in ("size", "md5"):
             if None not in (pair := (getattr(first, name), getattr(entry, name))) and pair[0] != pair[1]:

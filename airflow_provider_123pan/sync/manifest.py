@@ -6,9 +6,11 @@ import csv
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.quoting import quoted
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -17,6 +19,9 @@ log = logging.getLogger(__name__)
 
 KEYS = ("url", "file_name", "size", "md5")
 TSV_HEADER = "TsvHttpData-1.0"
+#: Characters in a line of a file; the longest URL has 8 KiB.
+MAX_LINE_LENGTH = 65_536
+_TOO_LONG = f"it has more than {MAX_LINE_LENGTH} characters"
 
 
 class RawEntry(NamedTuple):
@@ -58,7 +63,7 @@ def read_manifest(path: str) -> Iterator[RawEntry]:
         raise Pan123InputError(f"manifest: there is no file {path!r}") from None
     with file as lines:
         try:
-            yield from read(lines)
+            yield from read(_lines(lines))
         except (UnicodeDecodeError, csv.Error) as error:
             raise Pan123InputError(f"manifest: {path!r} cannot be read: {error}") from None
 
@@ -81,10 +86,26 @@ def path_of(field: str, path: str) -> ObjectStoragePath:
     return place
 
 
+def _lines(file: Any) -> Iterator[str]:
+    """Yield the lines of a text file; of one that is too long only the beginning, which :func:`_is_long` recognizes."""
+    read, most = file.readline, MAX_LINE_LENGTH + 2  # with its end, which may have two characters
+    line = read(most)
+    while line:
+        yield line
+        following = read(most)
+        while len(line) == most and (line[-1] not in "\r\n" or (line[-1] == "\r" and following == "\n")):
+            line, following = following, read(most)
+        line = following
+
+
+def _is_long(line: str) -> bool:
+    return len(line) > MAX_LINE_LENGTH and len(line.rstrip("\r\n")) > MAX_LINE_LENGTH
+
+
 def _of_mapping(place: str, value: Any) -> RawEntry:
     if not isinstance(value, Mapping):
         return RawEntry(place, {}, f"got a {type(value).__name__}, neither a URL nor a dict with url")
-    if unknown := [str(key) for key in value if key not in KEYS]:
+    if unknown := [*islice((quoted(key) for key in value if key not in KEYS), 5)]:
         return RawEntry(place, {}, f"{', '.join(unknown)}: unknown; there are {', '.join(KEYS)}")
     return RawEntry(place, value)
 
@@ -92,12 +113,14 @@ def _of_mapping(place: str, value: Any) -> RawEntry:
 def _txt(lines: Iterable[str]) -> Iterator[RawEntry]:
     """Read one URL per line; skip empty lines and those that begin with ``#``."""
     for number, line in enumerate(lines, 1):
-        if (text := line.strip()) and not text.startswith("#"):
+        if _is_long(line):
+            yield RawEntry(f"line {number}", {}, _TOO_LONG)
+        elif (text := line.strip()) and not text.startswith("#"):
             yield RawEntry(f"line {number}", {"url": text})
 
 
 def _csv(lines: Iterable[str]) -> Iterator[RawEntry]:
-    table = csv.reader(lines)
+    table = csv.reader(_short(lines))
     header = [name.strip() for name in next(table, [])]
     if "url" not in header or set(header) - set(KEYS) or len(set(header)) < len(header):
         raise Pan123InputError(
@@ -113,9 +136,19 @@ def _csv(lines: Iterable[str]) -> Iterator[RawEntry]:
             yield RawEntry(place, {}, f"it has {len(cells)} fields, the header {len(header)}")
 
 
+def _short(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines; a long one makes it unknown where its row ends."""
+    for number, line in enumerate(lines, 1):
+        if _is_long(line):
+            raise Pan123InputError(f"manifest: line {number}: {_TOO_LONG}")
+        yield line
+
+
 def _jsonl(lines: Iterable[str]) -> Iterator[RawEntry]:
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        if _is_long(line):
+            yield RawEntry(f"line {number}", {}, _TOO_LONG)
+        elif line.strip():
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -131,6 +164,9 @@ def _tsv(lines: Iterable[str]) -> Iterator[RawEntry]:
     if first.strip() != TSV_HEADER:
         raise Pan123InputError(f"manifest: line 1 must be {TSV_HEADER}")
     for number, line in rows:
+        if _is_long(line):
+            yield RawEntry(f"line {number}", {}, _TOO_LONG)
+            continue
         cells = line.rstrip("\r\n").split("\t")
         if len(cells) > 3:
             yield RawEntry(

@@ -87,7 +87,10 @@ def _read_jsonl(path: ObjectStoragePath) -> Iterator[ResultRecord]:
         number = 0
         try:
             for number, line in enumerate(file, 1):  # noqa: B007
-                yield ResultRecord(**json.loads(line))
+                record = ResultRecord(**json.loads(line))
+                if not _has_texts(record):
+                    raise ValueError("a field has a wrong type")
+                yield record
         except (ValueError, TypeError, RecursionError):
             raise _no_record(path, number) from None
 
@@ -114,6 +117,13 @@ def _ended(lines: Iterable[str]) -> Iterator[str]:
         if not line.endswith("\n"):
             raise ValueError("the last line has no end")
         yield line
+
+
+def _has_texts(record: ResultRecord) -> bool:
+    """Return whether a record from JSON, where a value may have any type, has strings where they belong."""
+    texts: tuple[object, ...] = (*record[1:3], *record[4:8], record.reason)
+    url: object = record.url
+    return isinstance(url, str) and all(isinstance(text, str) or text is None for text in texts)
 
 
 def _no_record(path: ObjectStoragePath, line: int) -> Pan123InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,12 +139,14 @@ def test_a_file_that_is_cut_anywhere_within_a_record_is_reported(tmp_path: Path,
         (".jsonl", '{"url": "https://x.com"}\n'),
         (".jsonl", "[" * 5000 + "]" * 5000 + "\n"),
         (".jsonl", "\ufffe\n"),
+        (".jsonl", json.dumps(record(1)._asdict() | {"url": 7}) + "\n"),
+        (".jsonl", json.dumps(record(1)._asdict() | {"download_url": {}}) + "\n"),
         (".csv", ""),
         (".csv", "url,status\nhttps://x.com,present\n"),
         (".csv", ",".join(ResultRecord._fields) + "\na,b,c,not a number,,,,,,\n"),
         (".csv", ",".join(ResultRecord._fields) + f"\na,b,c,{'9' * 5000},,,,,,\n"),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_a_file_of_another_kind_is_reported(tmp_path: Path, suffix: str, content: str) -> None:
     path = tmp_path / f"results{suffix}"

@@ -106,6 +106,49 @@ REPLACED = {
     ),
 }
 
+
+@pytest.mark.parametrize(
+    ("new", "inserted"),
+    [
+        ("https://new.com/{{ secrets }}.jpg", "https://new.com/%7B%7B%20secrets%20%7D%7D.jpg"),
+        ("https://new.com/{% x %}${y}#{z}", "https://new.com/%7B%%20x%20%%7D$%7By%7D#%7Bz%7D"),
+        ("https://new.com/?a=<%x%>|[[y]]", "https://new.com/?a=%3C%x%%3E%7C%5B%5By%5D%5D"),
+        ("HTTP://[::1]:8080/a[1].jpg", "HTTP://[::1]:8080/a%5B1%5D.jpg"),
+        ("https://图.cn", "https://图.cn"),
+    ],
+)
+def test_template_marks_in_a_new_url_are_quoted(new: str, inserted: str) -> None:
+    assert rewrite(f'<img src="{A}"> ![]({A})', {A: new}) == f'<img src="{inserted}"> ![]({inserted})'
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.com/a.jpg",
+        "/a.jpg",
+        "a.jpg",
+        "",
+        "https://",
+        "https:///a.jpg",
+        "https:evil.com",
+        "https://{{host}}/a.jpg",
+        "https://a<b>/a.jpg",
+        "https://new.com\\@evil.com/",
+        " https://new.com/1.jpg",
+        "ftp://new.com/1.jpg",
+        "https://new.com/\n1.jpg",
+        "https://new.com/\u202e1.jpg",
+        "https://new.com/\0.jpg",
+        "{{ 'https://new.com' }}",
+    ],
+)
+def test_only_http_urls_are_inserted(new: str) -> None:
+    text = f'<img src="{A}"> ![]({A}) {A}'
+    assert rewrite(text, {A: new}) == text
+
+
 UNTOUCHED = {
     "no URL": "a.jpg (b.png) <p>http</p>",
     "unknown URL": "http://x.com/c.jpg https://x.com/a.jpg",

@@ -159,7 +159,7 @@ WRONG = {
             ]
         ),
         [
-            "line 1: name: unknown",
+            "line 1: 'name': unknown",
             "line 2: got a list",
             "line 3: not JSON",
             "line 4: url",
@@ -231,6 +231,7 @@ def test_a_thousand_errors_do_not_fill_the_screen(inventory: Inventory) -> None:
     assert "images[49]" in error.value.message
     assert "images[50]" not in error.value.message
     assert "and 950 more" in error.value.message
+    assert len(error.value.message) < 10_000
 
 
 def test_the_directorys_images_are_known_by_name_and_md5(inventory: Inventory) -> None:
@@ -319,7 +320,7 @@ def test_what_no_database_takes(entry: dict[str, Any], inventory: Inventory) -> 
 
 
 def test_deep_json_has_its_line_number(tmp_path: Path, inventory: Inventory) -> None:
-    (tmp_path / "a.jsonl").write_text("[" * 100_000 + "\n")
+    (tmp_path / "a.jsonl").write_text("[" * 60_000 + "\n")
     with pytest.raises(Pan123InputError, match="line 1: not JSON"):
         inventory.load(read_manifest(str(tmp_path / "a.jsonl")))
 
