@@ -74,7 +74,7 @@ def _parse_list(text: str) -> list[str]:
     """Parse a list from the connection's form, which stores it as a string of JSON."""
     try:
         found: list[str] = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Pan123InputError(
             'callback_secret: begins with "[" like a list, but is not valid JSON; write a list as ["newer", "older"]'
         ) from None

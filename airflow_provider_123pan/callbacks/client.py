@@ -77,8 +77,10 @@ class InboxEndpoint:
                 int(answer["last"]),
                 tuple(map(Delivery.from_dict, answer["deliveries"])),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InboxUnreachableError(f"{self.base_url}: the answer is not an inbox's: {error!r}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise InboxUnreachableError(
+                f"{self.base_url}: the answer is not an inbox's ({type(error).__name__})"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def look_up(inbox: InboxEndpoint, callback_ids: Iterable[str]) -> tuple[Delivery
     import requests
 
     from airflow_provider_123pan.service.client import TokenAuth
+    from airflow_provider_123pan.service.endpoint import words_of
 
     try:
         answer = requests.post(
@@ -162,5 +165,5 @@ def look_up(inbox: InboxEndpoint, callback_ids: Iterable[str]) -> tuple[Delivery
             timeout=5,
         )
     except requests.RequestException as error:
-        raise InboxUnreachableError(f"{inbox.base_url}: {error}") from error
+        raise InboxUnreachableError(f"{inbox.base_url}: {words_of(error)}") from error
     return inbox.page(answer.status_code, answer.headers, answer.content).deliveries

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.quoting import quoted
 
 MAX_URL_LENGTH = 8192
 #: The extensions that an image's name may have (official: "create an offline migration").
@@ -66,7 +67,7 @@ def check_url(url: Any) -> str:
         raise Pan123InputError("url: it is not a URL: host or port cannot be read") from None
     if parts.scheme not in ("http", "https"):
         raise Pan123InputError(
-            f"url: the scheme {parts.scheme!r} is not http or https; 123pan fetches from nowhere else"
+            f"url: the scheme {quoted(parts.scheme)} is not http or https; 123pan fetches from nowhere else"
         )
     if not host or any(character.isspace() for character in url):
         raise Pan123InputError("url: it has no host or contains white space; percent-encode it")
@@ -79,13 +80,14 @@ def check_file_name(name: Any) -> str | None:
     """Return a file name, checked; None for none."""
     if name is None or name == "":
         return None
+    shown = quoted(name)
     if not isinstance(name, str) or not _has_extension(name):
         raise Pan123InputError(
-            f"file_name: {name!r} needs a name and an image extension, one of {', '.join(sorted(EXTENSIONS))}"
+            f"file_name: {shown} needs a name and an image extension, one of {', '.join(sorted(EXTENSIONS))}"
         )
     if not _is_plain(name):
         raise Pan123InputError(
-            f"file_name: {name!r} must be a plain name; the directory goes into directory_id"
+            f"file_name: {shown} must be a plain name; the directory goes into directory_id"
         )
     return name
 
@@ -101,6 +103,8 @@ def check_directory_id(directory_id: Any) -> str | None:
             f"directory_id: {text!r} is the root, into which 123pan does not download; give a directory's id, "
             "or None for the directory 来自:离线下载"
         )
+    if not text.isprintable():
+        raise Pan123InputError("directory_id: it contains control characters; copy the directory's id again")
     return text
 
 

@@ -34,6 +34,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123InvisibleError,
     Pan123NoDataError,
     Pan123ServiceError,
+    Pan123UnavailableError,
     Pan123UnknownTaskError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
@@ -167,8 +168,12 @@ def check_once(
     """
 
     def bounded(step: Any) -> Flow[Any]:
-        """Queue no call again for longer than the wait lasts."""
+        """Queue no call again for longer than the wait lasts, and end a listing that goes on after it."""
         if isinstance(step, MakeCall):
+            if clock() > deadline + READ_RETRY_SECONDS:
+                raise Pan123UnavailableError(
+                    "the wait has ended before this call", call=step.call.name, ambiguous=False
+                )
             step = replace(step, retry_for=max(0.0, min(step.retry_for, deadline - clock())))
         return (yield step)
 

@@ -142,8 +142,7 @@ class Pan123Client:
                 for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
                     reader.feed(chunk)
         except (requests.RequestException, HTTPError, BodyError) as error:
-            cause = getattr(error.args[0], "reason", None) if error.args else None
-            raise self._endpoint.unavailable(call, cause or error, ambiguous=not _unsent(error)) from error
+            raise self._endpoint.unavailable(call, error, ambiguous=not _unsent(error)) from error
         return Answer(response.status_code, response.headers, reader.body())
 
 

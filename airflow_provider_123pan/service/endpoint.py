@@ -42,11 +42,15 @@ class Endpoint:
 
         :param ambiguous: True if the request may have reached the service.
         """
-        # urllib3 puts the connection before the words.
-        words = re.sub(r"^\w*Connection(?:Pool)?\(.*?\): ", "", str(cause)) or type(cause).__name__
         return Pan123UnavailableError(
-            f"no answer from {self.base_url}: {words}; "
+            f"no answer from {self.base_url}: {words_of(cause)}; "
             "check the connection's host, proxy and verify, and the network",
             call=call.name,
             ambiguous=ambiguous,
         )
+
+
+def words_of(error: BaseException) -> str:
+    """Return the words of a network error that tell its cause, without the objects around them."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return re.sub(r"^\w*Connection(?:Pool)?\(.*?\): ", "", str(cause or error)) or type(error).__name__

@@ -34,6 +34,7 @@ NO_URL = "123pan stored it, but gives no URL for it"
 class Finder:
     """Lists the directory for one worker.
 
+    :param deadline: Unix seconds; no listing goes on after it.
     :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
     """
 
@@ -46,6 +47,7 @@ class Finder:
         matcher: Matcher,
         directory_ids: Callable[[], list[str]],
         *,
+        deadline: float,
         timing: SyncTiming,
         clock: Clock,
     ) -> None:
@@ -55,6 +57,7 @@ class Finder:
         self._recorder = recorder
         self._matcher = matcher
         self._directory_ids = directory_ids
+        self._deadline = deadline
         self._timing = timing
         self._clock = clock
         self._failing_since: float | None = None  # listings
@@ -173,7 +176,7 @@ class Finder:
         """List the directory; return False if that failed and will be tried again."""
         try:
             for directory_id in self._directory_ids():
-                self._hook.client.run(visit_images(directory_id, visit, since))
+                self._hook.client.run(visit_images(directory_id, visit, since, until=self._deadline))
         except Pan123Error as error:
             self._failing_since = self._failing_since or self._clock()
             if not error.retryable or self._clock() - self._failing_since > self._timing.retry_for:

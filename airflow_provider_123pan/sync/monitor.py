@@ -48,6 +48,7 @@ class Monitor:
     :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
     :param inbox: None without callbacks.
     :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
+    :param deadline: Unix seconds; no listing goes on after it.
     :param overwrite: the names were taken before: only progress says that an image is new.
     """
 
@@ -61,6 +62,7 @@ class Monitor:
         first_scan: FirstScan | None,
         *,
         overwrite: bool,
+        deadline: float,
         timing: SyncTiming,
         clock: Clock = time.time,
     ) -> None:
@@ -84,6 +86,7 @@ class Monitor:
                 clock=clock,
             ),
             directory_ids,
+            deadline=deadline,
             timing=timing,
             clock=clock,
         )

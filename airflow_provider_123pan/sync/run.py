@@ -220,7 +220,9 @@ class SyncRun:
             self._inventory, self._in_flight, self._timing, overwrite=self._options.overwrite
         )
         for directory_id in self._find_directories():
-            self._read(visit_images(directory_id, comparison.compare, comparison.since))
+            self._read(
+                visit_images(directory_id, comparison.compare, comparison.since, until=self._options.deadline)
+            )
         self._first_scan = comparison.first_scan
         if self._results:
             self._read(comparison.find_urls())

@@ -101,6 +101,7 @@ class Submitter:
             inbox,
             first_scan,
             overwrite=overwrite,
+            deadline=deadline,
             timing=timing,
         )
         self._max_in_flight = min(max_in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT)

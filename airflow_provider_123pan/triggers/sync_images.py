@@ -164,7 +164,9 @@ class _Check:
             self._directory_ids = await self._client.run(find_default_directories())
         since, self._new = datetime.fromisoformat(self._trigger.since), 0
         for directory_id in self._directory_ids:
-            self._new += await self._client.run(visit_images(directory_id, self._on_image, since))
+            self._new += await self._client.run(
+                visit_images(directory_id, self._on_image, since, until=self._trigger.until)
+            )
 
     def _on_image(self, image: Image) -> None:
         stem = stem_of(image.file_name)
