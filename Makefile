@@ -25,7 +25,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
-.PHONY: help venv lock build wheel-tests format lint types test test-unit test-integration test-system coverage faults \
+.PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
 	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
@@ -86,6 +86,13 @@ build: | $(UV) ## Build and check the wheel and the sdist in dist/
 	@$(UV) sync --quiet --locked --only-group build --python "$$(command -v $(PYTHON))"
 	.venv-build/bin/twine check --strict dist/*
 	.venv-build/bin/check-wheel-contents dist/*.whl
+
+audit: export UV_PROJECT_ENVIRONMENT := .venv-audit
+audit: | $(UV) ## Look up known vulnerabilities of all packages in uv.lock (asks PyPI about each)
+	@mkdir -p build
+	@$(UV) sync --quiet --locked --only-group audit --python "$$(command -v $(PYTHON))"
+	@$(UV) export --quiet --locked --all-extras --all-groups --no-emit-project --output-file build/requirements.txt
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement build/requirements.txt $(ARGS)
 
 # --- checks -------------------------------------------------------------------------------------------
 
