@@ -25,7 +25,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
-.PHONY: help venv lock build wheel-tests format lint types test test-unit test-integration test-system coverage faults \
+.PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
 	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
@@ -87,6 +87,13 @@ build: | $(UV) ## Build and check the wheel and the sdist in dist/
 	.venv-build/bin/twine check --strict dist/*
 	.venv-build/bin/check-wheel-contents dist/*.whl
 
+audit: export UV_PROJECT_ENVIRONMENT := .venv-audit
+audit: | $(UV) ## Look up known vulnerabilities of all packages in uv.lock (asks PyPI about each)
+	@mkdir -p build
+	@$(UV) sync --quiet --locked --only-group audit --python "$$(command -v $(PYTHON))"
+	@$(UV) export --quiet --locked --all-extras --all-groups --no-emit-project --output-file build/requirements.txt
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement build/requirements.txt $(ARGS)
+
 # --- checks -------------------------------------------------------------------------------------------
 
 format: venv ## Format the code, and fix what ruff can fix
@@ -120,8 +127,8 @@ test-system: $(READY) chromium ## Run the tests in a real Airflow and its UI
 faults: $(READY) ## Run the tests that kill components and workers of a real Airflow (takes long; not part of test)
 	$(IN) $(BIN)/pytest -m faults $(ARGS)
 
-fuzz: $(READY) ## Send 100,000 forged callbacks, which must all be rejected (takes minutes; not part of test)
-	$(IN) $(BIN)/python -m tests.benchmarks.fuzz $(ARGS)
+fuzz: $(READY) ## Try random inputs wherever some come from outside (takes minutes; not part of test; ARGS="protocol --seed 7" for one part)
+	$(IN) $(BIN)/python -m tests.fuzz $(ARGS)
 
 # Installed only as root on Debian. Elsewhere the tests that need it are skipped.
 chromium:
@@ -181,5 +188,5 @@ screenshot: venv chromium ## Take the screenshot of the connection form for the 
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
 
 clean: ## Remove virtual environments, caches and build results
-	rm -rf .venv .venv-* build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -132,11 +132,11 @@ def _svg(name: str, hue: float) -> bytes:
 
 @contextmanager
 def serve(files: dict[str, bytes]) -> Iterator[str]:
-    """Serve files by name on a free port of 127.0.0.1, and yield the base URL."""
+    """Serve files by name, whatever the query, on a free port of 127.0.0.1, and yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            name = self.path.lstrip("/")
+            name = self.path.partition("?")[0].lstrip("/")
             content = files.get(name)
             self.send_response(404 if content is None else 200)
             self.send_header("Content-Type", CONTENT_TYPES.get(name.rpartition(".")[2], "text/plain"))

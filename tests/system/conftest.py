@@ -14,6 +14,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
 from dev.example_run import ExampleRun
+from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, signed
 
 HERE = Path(__file__).parent
 SCHEDULED = {
@@ -53,7 +54,8 @@ def source(pictures: dict[str, bytes]) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """Run the sandbox that the example DAGs use; no test changes its options."""
-    with Sandbox(delay=(0.5, 2)) as sandbox:
+    accounts = {"sandbox-client": CLIENT_SECRET, "second-client": f"{CLIENT_SECRET}-2"}
+    with Sandbox(delay=(0.5, 2), accounts=accounts) as sandbox:
         yield sandbox
 
 
@@ -79,9 +81,24 @@ def silent_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
+def own_token(sandbox: Sandbox) -> str:
+    """Return the access token of the connection `pan123_own_token`."""
+    return log_in(sandbox, "second-client", f"{CLIENT_SECRET}-2")
+
+
+@pytest.fixture(scope="session")
+def metrics() -> Iterator[MetricsSink]:
+    """Receive the metrics of all components of Airflow."""
+    with MetricsSink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
 def airflow(
     tmp_path_factory: pytest.TempPathFactory,
+    metrics: MetricsSink,
     sandbox: Sandbox,
+    own_token: str,
     _callback_sandbox: Sandbox,
     silent_sandbox: Sandbox,
 ) -> Iterator[Cluster]:
@@ -90,11 +107,14 @@ def airflow(
     files = [*EXAMPLE_DAGS.glob("*.py"), HERE / "dags/pan123_callbacks.py"]
     for path in files:
         (dags / path.name).symlink_to(path)
-    with Cluster(home=tmp_path_factory.mktemp("airflow"), dags=dags) as airflow:
+    with Cluster(home=tmp_path_factory.mktemp("airflow"), dags=dags, env=metrics.env) as airflow:
+        callbacks = {"callback_base_url": airflow.url}
+        of_its_own = callbacks | {"access_token": own_token, "callback_secret": CALLBACK_SECRET}
         for conn_id, service, extra in (
             ("pan123_default", sandbox, None),
-            ("pan123_callbacks", _callback_sandbox, {"callback_base_url": airflow.url}),
-            ("pan123_silent", silent_sandbox, {"callback_base_url": airflow.url}),
+            ("pan123_own_token", sandbox, of_its_own),
+            ("pan123_callbacks", _callback_sandbox, callbacks),
+            ("pan123_silent", silent_sandbox, callbacks),
         ):
             airflow.api.set_connection(
                 conn_id,
@@ -133,8 +153,8 @@ def example_silent(airflow: Cluster, silent_sandbox: Sandbox) -> ExampleRun:
 
 @pytest.fixture(scope="session")
 def example_one_image(airflow: Cluster, sandbox: Sandbox, source: str) -> ExampleRun:
-    """Start `example_pan123_offline_download` with one picture."""
-    conf = {"url": f"{source}/sunrise.png"}
+    """Start `example_pan123_offline_download` with one picture, and a connection with callbacks and a token."""
+    conf = {"url": signed(f"{source}/sunrise.png"), "pan123_conn_id": "pan123_own_token"}
     return ExampleRun(airflow, sandbox, "example_pan123_offline_download", conf).start()
 
 
@@ -142,7 +162,7 @@ def example_one_image(airflow: Cluster, sandbox: Sandbox, source: str) -> Exampl
 def example_many_images(airflow: Cluster, sandbox: Sandbox, source: str) -> ExampleRun:
     """Start `example_pan123_many_images` with four pictures and, in the middle, a URL that answers 404."""
     names = ["meadow.jpg", "lagoon.webp", "missing.png", "hills.svg", "sunset.gif"]
-    conf = {"urls": [f"{source}/{name}" for name in names]}
+    conf = {"urls": [signed(f"{source}/{name}") for name in names]}
     return ExampleRun(airflow, sandbox, "example_pan123_many_images", conf).start()
 
 
@@ -152,7 +172,7 @@ def example_daily(airflow: Cluster, sandbox: Sandbox, source: str) -> ExampleRun
     run = ExampleRun(airflow, sandbox, "example_pan123_daily", {}, host=source)
     run.end_scheduled_run()
     airflow.api.set_variable(
-        "example_pan123_urls", [f"{source}/{name}" for name in ("glacier.tif", "ember.jpeg")]
+        "example_pan123_urls", [signed(f"{source}/{name}") for name in ("glacier.tif", "ember.jpeg")]
     )
     return run.start()
 
@@ -164,8 +184,8 @@ def example_sitemap(
     """Start `example_pan123_sync_sitemap` with a sitemap of three pictures, one of which is on two pages."""
     files = {name: pictures[name] for name in ("sunrise.png", "meadow.jpg", "hills.svg")}
     with images.serve(files) as host:
-        urls = {f"{host}/{name}": content for name, content in files.items()}
-        pages = [SITEMAP_PAGE.format(url=url) for url in [*urls, f"{host}/sunrise.png"]]
+        urls = {signed(f"{host}/{name}"): content for name, content in files.items()}
+        pages = [SITEMAP_PAGE.format(url=url) for url in [*urls, signed(f"{host}/sunrise.png")]]
         files["sitemap.xml"] = SITEMAP.format(pages="\n".join(pages)).encode()
         folder = tmp_path_factory.mktemp("sitemap")
         conf = {"sitemap": f"{host}/sitemap.xml", "results": f"file://{folder}/results"}
@@ -221,10 +241,9 @@ def example_partitions(
                 rows.writerow(["url", "file_name", "size", "md5"])
                 for name in names:
                     content = pictures[name]
-                    rows.writerow(
-                        [f"{host}/{name}", f"old-{name}", len(content), hashlib.md5(content).hexdigest()]
-                    )
-        urls = {f"{host}/{name}": pictures[name] for names in partitions.values() for name in names}
+                    url, md5 = signed(f"{host}/{name}"), hashlib.md5(content).hexdigest()
+                    rows.writerow([url, f"old-{name}", len(content), md5])
+        urls = {signed(f"{host}/{name}"): pictures[name] for names in partitions.values() for name in names}
         conf = {"manifests": f"file://{folder}/manifests", "results": f"file://{folder}/results"}
         run = ExampleRun(airflow, sandbox, "example_pan123_sync_partitions", conf, host, urls, folder)
         yield run.start()
@@ -237,7 +256,7 @@ def example_rewrite(
     """Start `example_pan123_rewrite` with two pictures and four pages, two of which show them."""
     folder = tmp_path_factory.mktemp("rewrite")
     with images.serve(pictures) as host:
-        urls = {f"{host}/{name}": pictures[name] for name in ("desert.bmp", "sunset.gif")}
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("desert.bmp", "sunset.gif")}
         first, second = urls
         (folder / "images.txt").write_text("\n".join(urls))
         pages = {
@@ -257,3 +276,28 @@ def example_rewrite(
         }
         run = ExampleRun(airflow, sandbox, "example_pan123_rewrite", conf, host, urls, folder)
         yield run.start()
+
+
+@pytest.fixture(scope="session")
+def all_examples(
+    example_one_image: ExampleRun,
+    example_many_images: ExampleRun,
+    example_daily: ExampleRun,
+    example_sitemap: ExampleRun,
+    example_bucket: ExampleRun,
+    example_partitions: ExampleRun,
+    example_rewrite: ExampleRun,
+) -> list[ExampleRun]:
+    """Return every example DAG, each of which has run at least once."""
+    runs = [
+        example_one_image,
+        example_many_images,
+        example_daily,
+        example_sitemap,
+        example_bucket,
+        example_partitions,
+        example_rewrite,
+    ]
+    for run in runs:
+        run.wait()
+    return runs

@@ -11,6 +11,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
 from dev.example_run import ExampleRun
+from tests.system.canaries import source_name
 
 
 def file_names(sandbox: Sandbox, directory_id: str) -> list[str]:
@@ -106,7 +107,7 @@ def test_each_partition_has_its_own_directory_and_results(
             assert reported_counts(found) == expected
             assert directory_name(sandbox, found["directory_id"]) == partition
             assert file_names(sandbox, found["directory_id"]) == sorted(f"old-{name}" for name in names)
-            urls = {url: content for url, content in run.urls.items() if url.rpartition("/")[2] in names}
+            urls = {url: content for url, content in run.urls.items() if source_name(url) in names}
             check_results(run.folder / "results" / f"{partition}.csv", urls, status)
             assert run.asset_events(f"archive/{partition}") == [expected]
         if status == "migrated":

@@ -1,6 +1,4 @@
-"""Send 100,000 requests that the receiver must reject: nothing stored, few look-ups, two answers.
-
-    python -m tests.benchmarks.fuzz [--count N] [--seed N]
+"""Forged callbacks: the receiver rejects all with one of two answers, stores nothing and makes few key look-ups.
 
 Every request is valid HTTP. What is wrong with it is what a client can get wrong or forge: the path, the token and its
 parts, the headers or the body.
@@ -8,10 +6,8 @@ parts, the headers or the body.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
-import os
 import random
 import resource
 import socket
@@ -38,6 +34,8 @@ from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.receiver.app import create_app
 from airflow_provider_123pan.receiver.database import create_inbox_engine
 from tests.benchmarks.load import post, send
+
+EXAMPLES = 100_000
 
 CONNECTIONS = {
     "pan123_default": secret_keys("a client secret of some length", None),
@@ -254,17 +252,11 @@ def _encoded(conn_id: str) -> str:
     return base64.urlsafe_b64encode(conn_id.encode()).rstrip(b"=").decode()
 
 
-def main() -> None:
-    """Run the benchmark; an AssertionError says which bound is exceeded."""
-    options = argparse.ArgumentParser(description="Requests that the receiver must reject")
-    options.add_argument("--count", type=int, default=100_000)
-    options.add_argument("--seed", type=int, default=random.randrange(10**9))
-    arguments = options.parse_args()
-    print(f"{arguments.count} requests, seed {arguments.seed}, {os.cpu_count()} cores", flush=True)
-    fuzzer = Fuzzer(arguments.seed)
-    for _ in range(arguments.count // 10):
+def fuzz(examples: int, seed: int) -> str:
+    """Send forged requests; an AssertionError says which bound is exceeded."""
+    fuzzer = Fuzzer(seed)
+    for _ in range(examples // 10):
         Delivery.parse("0" * 32, fuzzer.body())
-    print(f"{arguments.count // 10} bodies were parsed without an error", flush=True)
     keys, answers = Keys(), Counter[tuple[int, bytes, bytes]]()
 
     def answered(_: bytes, status: int, head: bytes, body: bytes) -> None:
@@ -282,7 +274,7 @@ def main() -> None:
             time.sleep(0.01)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         port = listener.getsockname()[1]
-        seconds = send(port, fuzzer.requests(arguments.count), 32, answered)
+        seconds = send(port, fuzzer.requests(examples), 32, answered)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         with engine.connect() as connection:
             stored = connection.scalar(text("SELECT count(*) FROM pan123_inbox_v1"))
@@ -293,25 +285,17 @@ def main() -> None:
         server.should_exit = True
         thread.join()
         engine.dispose()
-    total_lookups = sum(keys.lookups.values())
-    for (status, _, body), number in rejected.items():
-        print(f"{number} answered {status} {body!r}")
-    print(
-        f"{arguments.count / seconds:.0f} per second; stored {stored}; {total_lookups} look-ups in {seconds:.0f} s "
-        f"({[keys.lookups[name] for name in CONNECTIONS]} of the connections, the others of unknown IDs); "
-        f"{memory / 1024:.0f} MB more; a valid delivery afterwards: {next(iter(answers))[0]}"
-    )
-    assert sum(rejected.values()) == arguments.count
-    assert {(status, body) for status, _, body in rejected} == {
+    lookups = sum(keys.lookups.values())
+    assert sum(rejected.values()) == examples
+    assert {(status, body) for status, _, body in rejected} <= {
         (404, b'{"detail":"Not Found"}'),
         (503, b'{"detail":"Service Unavailable"}'),  # not checked, because the look-ups were exhausted
-    }
-    assert len(rejected) == 2, "answers differ in their headers"
-    assert stored == 0
-    assert total_lookups <= 10 + 4 * seconds
-    assert next(iter(answers))[0] == 200
-    print("All were rejected, each with one of two answers")
-
-
-if __name__ == "__main__":
-    main()
+    }, rejected
+    assert len(rejected) <= 2, f"answers differ in their headers: {rejected}"
+    assert stored == 0, f"{stored} deliveries were stored"
+    assert lookups <= 10 + 4 * seconds, f"{lookups} look-ups in {seconds:.0f} s"
+    assert next(iter(answers))[0] == 200, f"a valid delivery was answered {answers}"
+    return (
+        f"{examples} requests rejected with {len(rejected)} different answers, {examples / seconds:.0f} per second; "
+        f"{lookups / seconds:.1f} key look-ups per second; {memory / 1024:.0f} MB more; a valid delivery accepted"
+    )
