@@ -45,6 +45,7 @@ from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 log = logging.getLogger(__name__)
 
+_SHORT_PAUSE_SECONDS = 0.01
 LONGEST_LOOK_PAUSE_SECONDS = 8.0  # between two looks for an image that has not appeared
 
 Clock = Callable[[], float]
@@ -274,8 +275,10 @@ def _find(
     timing = strategy.timing
     search = ImageSearch(submission, timing, clock)
     match: Match | None = None
-    waited, pause = 0.0, 1.0
+    began, pause = clock(), 1.0
+    log.info("taskID %s succeeded; looking for its image", submission.taskID)
     while True:
+        waited = clock() - began
         try:
             deliveries = yield from strategy.deliveries()
             match = yield from search.look(deliveries, _stage(waited, timing))
@@ -291,13 +294,13 @@ def _find(
             looked = False
         if waited >= timing.visible_within and looked:
             raise Pan123InvisibleError(_why_invisible(submission, match, waited), call="list_images")
-        pause = min(pause, timing.visible_within - waited) if waited < timing.visible_within else pause
+        until_end = began + timing.visible_within - clock()
+        if 0 < until_end < pause:  # the last look comes at the end of the window
+            pause = until_end + _SHORT_PAUSE_SECONDS
         if clock() + pause > deadline:
             return None
-        if not waited:
-            log.info("taskID %s succeeded; its image has not appeared yet", submission.taskID)
         yield Sleep(pause)
-        waited, pause = waited + pause, min(pause * 2, LONGEST_LOOK_PAUSE_SECONDS)
+        pause = min(pause * 2, LONGEST_LOOK_PAUSE_SECONDS)
 
 
 def _stage(waited: float, timing: WaitTiming) -> Stage:

@@ -16,7 +16,7 @@ from airflow_provider_123pan.download.lookup import (
 )
 from airflow_provider_123pan.download.names import may_be_cut, possible_stems
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.entries import stem_of
+from airflow_provider_123pan.sync.entries import ManifestEntry, stem_of
 from airflow_provider_123pan.sync.first_scan import Change, FirstScan
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import Inventory, difference
@@ -114,7 +114,7 @@ class Matcher:
         :param strangers: the other new images of the directory, if the whole window has passed.
         """
         entry = self._inventory.entry(pending.number)
-        is_new, may_be_new = self._newness(pending, entry.stem)
+        is_new, may_be_new = self._newness(pending, entry)
         unique = {image.fileID: image for image in [*images, *(strangers or [])]}.values()
         differing = [image for image in unique if difference(entry, image)]
         match = None
@@ -149,13 +149,11 @@ class Matcher:
         settled = pending.succeeded_at is not None and self._clock() - pending.succeeded_at > settling
         return Stage.SETTLED if settled else Stage.FIRST
 
-    def _newness(self, pending: InFlightImage, stem: str) -> tuple[IsNew, IsNew]:
+    def _newness(self, pending: InFlightImage, entry: ManifestEntry) -> tuple[IsNew, IsNew]:
         """Return whether an image certainly is not from before its submission, and whether that is possible.
 
         What the first scan did not show is new by any clock, unless it may be an older image that was listed late. A
-        sync that does not overwrite submits only names that were not there when it began.
-
-        :param stem: the name that was sent, without its extension.
+        sync that does not overwrite submits only what was not there when it began.
         """
         scan = None if pending.number in self._earlier else self._first_scan
         began_at = self._in_flight.began_at or pending.submitted_at
@@ -167,7 +165,10 @@ class Matcher:
         def change(image: Image) -> Change | None:
             if scan:
                 return scan.compare(image)
-            return None if self._overwrite or stem_of(image.file_name) != stem else Change.ADDED
+            may_have_been = (
+                self._overwrite or stem_of(image.file_name) != entry.stem or difference(entry, image)
+            )
+            return None if may_have_been else Change.ADDED
 
         def is_new(image: Image) -> bool:
             match change(image):
@@ -180,7 +181,7 @@ class Matcher:
                         image.changed_at is None or strictly_new(image) or image.changed_at < listed_by_then
                     )
                 case Change.ADDED:  # beside the older image, which the first scan showed
-                    return strictly_new(image) or (scan is not None and scan.has_name(stem))
+                    return strictly_new(image) or (scan is not None and scan.has_name(entry.stem))
                 case None:
                     return strictly_new(image)
 

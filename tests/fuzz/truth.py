@@ -95,18 +95,22 @@ def _judge(seed: int, tally: Tally) -> None:
 def _expected_at(world: World, service: Any, url: str) -> float:
     """Return by when a rule is satisfied, and the provider has had an occasion to see that."""
     task = next(task for task in service.tasks.values() if task.content == url)
-    called_back = world.callback in ("true", "doubled", "wrong state", "old file", "older file")
-    if world.is_sync and not called_back:  # what stays silent is polled after pauses that double
-        interval = 25.0 + 2 * world.duration
+    if world.is_sync and not world.calls_back:  # what stays silent is polled after pauses that double
+        interval = 35.0 + 2 * world.duration
     elif world.is_sync:
         interval = 12.0
     elif world.mode == "deferrable":
-        interval = 2.0 if called_back else 300.0
+        interval = 2.0 if world.calls_back else 300.0
     else:
         interval = world.poke_interval
     polled = task.ends + interval
     at: float = max(service.stored_at[url], polled)
-    if world.proof == "variant":
+    if world.proof == "callback":
+        named = [
+            when for when, each in service.deliveries if each.callback_id == task.callback_id and each.fileID
+        ]
+        at = max(at, min(named) + (interval if world.is_sync else 0.0))
+    elif world.proof == "variant":
         at = max(at, polled + _SETTLING)
     elif world.proof == "end":
         at = max(at, polled + _WINDOW)
@@ -114,7 +118,7 @@ def _expected_at(world: World, service: Any, url: str) -> float:
         at = max(at, polled + _SETTLING + interval)
     # An error costs a repetition, a lie another submission, and a killed worker begins its window again.
     faults = (300.0 if world.is_sync else 60.0) if world.faults else 0.0
-    lie = 120.0 * world.images if world.is_sync and world.callback == "older file" else 0.0
+    lie = (_WINDOW + 120.0) * world.images if world.is_sync and world.callback == "older file" else 0.0
     return at + faults + lie + len(world.kills) * (_WINDOW + 2 * interval)
 
 

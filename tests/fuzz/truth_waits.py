@@ -30,7 +30,7 @@ from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.run import SyncRun
 from airflow_provider_123pan.sync.timing import SyncTiming
 from tests.fuzz.truth_service import DIRECTORY, Service, url_of
-from tests.fuzz.truth_world import World
+from tests.fuzz.truth_world import World, etag_of
 from tests.fuzz.virtual_time import VIRTUAL
 
 TIMEOUT = 3600.0
@@ -309,6 +309,12 @@ def sync(world: World, service: Service) -> list[Answered]:
                 VIRTUAL.now += 5
 
 
+def _entry(world: World, number: int) -> RawEntry:
+    """Return an entry of the sync's list."""
+    row: dict[str, Any] = {"url": url_of(number), "file_name": world.file_name(number)}
+    return RawEntry(f"entry {number}", row | ({"md5": etag_of(url_of(number))} if world.knows_md5 else {}))
+
+
 def _sync_once(
     world: World, service: Service, store: _Store, deadline: float, ended: dict[int, Answered]
 ) -> list[Answered]:
@@ -331,10 +337,7 @@ def _sync_once(
     checkpoint = None
     while True:
         inventory = _Watched(ended)
-        rows = (
-            {"url": url_of(number), "file_name": world.file_name(number)} for number in range(world.images)
-        )
-        inventory.load(RawEntry(f"entry {number}", row) for number, row in enumerate(rows))
+        inventory.load(_entry(world, number) for number in range(world.images))
         try:
             if checkpoint is None:
                 run = SyncRun.begin(hook, inventory, options, signer, context, SyncTiming())

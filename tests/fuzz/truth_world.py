@@ -41,6 +41,7 @@ class World:
     :ivar kills: the worker is killed after so many sleeps, each.
     :ivar urls_in_listing: listings give the images' URLs; otherwise only the detail call does.
     :ivar images: how many a sync has in its list.
+    :ivar knows_md5: the list of a sync states the MD5 of each.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class World:
     poke_interval: float
     urls_in_listing: bool
     images: int
+    knows_md5: bool
 
     @classmethod
     def random(cls, seed: int) -> World:
@@ -86,6 +88,7 @@ class World:
             poke_interval=rng.choice((5.0, 15.0, 60.0)),
             urls_in_listing=rng.random() < 0.8,
             images=rng.choice((1, 1, 2, 4)),
+            knows_md5=rng.random() < 0.2,
         )
 
     def __str__(self) -> str:
@@ -128,37 +131,51 @@ class World:
 
     @property
     def is_present(self) -> bool:
-        """Whether a sync that skips finds the name taken, and submits nothing."""
-        return self.mode == "sync skip" and self.older != "none"
+        """Whether a sync that skips finds the image there, and submits nothing."""
+        different = self.knows_md5 and self.older == "other"
+        return self.mode == "sync skip" and self.older != "none" and not different
 
     @property
     def proof(self) -> str | None:
-        """The rule by which our image must be found: ``name``, ``variant`` or ``end`` (of the window); else None."""
+        """How our image must be found; None if nothing proves it.
+
+        ``content``, ``callback`` and ``name`` prove it once it is listed, ``variant`` some seconds later, ``end`` at
+        the end of the window.
+        """
         if self.fails or self.is_present:
             return None
+        if self.is_sync and self.knows_md5:
+            return "content"
+        same_name = self.naming in ("kept", "nfd") or (self.naming == "cut" and self.images > 1)
+        strict = self.dates in STRICT
         if self.overwrites:
-            if self.keeps_date:
-                return None if self.neighbours else "end"
-            return "name" if self.dates in STRICT else None
-        if self.dates not in STRICT and self.callback == "old file":
-            return None  # without dates the old file may be ours
-        if self.dates not in STRICT:
-            return (
-                "end"
-                if self.naming in ("kept", "nfd") and self.older == "none" and not self.neighbours
-                else None
-            )
-        match self.naming:
-            case "kept" | "nfd":
+            if strict and not self.keeps_date:
                 return "name"
-            case "(1)" | " (1)" | "timestamped":
-                return "variant"
-            case "cut":
-                return "variant" if self.images == 1 else "name"
-            case "_1" | "-1" | "extension":
-                return "end"
-        named = self.callback in ("true", "early", "late", "doubled") or self.older == "none"
-        return "end" if named and not self.neighbours and self.images == 1 else None
+            return "end" if self.keeps_date and not self.neighbours and self._callback_is_no_lie else None
+        if not strict:
+            alone = self.older == "none" and not self.neighbours and self._callback_is_no_lie
+            return "end" if same_name and alone else None
+        if same_name:
+            return "name"
+        if self.naming == "hashed":
+            named = self.callback in ("true", "doubled") or self.older == "none"
+            return "end" if named and not self.neighbours and self.images == 1 else None
+        if self.callback in ("true", "doubled"):
+            return "callback"
+        return "end" if self.naming in ("_1", "-1", "extension") else "variant"
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether a callback comes soon after the end."""
+        return (
+            self.callback in ("true", "doubled", "wrong state", "old file")
+            or (self.callback == "older file" and self.older != "none")
+            or (self.callback == "neighbour's file" and self.neighbours > 0)
+        )
+
+    @property
+    def _callback_is_no_lie(self) -> bool:
+        return self.callback not in ("old file", "neighbour's file")
 
 
 def etag_of(text: Any) -> str:
