@@ -38,7 +38,6 @@ DELIVERY = {
     "fileID": "f1",
     "url": "https://example.com/a.jpg",
 }
-PAGE = {"epoch": "e", "last": 7, "deliveries": []}
 inbox = InboxEndpoint("http://inbox", "pan123_default", (b"key",))
 
 fields = records(FIELDS)
@@ -92,19 +91,18 @@ def a_stored_delivery_is_read_or_refused(stored: dict[str, Any]) -> None:
     value_or_error(lambda: Delivery.from_dict(stored), Delivery, errors=ValueError)
 
 
-pages = changed(PAGE) | st.builds(
-    lambda last, deliveries: {**PAGE, "last": last, "deliveries": deliveries},
+pages = st.builds(
+    lambda epoch, last, deliveries: {"epoch": epoch, "last": last, "deliveries": deliveries},
     scalars,
-    st.lists(changed(DELIVERY) | any_json, max_size=3),
+    st.none() | st.integers() | texts,
+    st.lists(changed(DELIVERY) | any_json, max_size=3) | any_json,
 )
+page_bodies = pages.map(json.dumps).map(encoded) | texts.map(encoded) | st.binary(max_size=50)
 
 
-@given(
-    st.just(200) | st.integers(100, 599), st.booleans(), dumped(pages).map(encoded) | st.binary(max_size=50)
-)
-@example(200, True, b'{"epoch": "e", "last": 1e999, "deliveries": []}')
+@given(st.just(200) | st.integers(100, 599), st.booleans(), page_bodies)
 @example(200, True, b'{"epoch": "e", "last": "%s", "deliveries": []}' % LONG_NUMBER.encode())
-@example(200, True, DEEP_JSON.encode())
+@example(200, True, b'{"epoch": "e", "last": 7}')
 def an_answer_is_a_page_or_no_inbox(status: int, marked: bool, body: bytes) -> None:
     headers = {MARKER: "1"} if marked else {}
     value_or_error(lambda: inbox.page(status, headers, body), InboxPage, errors=InboxUnreachableError)

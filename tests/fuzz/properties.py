@@ -65,9 +65,8 @@ def has_type(value: Any, declared: Any) -> bool:
         return any(has_type(value, argument) for argument in arguments)
     if origin is tuple:
         return isinstance(value, tuple) and all(has_type(item, arguments[0]) for item in value)
-    if declared in (int, float):
-        kinds = (int,) if declared is int else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool)
+    if declared is float:
+        return isinstance(value, (int, float))
     if not isinstance(value, origin or declared):
         return False
     if not dataclasses.is_dataclass(value):

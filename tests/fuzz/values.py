@@ -21,7 +21,6 @@ ODD_TEXTS = (
     "٣",
     "1e999",
     "nan",
-    LONG_NUMBER,
     "true",
     "null",
     "\x00",
@@ -32,7 +31,6 @@ ODD_TEXTS = (
     "0001-01-01T00:00:00+14:00",
     "2026-02-30T00:00:00Z",
     "2026/01/02 03:04:05",
-    "http://[::1",
     "https://user:password@example.com:99999/a.jpg?X-Amz-Signature=1#x",
 )
 ODD_NUMBERS = (0, 1, 2, 3, -1, 100, 101, 2**31, 2**53 + 1, 2**63, 10**400, 1e308, 0.5, 1e11, 1e12, 2.5e11)
