@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from airflow_provider_123pan.download.lookup import (
     Evidence,
@@ -23,7 +23,8 @@ from airflow_provider_123pan.sync.inventory import Inventory, difference
 from airflow_provider_123pan.sync.recorder import Recorder
 from airflow_provider_123pan.sync.timing import SyncTiming
 
-MAX_STRANGERS = 1000  # more of them make no image the only new one
+MAX_STRANGERS = 1000  # with more of them, the end of a window proves nothing
+_LONG_BEFORE = timedelta(days=1)  # more than two readings of a date differ by
 
 
 class Matcher:
@@ -59,12 +60,15 @@ class Matcher:
         :param last: as :meth:`match` needs it for images whose whole window has passed.
         """
         stems: dict[int, str] = {}
+        strangers = 0
 
         def visit(image: Image) -> None:
-            if (last and self._is_strange(image)) or any(
-                self._in_flight.get(number) for number in self._numbers(image, stems)
-            ):
+            nonlocal strangers
+            if any(self._in_flight.get(number) for number in self._numbers(image, stems)):
                 images.append(image)
+            elif last and strangers < MAX_STRANGERS and self._is_strange(image):
+                images.append(image)
+                strangers += 1
 
         return visit
 
@@ -82,9 +86,10 @@ class Matcher:
                 candidates[number].append(image)
             if last and len(strangers) < MAX_STRANGERS and self._is_strange(image):
                 strangers.append(image)
+        final = last if len(strangers) < MAX_STRANGERS else ()
         for number in candidates.keys() | {pending.number for pending in last}:
             if pending := self._in_flight.get(number):
-                self._match_one(pending, candidates[number], strangers if pending in last else None)
+                self._match_one(pending, candidates[number], strangers if pending in final else None)
 
     def _numbers(self, image: Image, stems: dict[int, str]) -> set[int]:
         """Return the images in flight that a stored one may be: by its name, unless that is another's, or its MD5."""
@@ -105,8 +110,14 @@ class Matcher:
         return (
             self._inventory.with_stem(stem_of(image.file_name)) is None
             and not self._inventory.is_recorded(image.fileID)
-            and not (self._first_scan and self._first_scan.compare(image) is Change.NONE)
+            and not self._was_there(image)
         )
+
+    def _was_there(self, image: Image) -> bool:
+        """Whether an image was there before any image in flight was submitted."""
+        if self._first_scan and not self._earlier:
+            return self._first_scan.compare(image) is Change.NONE
+        return image.changed_at is not None and image.changed_at < self._in_flight.oldest() - _LONG_BEFORE
 
     def _match_one(self, pending: InFlightImage, images: list[Image], strangers: list[Image] | None) -> None:
         """Match one image in flight.
