@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,16 +110,8 @@ def _printable(value: Any) -> str:
 def _redacted(reason: str, url: str | None) -> str:
     """Redact the source URL, if the callback names it, and all other URLs that the reason quotes."""
     if reason and url:
-        with contextlib.suppress(ValueError):  # it is not a URL
-            reason = redact_text(reason, url)
-    return _QUOTED_URL.sub(lambda quoted: _redacted_url(quoted[0]), reason)
-
-
-def _redacted_url(url: str) -> str:
-    try:
-        return redact_url(url)
-    except ValueError:
-        return "***"
+        reason = redact_text(reason, url)
+    return _QUOTED_URL.sub(lambda quoted: redact_url(quoted[0]), reason)
 
 
 def _cut(reason: str) -> str:

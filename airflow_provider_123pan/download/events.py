@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from airflow_provider_123pan.download.wait import Outcome
@@ -15,6 +14,9 @@ from airflow_provider_123pan.exceptions import (
     Pan123WaitTimeoutError,
 )
 
+_NUMBERS = frozenset({"taskID", "size"})
+_FIELDS = {field.name for field in fields(Outcome)} - {"url"}
+
 # Seconds after the deadline of a wait, when Airflow may end a deferral that no trigger ended.
 DEFERRAL_GRACE_SECONDS = 300.0
 # Seconds that the check before a deferral may take.
@@ -22,26 +24,35 @@ FIRST_CHECK_SECONDS = 5.0
 
 
 def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
-    """Return the event for the end of a wait; None stands for its timeout."""
+    """Return the event for the end of a wait; None stands for its timeout.
+
+    It lacks the source URL, which may be signed, because Airflow logs events.
+    """
     if end is None:
         return {"status": "timeout"}
     if isinstance(end, Outcome):
-        return {"status": "ended", "outcome": asdict(end)}
+        outcome = asdict(end)
+        del outcome["url"]
+        return {"status": "ended", "outcome": outcome}
     facts = {"call": end.call, "code": end.code, "trace_id": end.trace_id}
     return {"status": "error", "retryable": end.retryable, "message": end.message, "facts": facts}
 
 
-def from_event(event: Any) -> Outcome:
+def from_event(event: Any, url: str | None = None) -> Outcome:
     """Return the outcome in an event.
 
+    :param url: the source URL.
     :raises Pan123WaitTimeoutError: the wait reached its time limit.
     :raises Pan123WaitError: an error ended the wait in the triggerer.
     :raises Pan123AnswerError: the event is not one of ours.
     """
     match event:
-        case {"status": "ended", "outcome": Mapping() as fields}:
-            with contextlib.suppress(TypeError):
-                return Outcome(**fields)
+        case {"status": "ended", "outcome": Mapping() as outcome}:
+            if outcome.keys() == _FIELDS and all(
+                value is None or isinstance(value, int if name in _NUMBERS else str)
+                for name, value in outcome.items()
+            ):
+                return Outcome(url=url, **outcome)
         case {"status": "timeout"}:
             raise Pan123WaitTimeoutError("the submission has not ended within the timeout")
         case {

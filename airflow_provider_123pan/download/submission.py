@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_123pan.download.request import kind_of
 from airflow_provider_123pan.exceptions import Pan123InputError
 
+_MAX_DIGITS = 20  # a taskID has 64 bits
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -53,7 +54,7 @@ class Submission:
         """Read what the operator returned, or a bare taskID."""
         if isinstance(value, Mapping):
             return cls._of_mapping(value)
-        if isinstance(value, str) and value.strip().isdecimal():
+        if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.strip().isdecimal():
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return cls(taskID=value)

@@ -100,7 +100,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
-            return self._result(context, Submission.parse(submission), from_event(event))
+            parsed = Submission.parse(submission)
+            return self._result(context, parsed, from_event(event, parsed.url))
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
         from airflow_provider_123pan.callbacks.client import inbox_endpoint
@@ -124,7 +125,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
                     submission, deadline, poke_intervals(self.poke_interval, False, None), strategy
                 )
             )
-            return from_event(to_event(end))
+            return from_event(to_event(end), submission.url)
         first = min(deadline, time.time() + FIRST_CHECK_SECONDS)
         if (outcome := hook.run(check_once(submission, first, strategy))) is not None:
             return outcome  # type: ignore[no-any-return]

@@ -93,7 +93,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
         with failing_without_retry():
             try:
-                return self._result(from_event(event))
+                return self._result(from_event(event, self._parsed.url))
             except Pan123WaitTimeoutError as error:
                 raise self._timed_out(str(error)) from None
 

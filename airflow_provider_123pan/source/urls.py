@@ -66,9 +66,12 @@ def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARA
 def redact_url(url: str) -> str:
     """Return a URL for logs: no user and password, no fragment, and ``***`` for each query value that may be a secret.
 
-    A value of up to four characters is shown: it is a version or a width, not a secret.
+    A value of up to four characters is shown: it is a version or a width, not a secret. What is not a URL is not shown.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
     pairs = [pair.partition("=") for pair in parts.query.split("&") if pair]
     shown = [f"{name}{equals}{'***' if _is_secret(value) else value}" for name, equals, value in pairs]
     netloc = parts.netloc.rpartition("@")[2]
@@ -81,7 +84,10 @@ def redact_text(text: str, url: str) -> str:
     :param text: the message; redact it before cutting it.
     """
     text = text.replace(url, redact_url(url)).replace(escape(url), escape(redact_url(url)))
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is not a URL, so it has no parts that could be quoted
+        return text
     login = parts.netloc.rpartition("@")[0]
     values = {login, *login.split(":"), *(pair.partition("=")[2] for pair in parts.query.split("&"))}
     spellings = {spell(value) for value in values for spell in (str, unquote, unquote_plus, escape)}

@@ -48,8 +48,17 @@ class Journal:
         """
         record = self._store.get(STORE_KEY) if self._store is not None else None
         match record:
-            case {"target": self._target, "seed": str(), "began_at": began_at, "active": Mapping() as active}:
-                if (began_at is None or _is_time(began_at)) and all(map(_is_stored_image, active.values())):
+            case {
+                "target": self._target,
+                "seed": str(seed),
+                "began_at": began_at,
+                "active": Mapping() as active,
+            }:
+                if (
+                    seed.isascii()
+                    and (began_at is None or _is_time(began_at))
+                    and all(map(_is_stored_image, active.values()))
+                ):
                     return record
             case None:
                 return None

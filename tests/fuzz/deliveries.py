@@ -97,12 +97,14 @@ pages = st.builds(
     st.none() | st.integers() | texts,
     st.lists(changed(DELIVERY) | any_json, max_size=3) | any_json,
 )
-page_bodies = pages.map(json.dumps).map(encoded) | texts.map(encoded) | st.binary(max_size=50)
+page_bodies = dumped(pages).map(encoded) | texts.map(encoded) | st.binary(max_size=50)
 
 
 @given(st.just(200) | st.integers(100, 599), st.booleans(), page_bodies)
 @example(200, True, b'{"epoch": "e", "last": "%s", "deliveries": []}' % LONG_NUMBER.encode())
 @example(200, True, b'{"epoch": "e", "last": 7}')
+@example(200, True, b'{"epoch": "e", "last": 1e999, "deliveries": []}')
+@example(200, True, DEEP_JSON.encode())
 def an_answer_is_a_page_or_no_inbox(status: int, marked: bool, body: bytes) -> None:
     headers = {MARKER: "1"} if marked else {}
     value_or_error(lambda: inbox.page(status, headers, body), InboxPage, errors=InboxUnreachableError)

@@ -74,7 +74,7 @@ def an_event_is_an_outcome_or_an_error(event: Any) -> None:
 def an_event_arrives_as_it_was_sent(end: Outcome | Pan123Error | None) -> None:
     event = json.loads(json.dumps(to_event(end)))
     if isinstance(end, Outcome):
-        assert from_event(event) == end
+        assert from_event(event, end.url) == end
     elif end is None:
         with pytest.raises(Pan123WaitTimeoutError):
             from_event(event)

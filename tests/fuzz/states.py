@@ -53,6 +53,8 @@ def continued(record: Any) -> InFlight | None:
         return None
     in_flight = InFlight.load(stored, inventory)
     in_flight.oldest()
+    for image in in_flight:
+        in_flight.callback_id(image)
     assert {*in_flight.dump()["active"]} <= {*KEYS}
     json.dumps(in_flight.dump())
     return in_flight

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_123pan.download.submission import Submission
 from tests.fuzz.properties import run_properties, value_or_error
-from tests.fuzz.values import DEEP_JSON, any_json, changed, numbers, texts
+from tests.fuzz.values import DEEP_JSON, LONG_NUMBER, any_json, changed, numbers, texts
 
 EXAMPLES = 10_000
 
@@ -44,6 +44,8 @@ xcoms = (
 
 
 @given(xcoms)
+@example(LONG_NUMBER)
+@example({"taskID": LONG_NUMBER})
 @example([SUBMISSION, SUBMISSION])
 @example((SUBMISSION, SUBMISSION))
 @example([["taskID", 7], SUBMISSION])
