@@ -61,7 +61,8 @@ def _start() -> None:
 def live(seed: int) -> tuple[World, Any, list[Any]]:
     """Let the provider wait in a world; return the world, its service, and what the provider says."""
     from tests.fuzz.truth_service import Service
-    from tests.fuzz.truth_waits import sync, wait_for_one
+    from tests.fuzz.truth_syncs import sync
+    from tests.fuzz.truth_waits import wait_for_one
 
     world = World.random(seed)
     VIRTUAL.reset(world.skew)
@@ -119,7 +120,8 @@ def _expected_at(world: World, service: Any, url: str) -> float:
     # An error costs a repetition, a lie another submission, and a killed worker begins its window again.
     faults = (300.0 if world.is_sync else 60.0) if world.faults else 0.0
     lie = (_WINDOW + 120.0) * world.images if world.is_sync and world.callback == "older file" else 0.0
-    return at + faults + lie + len(world.kills) * (_WINDOW + 2 * interval)
+    recheck = 40.0 if world.defers else 0.0  # a worker looks again after 30 s, and defers after 10
+    return at + recheck + faults + lie + len(world.kills) * (_WINDOW + 2 * interval)
 
 
 def _run(seeds: range) -> Tally:

@@ -1,17 +1,11 @@
-"""Drives the provider in a world of the truth fuzz: the wait for one image, and a whole sync."""
+"""Drives the wait for one image in a world of the truth fuzz."""
 
 from __future__ import annotations
 
-import os
-import random
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.download.submission import Submission
@@ -20,17 +14,9 @@ from airflow_provider_123pan.download.wait import check_once, poke_intervals, wa
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, drive
-from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.service.protocol import MakeCall, Send
-from airflow_provider_123pan.sync import delivery_reader, progress_poller, submitter
-from airflow_provider_123pan.sync.checkpoint import Deferral
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
-from airflow_provider_123pan.sync.manifest import RawEntry
-from airflow_provider_123pan.sync.options import SyncOptions
-from airflow_provider_123pan.sync.run import SyncRun
-from airflow_provider_123pan.sync.timing import SyncTiming
 from tests.fuzz.truth_service import DIRECTORY, Service, url_of
-from tests.fuzz.truth_world import World, etag_of
+from tests.fuzz.truth_world import World
 from tests.fuzz.virtual_time import VIRTUAL
 
 TIMEOUT = 3600.0
@@ -72,7 +58,7 @@ class _Throttle:
         return 0.5 * 2.0 ** min(refusals, 5)
 
 
-class _Client:
+class Client:
     """A client that the world answers."""
 
     def __init__(self, service: Service) -> None:
@@ -143,7 +129,7 @@ class _Wait:
         return self._service.delivered({self._callback_id}) if self._callback_id else ()
 
 
-def _killing(kills: Iterator[int]) -> None:
+def kill_after(kills: Iterator[int]) -> None:
     """Kill this worker after so many sleeps, if another kill is left."""
     left = next(kills, None)
 
@@ -171,7 +157,7 @@ def wait_for_one(world: World, service: Service) -> list[Answered]:
     )
     deadline, kills = VIRTUAL.time() + TIMEOUT, iter(world.kills)
     while True:
-        _killing(kills)
+        kill_after(kills)
         try:
             outcome = (_defer if world.mode == "deferrable" else _poke)(world, service, submission, deadline)
         except Killed:
@@ -187,7 +173,7 @@ def wait_for_one(world: World, service: Service) -> list[Answered]:
 
 
 def _poke(world: World, service: Service, submission: Submission, deadline: float) -> Any:
-    client = _Client(service)
+    client = Client(service)
     strategy = _Wait(service, submission.callback_id, wakes=False)
     while VIRTUAL.time() < deadline:
         last = VIRTUAL.time() + world.poke_interval >= deadline
@@ -199,7 +185,7 @@ def _poke(world: World, service: Service, submission: Submission, deadline: floa
 
 
 def _defer(world: World, service: Service, submission: Submission, deadline: float) -> Any:
-    client = _Client(service)
+    client = Client(service)
     worker = _Wait(service, submission.callback_id, wakes=False)
     first = client.run(check_once(submission, min(deadline, VIRTUAL.time() + 5), worker, VIRTUAL.time))
     if first is not None:
@@ -211,144 +197,3 @@ def _defer(world: World, service: Service, submission: Submission, deadline: flo
     return client.run(
         wait_for_outcome(submission, deadline, pauses, strategy, pause_first=True, clock=VIRTUAL.time)
     )
-
-
-# --- a sync ---------------------------------------------------------------------------------------------------
-
-
-class _Serial:
-    """An executor that runs everything at once."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        """Take what a thread pool takes."""
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        future = Future[Any]()
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def map(self, function: Callable[[Any], Any], values: Any) -> Iterator[Any]:
-        return map(function, values)
-
-    def shutdown(self, **_: Any) -> None:
-        """Do nothing."""
-
-
-class _Store:
-    """Airflow's ``task_state_store``; a killed worker writes nothing any more."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.open = True
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        if self.open:
-            self.values[key] = value
-
-    def delete(self, key: str) -> None:
-        if self.open:
-            self.values.pop(key, None)
-
-
-class _Signer:
-    def address(self, callback_id: str) -> str:
-        return f"https://callbacks.example.com/{callback_id}"
-
-
-class _Watched(Inventory):
-    """An inventory that tells when an image ended, also across deferrals."""
-
-    def __init__(self, ended: dict[int, Answered]) -> None:
-        super().__init__()
-        self._ended = ended
-
-    def record(
-        self,
-        number: int,
-        state: ImageState,
-        image: Image | None = None,
-        *,
-        taskID: int | None = None,
-        reason: str | None = None,
-    ) -> None:
-        super().record(number, state, image, taskID=taskID, reason=reason)
-        good = image if image and state in (ImageState.PRESENT, ImageState.MIGRATED) else None
-        self._ended[number] = Answered(
-            good and good.fileID, good and good.download_url, state.name.lower(), reason or "", VIRTUAL.now
-        )
-
-
-def sync(world: World, service: Service) -> list[Answered]:
-    """Bring the directory in line with a list."""
-    store, kills, deadline = _Store(), iter(world.kills), VIRTUAL.time() + TIMEOUT
-    ended: dict[int, Answered] = {}
-
-    def look_up(_: Any, ids: list[str]) -> Any:
-        return service.delivered(set(ids))
-
-    with (
-        mock.patch.object(submitter, "ThreadPoolExecutor", _Serial),
-        mock.patch.object(submitter, "TICK_SECONDS", 0.5),
-        mock.patch.object(progress_poller, "ThreadPoolExecutor", _Serial),
-        mock.patch.object(delivery_reader, "look_up", look_up),
-        mock.patch("airflow_provider_123pan.sync.run.inbox_endpoint", return_value=object()),
-    ):
-        while True:
-            store.open = True
-            _killing(kills)
-            try:
-                return _sync_once(world, service, store, deadline, ended)
-            except Killed:
-                store.open = False
-                VIRTUAL.now += 5
-
-
-def _entry(world: World, number: int) -> RawEntry:
-    """Return an entry of the sync's list."""
-    row: dict[str, Any] = {"url": url_of(number), "file_name": world.file_name(number)}
-    return RawEntry(f"entry {number}", row | ({"md5": etag_of(url_of(number))} if world.knows_md5 else {}))
-
-
-def _sync_once(
-    world: World, service: Service, store: _Store, deadline: float, ended: dict[int, Answered]
-) -> list[Answered]:
-    client = _Client(service)
-    hook: Any = SimpleNamespace(
-        client=client,
-        run=client.run,
-        keep_rate=lambda: None,
-        settings=SimpleNamespace(account="account"),
-        pan123_conn_id="pan123_default",
-    )
-    names = {"dag_id": "dag", "run_id": "run", "task_id": "task", "map_index": -1}
-    ti = SimpleNamespace(**names, xcom_push=lambda key, value: None)
-    context: Any = {"ti": ti, "task_state_store": store}
-    results = f"{tempfile.gettempdir()}/pan123-fuzz-{os.getpid()}.jsonl"
-    options = SyncOptions(
-        DIRECTORY, (), results, world.mode == "sync overwrite", None, world.seed % 2 == 0, deadline
-    )
-    signer: Any = None if world.callback == "none" else _Signer()
-    checkpoint = None
-    while True:
-        inventory = _Watched(ended)
-        inventory.load(_entry(world, number) for number in range(world.images))
-        try:
-            if checkpoint is None:
-                run = SyncRun.begin(hook, inventory, options, signer, context, SyncTiming())
-            else:
-                run = SyncRun.resume(hook, inventory, options, signer, context, SyncTiming(), checkpoint, ())
-            deferral = run.run()
-        except Pan123Error as error:
-            return [
-                Answered(None, None, None, f"{type(error).__name__}: {error}", VIRTUAL.now)
-            ] * world.images
-        if not isinstance(deferral, Deferral):
-            return [ended[number] for number in range(world.images)]
-        checkpoint = deferral.checkpoint
-        VIRTUAL.now += random.Random(world.seed).uniform(5, 10)

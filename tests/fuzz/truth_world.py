@@ -130,6 +130,11 @@ class World:
         return self.older == "equal"
 
     @property
+    def defers(self) -> bool:
+        """Whether a sync defers when it is idle."""
+        return self.is_sync and self.seed % 2 == 0
+
+    @property
     def is_present(self) -> bool:
         """Whether a sync that skips finds the image there, and submits nothing."""
         different = self.knows_md5 and self.older == "other"
