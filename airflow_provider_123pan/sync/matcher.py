@@ -64,7 +64,7 @@ class Matcher:
 
         def visit(image: Image) -> None:
             nonlocal strangers
-            if any(self._in_flight.get(number) for number in self._numbers(image, stems)):
+            if any(self._in_flight.get(number) for number in self._numbers(image, stems)[0]):
                 images.append(image)
             elif last and strangers < MAX_STRANGERS and self._is_strange(image):
                 images.append(image)
@@ -80,30 +80,39 @@ class Matcher:
         """
         candidates = defaultdict[int, list[Image]](list)
         strangers: list[Image] = []
+        unsure = set[int]()
         stems: dict[int, str] = {}  # of the images in flight, read when a name may be cut
         for image in images:
-            for number in self._numbers(image, stems):
+            numbers, doubtful = self._numbers(image, stems)
+            for number in numbers:
                 candidates[number].append(image)
+            unsure |= doubtful
             if last and len(strangers) < MAX_STRANGERS and self._is_strange(image):
                 strangers.append(image)
         final = last if len(strangers) < MAX_STRANGERS else ()
         for number in candidates.keys() | {pending.number for pending in last}:
             if pending := self._in_flight.get(number):
-                self._match_one(pending, candidates[number], strangers if pending in final else None)
+                self._match_one(
+                    pending,
+                    candidates[number],
+                    strangers if pending in final and number not in unsure else None,
+                )
 
-    def _numbers(self, image: Image, stems: dict[int, str]) -> set[int]:
-        """Return the images in flight that a stored one may be: by its name, unless that is another's, or its MD5."""
+    def _numbers(self, image: Image, stems: dict[int, str]) -> tuple[set[int], set[int]]:
+        """Return the entries that a stored image may be: by its name, unless that is another's, or by its MD5.
+
+        The second set has those of which it may be either by its name, which proves nothing.
+        """
         numbers = set(self._inventory.with_md5(image.etag))
         if (named := self._inventory.with_stem(stem_of(image.file_name))) is not None:
-            return numbers | {named}
+            return numbers | {named}, set()
         known = map(self._inventory.with_stem, possible_stems(image.file_name))
         similar = {number for number in known if number is not None}
         if may_be_cut(image.file_name):
             if not stems:
                 stems |= {each.number: self._inventory.entry(each.number).stem for each in self._in_flight}
             similar |= {number for number, stem in stems.items() if stem.startswith(stem_of(image.file_name))}
-        # A name that may be made of two names proves nothing.
-        return numbers | similar if len(similar) == 1 else numbers
+        return (numbers | similar, set()) if len(similar) == 1 else (numbers, similar)
 
     def _is_strange(self, image: Image) -> bool:
         """Whether no entry of the list explains an image."""
