@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from airflow_provider_123pan.download.wait import Outcome
@@ -13,9 +13,10 @@ from airflow_provider_123pan.exceptions import (
     Pan123WaitError,
     Pan123WaitTimeoutError,
 )
+from airflow_provider_123pan.source.urls import redact_url
 
 _NUMBERS = frozenset({"taskID", "size"})
-_FIELDS = {field.name for field in fields(Outcome)} - {"url"}
+_FIELDS = {field.name for field in fields(Outcome)}
 
 # Seconds after the deadline of a wait, when Airflow may end a deferral that no trigger ended.
 DEFERRAL_GRACE_SECONDS = 300.0
@@ -26,13 +27,13 @@ FIRST_CHECK_SECONDS = 5.0
 def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
     """Return the event for the end of a wait; None stands for its timeout.
 
-    It lacks the source URL, which may be signed, because Airflow logs events.
+    The source URL in it is redacted, because Airflow logs events.
     """
     if end is None:
         return {"status": "timeout"}
     if isinstance(end, Outcome):
         outcome = asdict(end)
-        del outcome["url"]
+        outcome["url"] = redact_url(end.url) if end.url else None
         return {"status": "ended", "outcome": outcome}
     facts = {"call": end.call, "code": end.code, "trace_id": end.trace_id}
     return {"status": "error", "retryable": end.retryable, "message": end.message, "facts": facts}
@@ -41,7 +42,7 @@ def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
 def from_event(event: Any, url: str | None = None) -> Outcome:
     """Return the outcome in an event.
 
-    :param url: the source URL.
+    :param url: the source URL, if the task knows it.
     :raises Pan123WaitTimeoutError: the wait reached its time limit.
     :raises Pan123WaitError: an error ended the wait in the triggerer.
     :raises Pan123AnswerError: the event is not one of ours.
@@ -52,7 +53,7 @@ def from_event(event: Any, url: str | None = None) -> Outcome:
                 value is None or isinstance(value, int if name in _NUMBERS else str)
                 for name, value in outcome.items()
             ):
-                return Outcome(url=url, **outcome)
+                return replace(Outcome(**outcome), url=url or outcome["url"])
         case {"status": "timeout"}:
             raise Pan123WaitTimeoutError("the submission has not ended within the timeout")
         case {

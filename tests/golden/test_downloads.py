@@ -143,6 +143,7 @@ def test_triggers_send_golden_events(golden: Any, context: dict[str, Any]) -> No
 
 def test_golden_events_resume_the_operator_and_the_sensor(golden: Any, context: dict[str, Any]) -> None:
     event = golden.load("trigger_events")["ended"]
+    event["outcome"]["taskID"] = 403316
     submission = {
         **golden.load("operator_xcom"),
         "taskID": 403316,
