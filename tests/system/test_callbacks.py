@@ -144,7 +144,8 @@ def test_progress_decides_whatever_a_callback_claims(airflow: Cluster, callback_
     run.wait_until_ended(*names)
 
     assert run.state(failed) == "failed"
-    assert run.error(failed).endswith(f"{HOST}/{failed} (taskID {run.task(failed)['taskID']}): the callback reports: {REASON}")
+    reason = f"{HOST}/{failed} (taskID {run.task(failed)['taskID']}): the callback reports: {REASON}"
+    assert run.error(failed).endswith(reason)
     assert run.arrived(claimed_failed)
     assert run.state(claimed_stored) == "failed"
     assert NO_REASON in run.error(claimed_stored)
