@@ -77,7 +77,7 @@ def choose_image(
     :param is_new: whether an image is certainly not from before the submission.
     :param may_be_new: whether it is possible, by dates read less strictly; used at the end only.
     """
-    proven = [image for image in images if evidence.md5 and image.etag == evidence.md5]
+    same_content = [image for image in images if evidence.md5 and image.etag == evidence.md5]
     images = [image for image in images if image.fileID not in evidence.claimed]
     likeness = {
         image.fileID: compare_names(image.file_name, evidence.file_name, any_extension=evidence.any_extension)
@@ -88,8 +88,8 @@ def choose_image(
         return [image for image in images if least <= likeness[image.fileID] <= most]
 
     exact, variants = with_names(Likeness.SAME, Likeness.SAME), with_names(Likeness.SIMILAR, Likeness.VARIANT)
-    if proven:
-        return Match(_newest([image for image in proven if image in exact] or proven), "content")
+    if same_content:
+        return Match(_newest([image for image in same_content if image in exact] or same_content), "content")
     for image in [*exact, *variants]:
         if image.fileID in evidence.fileIDs and is_new(image):
             return Match(image, "callback")

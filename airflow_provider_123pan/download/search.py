@@ -50,7 +50,7 @@ class ImageSearch:
         self._clock = clock
         self._seen: frozenset[str] | None = None  # ids that the first complete look showed
 
-    def look(self, deliveries: Iterable[Delivery], stage: Stage) -> Flow[Match | None]:
+    def find(self, deliveries: Iterable[Delivery], stage: Stage) -> Flow[Match | None]:
         """Look once.
 
         :param stage: how long the image has had time to appear. At first only new images are listed, later all.

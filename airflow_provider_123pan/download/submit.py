@@ -196,7 +196,7 @@ def _has_arrived(
         if deliveries := (yield from strategy.deliveries()):
             return any(delivery.status is not DeliveryStatus.FAILED for delivery in deliveries)
         try:
-            if (yield from search.look((), Stage.FIRST)) is not None:
+            if (yield from search.find((), Stage.FIRST)) is not None:
                 return True
         except Pan123Error as error:
             if not error.retryable:

@@ -197,7 +197,7 @@ def _check_once(
         # The service may answer "running" for a taskID that it has forgotten.
         if last and answer is TaskStatus.RUNNING:
             deliveries = yield from strategy.deliveries()
-            match = yield from ImageSearch(submission, strategy.timing, clock).look(deliveries, Stage.SETTLED)
+            match = yield from ImageSearch(submission, strategy.timing, clock).find(deliveries, Stage.SETTLED)
             if match:
                 match = replace(match, image=(yield from with_urls(match.image)))
             return Outcome.of_match(submission, match) if match and _has_url(match.image) else None
@@ -250,7 +250,7 @@ def _find_unknown(
     if not isinstance(error, (Pan123ServiceError, Pan123NoDataError)):
         raise error
     deliveries = yield from strategy.deliveries()
-    match = yield from ImageSearch(submission, strategy.timing, clock).look(deliveries, Stage.SETTLED)
+    match = yield from ImageSearch(submission, strategy.timing, clock).find(deliveries, Stage.SETTLED)
     if match:
         match = replace(match, image=(yield from with_urls(match.image)))
         if not _has_url(match.image):
@@ -281,7 +281,7 @@ def _find(
         waited = clock() - began
         try:
             deliveries = yield from strategy.deliveries()
-            match = yield from search.look(deliveries, _stage(waited, timing))
+            match = yield from search.find(deliveries, _stage(waited, timing))
             if match:
                 match = replace(match, image=(yield from with_urls(match.image)))
                 if _has_url(match.image):

@@ -23,7 +23,7 @@ from airflow_provider_123pan.sync.inventory import Inventory, difference
 from airflow_provider_123pan.sync.recorder import Recorder
 from airflow_provider_123pan.sync.timing import SyncTiming
 
-MAX_STRANGERS = 1000  # with more of them, the end of a window proves nothing
+MAX_UNEXPLAINED = 1000  # with more of them, the end of a window proves nothing
 _LONG_BEFORE = timedelta(days=1)  # more than two readings of a date differ by
 
 
@@ -60,15 +60,15 @@ class Matcher:
         :param last: as :meth:`match` needs it for images whose whole window has passed.
         """
         stems: dict[int, str] = {}
-        strangers = 0
+        unexplained = 0
 
         def visit(image: Image) -> None:
-            nonlocal strangers
+            nonlocal unexplained
             if any(self._in_flight.get(number) for number in self._numbers(image, stems)[0]):
                 images.append(image)
-            elif last and strangers < MAX_STRANGERS and self._is_strange(image):
+            elif last and unexplained < MAX_UNEXPLAINED and self._is_unexplained(image):
                 images.append(image)
-                strangers += 1
+                unexplained += 1
 
         return visit
 
@@ -79,7 +79,7 @@ class Matcher:
         :param last: the whole window of these has passed, and ``images`` is everything in the directory.
         """
         candidates = defaultdict[int, list[Image]](list)
-        strangers: list[Image] = []
+        unexplained: list[Image] = []
         unsure = set[int]()
         stems: dict[int, str] = {}  # of the images in flight, read when a name may be cut
         for image in images:
@@ -87,15 +87,15 @@ class Matcher:
             for number in numbers:
                 candidates[number].append(image)
             unsure |= doubtful
-            if last and len(strangers) < MAX_STRANGERS and self._is_strange(image):
-                strangers.append(image)
-        final = last if len(strangers) < MAX_STRANGERS else ()
+            if last and len(unexplained) < MAX_UNEXPLAINED and self._is_unexplained(image):
+                unexplained.append(image)
+        final = last if len(unexplained) < MAX_UNEXPLAINED else ()
         for number in candidates.keys() | {pending.number for pending in last}:
             if pending := self._in_flight.get(number):
                 self._match_one(
                     pending,
                     candidates[number],
-                    strangers if pending in final and number not in unsure else None,
+                    unexplained if pending in final and number not in unsure else None,
                 )
 
     def _numbers(self, image: Image, stems: dict[int, str]) -> tuple[set[int], set[int]]:
@@ -114,7 +114,7 @@ class Matcher:
             similar |= {number for number, stem in stems.items() if stem.startswith(stem_of(image.file_name))}
         return (numbers | similar, set()) if len(similar) == 1 else (numbers, similar)
 
-    def _is_strange(self, image: Image) -> bool:
+    def _is_unexplained(self, image: Image) -> bool:
         """Whether no entry of the list explains an image."""
         return (
             self._inventory.with_stem(stem_of(image.file_name)) is None
@@ -128,14 +128,16 @@ class Matcher:
             return self._first_scan.compare(image) is Change.NONE
         return image.changed_at is not None and image.changed_at < self._in_flight.oldest() - _LONG_BEFORE
 
-    def _match_one(self, pending: InFlightImage, images: list[Image], strangers: list[Image] | None) -> None:
+    def _match_one(
+        self, pending: InFlightImage, images: list[Image], unexplained: list[Image] | None
+    ) -> None:
         """Match one image in flight.
 
-        :param strangers: the other new images of the directory, if the whole window has passed.
+        :param unexplained: the other new images of the directory, if the whole window has passed.
         """
         entry = self._inventory.entry(pending.number)
         is_new, may_be_new = self._newness(pending, entry)
-        unique = {image.fileID: image for image in [*images, *(strangers or [])]}.values()
+        unique = {image.fileID: image for image in [*images, *(unexplained or [])]}.values()
         differing = [image for image in unique if difference(entry, image)]
         match = None
         if pending.succeeded_at or not self._overwrite:
@@ -149,7 +151,7 @@ class Matcher:
                     any_extension=True,
                 ),
                 is_new,
-                Stage.FINAL if strangers is not None else self._stage(pending),
+                Stage.FINAL if unexplained is not None else self._stage(pending),
                 may_be_new,
             )
         if match:

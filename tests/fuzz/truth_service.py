@@ -1,4 +1,4 @@
-"""The service in a world of the truth fuzz: answers to calls, deliveries, and which image really is ours."""
+"""The service in a scenario of the truth fuzz: answers to calls, deliveries, and which image really is ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.models import BEIJING
 from airflow_provider_123pan.service.protocol import Answer, Call
-from tests.fuzz.truth_world import AGES, World, etag_of
+from tests.fuzz.truth_scenario import AGES, Scenario, etag_of
 from tests.fuzz.virtual_time import START, VIRTUAL
 
 DIRECTORY = "the-directory"
@@ -52,15 +52,15 @@ class Task:
 
 
 class Service:
-    """The service in a world.
+    """The service in a scenario.
 
     :ivar deliveries: with the moments at which they come.
     :ivar truth: our images, by the source URLs.
     """
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.rng = random.Random(-world.seed)
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.rng = random.Random(-scenario.seed)
         self.tasks: dict[int, Task] = {}
         self.deliveries: list[tuple[float, Delivery]] = []
         self.truth: dict[str, Record] = {}
@@ -69,17 +69,17 @@ class Service:
         self._count = 0
         self.records = [self._record("holiday.jpg", etag_of("holiday"), START - OLD)]
         self.old, self.older, self.neighbours = self.records[0], list[Record](), list[Record]()
-        if world.older != "none":
-            for number in range(world.images if world.is_sync else 1):
-                content = url_of(number) if world.older == "equal" else f"older {number}"
+        if scenario.older != "none":
+            for number in range(scenario.images if scenario.is_sync else 1):
+                content = url_of(number) if scenario.older == "equal" else f"older {number}"
                 self.older.append(
-                    self._record(world.file_name(number), etag_of(content), START - AGES[world.age])
+                    self._record(scenario.file_name(number), etag_of(content), START - AGES[scenario.age])
                 )
-        if world.mode == "sync skip":
+        if scenario.mode == "sync skip":
             for record in self.older:  # the first scan shows what is there
                 record.visible = record.created
         self.records += self.older
-        for number in range(world.neighbours):
+        for number in range(scenario.neighbours):
             created = START + self.rng.uniform(1, 20)
             self.neighbours.append(
                 self._record(f"neighbour {number}.jpg", etag_of(f"neighbour {number}"), created)
@@ -89,15 +89,15 @@ class Service:
 
     def _record(self, name: str, etag: str, created: float) -> Record:
         self._count += 1
-        return Record(f"file{self._count:03d}==", name, etag, created, created, created + self.world.lag)
+        return Record(f"file{self._count:03d}==", name, etag, created, created, created + self.scenario.lag)
 
     # -- what happens ------------------------------------------------------------------------------------------
 
     def submit(self, url: str, name: str, callback_id: str | None) -> int:
         """Create an offline task, and return its taskID."""
         taskID = 403_316 + len(self.tasks)
-        self.tasks[taskID] = Task(name, url, callback_id, VIRTUAL.now + self.world.duration)
-        if self.world.callback == "early" and callback_id:
+        self.tasks[taskID] = Task(name, url, callback_id, VIRTUAL.now + self.scenario.duration)
+        if self.scenario.callback == "early" and callback_id:
             self._deliver(callback_id, VIRTUAL.now + 0.2, DeliveryStatus.SUCCEEDED)
         return taskID
 
@@ -106,7 +106,7 @@ class Service:
         for task in self.tasks.values():
             if not task.ended and task.ends <= VIRTUAL.now:
                 task.ended = True
-                if not self.world.fails:
+                if not self.scenario.fails:
                     self._store(task)
                 self._call_back(task)
 
@@ -115,10 +115,10 @@ class Service:
         same = [record for record in self.records if record.etag == etag]
         if same:
             task.record = same[0]
-            if not self.world.keeps_date:
+            if not self.scenario.keeps_date:
                 task.record.changed = task.ends
         else:
-            task.record = self._record(self.world.stored_name(task.name, etag, task.ends), etag, task.ends)
+            task.record = self._record(self.scenario.stored_name(task.name, etag, task.ends), etag, task.ends)
             self.records.append(task.record)
         self.truth[task.content] = task.record
         self.stored_at.setdefault(task.content, max(task.ends, task.record.visible))
@@ -126,10 +126,10 @@ class Service:
     def _call_back(self, task: Task) -> None:
         if task.callback_id is None:
             return
-        status = DeliveryStatus.FAILED if self.world.fails else DeliveryStatus.SUCCEEDED
+        status = DeliveryStatus.FAILED if self.scenario.fails else DeliveryStatus.SUCCEEDED
         fileID = task.record.fileID if task.record else None
         at = task.ends + self.rng.uniform(0, 2)
-        match self.world.callback:
+        match self.scenario.callback:
             case "true":
                 self._deliver(task.callback_id, at, status, fileID)
             case "late":
@@ -177,7 +177,7 @@ class Service:
         VIRTUAL.now += self.rng.uniform(0.02, 0.2)
         self.calls += 1
         self.advance()
-        faulty = self.rng.random() < self.world.faults
+        faulty = self.rng.random() < self.scenario.faults
         creates = call.name == "create_offline_download"
         if not faulty:
             return self._json(self._data(call))
@@ -227,7 +227,7 @@ class Service:
         task = self.tasks[int((call.params or {})["taskID"])]
         if not task.ended:
             return {"process": 42.0, "status": self.rng.choice((0, 3))}
-        return {"process": 0, "status": 1} if self.world.fails else {"process": 100, "status": 2}
+        return {"process": 0, "status": 1} if self.scenario.fails else {"process": 100, "status": 2}
 
     def _list(self, call: Call[Any]) -> Any:
         body = call.body or {}
@@ -252,12 +252,12 @@ class Service:
             "status": 2,
             "createAt": self._date(record.created),
             "updateAt": self._date(record.changed),
-            "downloadURL": record.url if detail or self.world.urls_in_listing else "",
+            "downloadURL": record.url if detail or self.scenario.urls_in_listing else "",
             "userSelfURL": "",
         }
 
     def _date(self, moment: float) -> Any:
-        match self.world.dates:
+        match self.scenario.dates:
             case "unix":
                 return int(moment)
             case "empty":

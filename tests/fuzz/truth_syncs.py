@@ -1,4 +1,4 @@
-"""Drives whole syncs in a world of the truth fuzz."""
+"""Drives whole syncs in a scenario of the truth fuzz."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from airflow_provider_123pan.sync.manifest import RawEntry
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.run import SyncRun
 from airflow_provider_123pan.sync.timing import SyncTiming
+from tests.fuzz.truth_scenario import Scenario, etag_of
 from tests.fuzz.truth_service import DIRECTORY, Service, url_of
 from tests.fuzz.truth_waits import TIMEOUT, Answered, Client, Killed, kill_after
-from tests.fuzz.truth_world import World, etag_of
 from tests.fuzz.virtual_time import VIRTUAL
 
 
@@ -95,9 +95,9 @@ class _Watched(Inventory):
         )
 
 
-def sync(world: World, service: Service) -> list[Answered]:
+def sync(scenario: Scenario, service: Service) -> list[Answered]:
     """Bring the directory in line with a list."""
-    store, kills, deadline = _Store(), iter(world.kills), VIRTUAL.time() + TIMEOUT
+    store, kills, deadline = _Store(), iter(scenario.kills), VIRTUAL.time() + TIMEOUT
     ended: dict[int, Answered] = {}
 
     def look_up(_: Any, ids: list[str]) -> Any:
@@ -114,7 +114,7 @@ def sync(world: World, service: Service) -> list[Answered]:
             store.open = True
             kill_after(kills)
             try:
-                return _sync_once(world, service, store, deadline, ended)
+                return _sync_once(scenario, service, store, deadline, ended)
             except Killed:
                 store.open = False
                 VIRTUAL.now += 5
@@ -133,14 +133,14 @@ def _defer_sync(client: Client, trigger: dict[str, Any]) -> list[str]:
     return ended
 
 
-def _entry(world: World, number: int) -> RawEntry:
+def _entry(scenario: Scenario, number: int) -> RawEntry:
     """Return an entry of the sync's list."""
-    row: dict[str, Any] = {"url": url_of(number), "file_name": world.file_name(number)}
-    return RawEntry(f"entry {number}", row | ({"md5": etag_of(url_of(number))} if world.knows_md5 else {}))
+    row: dict[str, Any] = {"url": url_of(number), "file_name": scenario.file_name(number)}
+    return RawEntry(f"entry {number}", row | ({"md5": etag_of(url_of(number))} if scenario.knows_md5 else {}))
 
 
 def _sync_once(
-    world: World, service: Service, store: _Store, deadline: float, ended: dict[int, Answered]
+    scenario: Scenario, service: Service, store: _Store, deadline: float, ended: dict[int, Answered]
 ) -> list[Answered]:
     client = Client(service)
     hook: Any = SimpleNamespace(
@@ -155,13 +155,13 @@ def _sync_once(
     context: Any = {"ti": ti, "task_state_store": store}
     results = f"{tempfile.gettempdir()}/pan123-fuzz-{os.getpid()}.jsonl"
     options = SyncOptions(
-        DIRECTORY, (), results, world.mode == "sync overwrite", None, world.defers, deadline
+        DIRECTORY, (), results, scenario.mode == "sync overwrite", None, scenario.defers, deadline
     )
-    signer: Any = None if world.callback == "none" else _Signer()
+    signer: Any = None if scenario.callback == "none" else _Signer()
     checkpoint, ended_in_trigger = None, list[str]()
     while True:
         inventory = _Watched(ended)
-        inventory.load(_entry(world, number) for number in range(world.images))
+        inventory.load(_entry(scenario, number) for number in range(scenario.images))
         try:
             if checkpoint is None:
                 run = SyncRun.begin(hook, inventory, options, signer, context, SyncTiming())
@@ -173,8 +173,8 @@ def _sync_once(
         except Pan123Error as error:
             return [
                 Answered(None, None, None, f"{type(error).__name__}: {error}", VIRTUAL.now)
-            ] * world.images
+            ] * scenario.images
         if not isinstance(deferral, Deferral):
-            return [ended[number] for number in range(world.images)]
+            return [ended[number] for number in range(scenario.images)]
         checkpoint = deferral.checkpoint
         ended_in_trigger = _defer_sync(client, deferral.trigger)

@@ -1,4 +1,4 @@
-"""Drives the wait for one image in a world of the truth fuzz."""
+"""Drives the wait for one image in a scenario of the truth fuzz."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, drive
 from airflow_provider_123pan.service.protocol import MakeCall, Send
+from tests.fuzz.truth_scenario import Scenario
 from tests.fuzz.truth_service import DIRECTORY, Service, url_of
-from tests.fuzz.truth_world import World
 from tests.fuzz.virtual_time import VIRTUAL
 
 TIMEOUT = 3600.0
@@ -59,7 +59,7 @@ class _Throttle:
 
 
 class Client:
-    """A client that the world answers."""
+    """A client that the scenario answers."""
 
     def __init__(self, service: Service) -> None:
         self.throttle: Any = _Throttle()
@@ -94,7 +94,7 @@ class Client:
 
 
 class _Wait:
-    """How a worker or a trigger waits in a world.
+    """How a worker or a trigger waits in a scenario.
 
     :param wakes: a delivery ends a pause, as in the triggerer.
     """
@@ -147,19 +147,21 @@ def kill_after(kills: Iterator[int]) -> None:
 # --- the wait for one image -------------------------------------------------------------------------------
 
 
-def wait_for_one(world: World, service: Service) -> list[Answered]:
+def wait_for_one(scenario: Scenario, service: Service) -> list[Answered]:
     """Wait for an image in a sensor's mode."""
-    callback_id = None if world.callback == "none" else CALLBACK_ID
-    taskID = service.submit(url_of(0), world.file_name(0), callback_id)
+    callback_id = None if scenario.callback == "none" else CALLBACK_ID
+    taskID = service.submit(url_of(0), scenario.file_name(0), callback_id)
     submitted_at = datetime.fromtimestamp(VIRTUAL.now, timezone.utc).replace(microsecond=0)
     submission = Submission(
-        taskID, url_of(0), world.file_name(0), DIRECTORY, callback_id, submitted_at.isoformat()
+        taskID, url_of(0), scenario.file_name(0), DIRECTORY, callback_id, submitted_at.isoformat()
     )
-    deadline, kills = VIRTUAL.time() + TIMEOUT, iter(world.kills)
+    deadline, kills = VIRTUAL.time() + TIMEOUT, iter(scenario.kills)
     while True:
         kill_after(kills)
         try:
-            outcome = (_defer if world.mode == "deferrable" else _poke)(world, service, submission, deadline)
+            outcome = (_defer if scenario.mode == "deferrable" else _poke)(
+                scenario, service, submission, deadline
+            )
         except Killed:
             VIRTUAL.now += 5
             continue
@@ -172,26 +174,26 @@ def wait_for_one(world: World, service: Service) -> list[Answered]:
         return [Answered(outcome.fileID, outcome.download_url, outcome.matched_by, "", VIRTUAL.now)]
 
 
-def _poke(world: World, service: Service, submission: Submission, deadline: float) -> Any:
+def _poke(scenario: Scenario, service: Service, submission: Submission, deadline: float) -> Any:
     client = Client(service)
     strategy = _Wait(service, submission.callback_id, wakes=False)
     while VIRTUAL.time() < deadline:
-        last = VIRTUAL.time() + world.poke_interval >= deadline
+        last = VIRTUAL.time() + scenario.poke_interval >= deadline
         outcome = client.run(check_once(submission, deadline, strategy, VIRTUAL.time, last=last))
         if outcome is not None:
             return outcome
-        VIRTUAL.sleep(world.poke_interval)
+        VIRTUAL.sleep(scenario.poke_interval)
     return None
 
 
-def _defer(world: World, service: Service, submission: Submission, deadline: float) -> Any:
+def _defer(scenario: Scenario, service: Service, submission: Submission, deadline: float) -> Any:
     client = Client(service)
     worker = _Wait(service, submission.callback_id, wakes=False)
     first = client.run(check_once(submission, min(deadline, VIRTUAL.time() + 5), worker, VIRTUAL.time))
     if first is not None:
         return first
     pauses = poke_intervals(
-        30.0 if submission.callback_id else world.poke_interval, bool(submission.callback_id), 300.0
+        30.0 if submission.callback_id else scenario.poke_interval, bool(submission.callback_id), 300.0
     )
     strategy = _Wait(service, submission.callback_id, wakes=True)
     return client.run(

@@ -122,8 +122,8 @@ def provider_info() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    knobs = {"hold": "held", "fail": "broken", "review": "rejected"}
-    options: dict[str, Any] = {"delay": 0, "fetch": False, **knobs}
+    patterns = {"hold": "held", "fail": "broken", "review": "rejected"}
+    options: dict[str, Any] = {"delay": 0, "fetch": False, **patterns}
     with Sandbox(accounts=dict.fromkeys(ACCOUNTS, SECRET), first_task_id=FIRST_TASK_ID, **options) as running:
         yield running
 

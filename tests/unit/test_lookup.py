@@ -233,7 +233,7 @@ def test_a_file_that_a_delivery_names_is_looked_at_first(named: Image, expected:
 
     search = ImageSearch(submission(directory_id=None), WaitTiming())
     deliveries = [Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1")]
-    match = drive(search.look(deliveries, Stage.SETTLED), perform)
+    match = drive(search.find(deliveries, Stage.SETTLED), perform)
     assert (match.image if match else None) == (named if expected else None)
 
 
@@ -248,9 +248,9 @@ def test_where_dates_do_not_help_an_image_that_appeared_later_is_taken_at_the_en
         return Listing(tuple(images), (), None)
 
     search = ImageSearch(submission(directory_id="dir"), WaitTiming())
-    assert drive(search.look((), Stage.SETTLED), perform) is None
+    assert drive(search.find((), Stage.SETTLED), perform) is None
     images.append(dated("new"))
-    assert drive(search.look((), Stage.SETTLED), perform) is None  # perhaps an older one that is listed late
-    match = drive(search.look((), Stage.FINAL), perform)
+    assert drive(search.find((), Stage.SETTLED), perform) is None  # perhaps an older one that is listed late
+    match = drive(search.find((), Stage.FINAL), perform)
     assert match is not None
     assert match.image.fileID == "new"

@@ -1,4 +1,4 @@
-"""A random world for the truth fuzz: what the service does with our image, and what else happens in the directory."""
+"""A random scenario of the truth fuzz: what the service does with our image, and what else happens beside it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STRICT = ("beijing", "unix", "slashes")  # forms of dates that are read without 
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Scenario:
     """What happens in one simulation. Durations are seconds.
 
     :ivar lag: from an image's creation to its first appearance in a listing.
@@ -65,8 +65,8 @@ class World:
     knows_md5: bool
 
     @classmethod
-    def random(cls, seed: int) -> World:
-        """Return the world of a seed."""
+    def random(cls, seed: int) -> Scenario:
+        """Return the scenario of a seed."""
         rng = random.Random(seed)
         lags = (0.0, rng.uniform(0, 10), rng.uniform(10, 60), rng.uniform(60, 280))
         return cls(
@@ -92,7 +92,7 @@ class World:
         )
 
     def __str__(self) -> str:
-        """Describe the world in a line."""
+        """Describe the scenario in a line."""
         return ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
 
     @property
