@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.service import protocol
+from airflow_provider_123pan.service.endpoint import words_of
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
 from airflow_provider_123pan.service.models import BEIJING, TaskStatus
@@ -286,3 +288,33 @@ def test_other_errors_are_raised_immediately(failure: Any) -> None:
     with pytest.raises(exceptions.Pan123Error):
         exchange_run.exchange()
     assert len(exchange_run.sent) == 1
+
+
+REDIRECT = answer(b"", 302, Location="https://example.com/")
+
+
+def test_a_read_that_is_redirected_for_a_moment_is_repeated() -> None:
+    exchange_run = Exchange(REDIRECT, REDIRECT, GOOD)
+    assert exchange_run.exchange().status is TaskStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(("call", "calls"), [(PROGRESS, 4), (CREATE, 1)])
+def test_a_redirect_that_persists_is_an_error_and_a_creation_is_not_repeated(call: Any, calls: int) -> None:
+    exchange_run = Exchange(REDIRECT)
+    with pytest.raises(exceptions.Pan123RedirectError):
+        exchange_run.exchange(call)
+    assert len(exchange_run.sent) == calls
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("HTTPConnection(host='h', port=9): Failed to connect"), "Failed to connect"),
+        (OSError("_OwnConnectionPool(host='h', port=9): Failed to connect"), "Failed to connect"),
+        (OSError(SimpleNamespace(reason="Connection refused")), "Connection refused"),
+        (OSError("timed out"), "timed out"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_the_words_of_a_network_error(error: OSError, words: str) -> None:
+    assert words_of(error) == words
