@@ -39,7 +39,7 @@ def compare_names(stored: str, sent: str, *, any_extension: bool = False) -> Lik
 
     The service may add a counter or a moment to a name that is taken, change the extension, or cut the end.
 
-    :param any_extension: the extension tells no two names apart.
+    :param any_extension: names do not differ in the extension alone.
     """
     stem, extension = split_name(stored)
     sent_stem, sent_extension = split_name(sent)

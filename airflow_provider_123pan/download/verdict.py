@@ -123,7 +123,7 @@ def _refused(error: Pan123Error, facts: Facts, now: float, timing: WaitTiming) -
 
 
 def failure_reasons(deliveries: Iterable[Delivery]) -> tuple[str, ...]:
-    """Return the reasons for a failure that deliveries give, in their order; nobody has proved them."""
+    """Return the reasons for a failure that deliveries give, in their order; none is proved."""
     return tuple(
         f"the callback reports: {delivery.reason}"
         for delivery in deliveries

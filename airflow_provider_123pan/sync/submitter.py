@@ -223,9 +223,8 @@ class Submitter:
         try:
             return self._hook.client.call(call, self._timing.submit_retry, retry_too_many_for=0)
         except Pan123Error as error:
-            if (
-                callback_url
-            ):  # the service may quote it, and Airflow's own masking is too slow for thousands of secrets
+            # The service may quote it, and Airflow's own masking is too slow for thousands of secrets.
+            if callback_url:
                 error.message = error.message.replace(callback_url.rpartition("/")[2], "***")
                 error.args = (error.message,)
             raise

@@ -73,7 +73,7 @@ class _Signer:
 
 
 class _Watched(Inventory):
-    """An inventory that tells when an image ended, also across deferrals."""
+    """An inventory that records when each image ended, also across deferrals."""
 
     def __init__(self, ended: dict[int, Answered]) -> None:
         super().__init__()

@@ -89,7 +89,7 @@ def test_dates_that_show_nothing_end_in_an_error_rather_than_in_the_older_image(
     context: dict[str, Any],
     set_timing: Callable[..., None],
 ) -> None:
-    """The new image is numbered; without dates, nothing tells that it is not another old one."""
+    """The new image is numbered; without dates, nothing shows that it is not another old one."""
     set_timing(settling=0.5, visible_within=2.0)
     sandbox.configure(dates=dates)
     with pytest.raises(Pan123Error, match="certainly"):
