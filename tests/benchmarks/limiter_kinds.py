@@ -6,26 +6,35 @@ import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar
 
 
-class Limiter(Protocol):
-    """A limit; times are seconds since the simulation began and never decrease."""
+class Limiter:
+    """A limit; times are seconds since the simulation began and never decrease.
+
+    :ivar request_seconds: the least and the most time that a request takes to arrive.
+    :ivar answer_seconds: the least and the most time from then to the end of the answer.
+    """
+
+    request_seconds: ClassVar[tuple[float, float]] = (0.015, 0.06)
+    answer_seconds: ClassVar[tuple[float, float]] = (0.015, 0.06)
 
     def begin(self, random: random.Random) -> None:
         """Draw what is random about the limit, such as when its windows begin."""
 
     def grants(self, now: float) -> bool:
         """Return True if a request that arrives now is accepted, and False for a 429."""
+        raise NotImplementedError
 
     def ended(self) -> None:
         """Record that the answer to an accepted request was sent."""
 
     def permits(self, since: float, until: float) -> float:
         """Return the number of requests that the limit allows between two times, at an even pace."""
+        raise NotImplementedError
 
 
-class _Steady:
+class _Steady(Limiter):
     """What most limits have in common."""
 
     limit: float
@@ -130,14 +139,17 @@ class Spacing(_Steady):
 
 @dataclass
 class Concurrent(_Steady):
-    """A number of requests at the same time; each takes 30 to 60 ms (see the simulation)."""
+    """A number of requests at the same time, each of which occupies the service until its answer ends."""
+
+    request_seconds = (0.001, 0.005)
+    answer_seconds = (0.03, 0.12)
 
     count: int
     running: int = 0
 
     def __post_init__(self) -> None:
         """Derive the rate."""
-        self.limit = self.count / MEAN_SECONDS
+        self.limit = 2 * self.count / sum(self.answer_seconds)
 
     def grants(self, now: float) -> bool:
         """Begin a request."""
@@ -151,7 +163,7 @@ class Concurrent(_Steady):
 
 
 @dataclass
-class Changing:
+class Changing(Limiter):
     """A limit that another one replaces."""
 
     at: float
@@ -177,7 +189,7 @@ class Changing:
         )
 
 
-class Together:
+class Together(Limiter):
     """Several limits that must all grant a request; those asked first count it even if a later one refuses."""
 
     def __init__(self, *limits: Limiter) -> None:
@@ -200,7 +212,7 @@ class Together:
         return min(limit.permits(since, until) for limit in self.limits)
 
 
-class Stray:
+class Stray(Limiter):
     """A limit that also refuses the first requests, or a random share of all."""
 
     def __init__(self, limit: Limiter, *, first: int = 0, share: float = 0.0) -> None:
@@ -224,8 +236,3 @@ class Stray:
     def permits(self, since: float, until: float) -> float:
         """Return what the limit permits."""
         return self.limit.permits(since, until)
-
-
-# A request takes its way to the service, and the answer takes as long on average.
-TRAVEL_SECONDS = (0.015, 0.06)
-MEAN_SECONDS = sum(TRAVEL_SECONDS) / 2

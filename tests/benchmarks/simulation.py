@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_provider_123pan.account.rate import SharedRate
 from airflow_provider_123pan.service.throttle import Throttle
-from tests.benchmarks.limiter_kinds import TRAVEL_SECONDS, Limiter
+from tests.benchmarks.limiter_kinds import Limiter
 
 
 class MemoryVariables(dict[str, str]):
@@ -47,10 +47,6 @@ class Simulation:
         while self._events and self._events[0][0] <= until:
             self.now, _, event = heapq.heappop(self._events)
             event()
-
-    def travel(self) -> float:
-        """Return the seconds that a request or an answer takes."""
-        return self.random.uniform(*TRAVEL_SECONDS)
 
 
 def ours(**options: Any) -> Throttle:
@@ -114,13 +110,15 @@ class Process:
 
     def send(self, refusals: int, began: float) -> None:
         """Send a request."""
-        self.simulation.after(self.simulation.travel(), partial(self.arrive, refusals, began))
+        seconds = self.simulation.random.uniform(*self.simulation.limiter.request_seconds)
+        self.simulation.after(seconds, partial(self.arrive, refusals, began))
         self.wait()
 
     def arrive(self, refusals: int, began: float) -> None:
         """Let the service decide on a request."""
         granted = self.simulation.limiter.grants(self.simulation.now)
-        self.simulation.after(self.simulation.travel(), partial(self.answer, granted, refusals, began))
+        seconds = self.simulation.random.uniform(*self.simulation.limiter.answer_seconds)
+        self.simulation.after(seconds, partial(self.answer, granted, refusals, began))
 
     def answer(self, granted: bool, refusals: int, began: float) -> None:
         """Receive an answer."""
