@@ -34,9 +34,9 @@ class Tuning:
     lowest: float = 0.82
     highest: float = 0.90
     climb_seconds: float = 7.5
-    climb_calls: float = 12.0
+    climb_calls: float = 20.0
     react_seconds: float = 1.0
-    react_calls: float = 1.5
+    react_calls: float = 3.0
     far_seconds: float = 0.25
     far_refusals: int = 4
     probe_slower: float = 1.0
@@ -133,7 +133,7 @@ class Throttle:
         """
         with self._lock:
             rate = min(self._rate + TUNING.convergence * (other - self._rate), self._ceiling)
-            if rate <= self._rate:
+            if rate <= self._rate and self._period <= TUNING.climb_seconds:
                 return
             factor, self._rate = rate / self._rate, rate
             self._bottom, self._goal = factor * self._bottom, factor * self._goal
@@ -192,7 +192,7 @@ class Throttle:
                 self._accepted and seconds >= max(TUNING.react_seconds, TUNING.react_calls / self._rate)
             ):
                 share = self._accepted / (self._accepted + self._refused)
-                self._cut(now, self._rate * max(share, 0.5))
+                self._cut(now, self._rate * max(share if far_off else (1 + share) / 2, 0.5))
             self._learned = True
 
     def _grow(self, now: float) -> None:
@@ -218,14 +218,13 @@ class Throttle:
         self._renewed_at = now
         while self._good and self._good[0] < now - period:
             self._good.popleft()
-        count = len(self._good) - 1
-        if count < TUNING.step_answers:
-            return
         self._searching = False
         self._period = period
-        self._rate = self._goal = min(
-            max(TUNING.quota_share * count / (now - self._good[0]), TUNING.min_rate), self._ceiling
-        )
+        if (count := len(self._good) - 1) < TUNING.step_answers:
+            rate = min(self._rate, FIRST_RATE)
+        else:
+            rate = max(TUNING.quota_share * count / (now - self._good[0]), TUNING.min_rate)
+        self._rate = self._goal = min(rate, self._ceiling)
         self._bottom = self._goal * TUNING.highest
         self._restart(now, self._span())
 
