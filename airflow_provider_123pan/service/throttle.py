@@ -25,27 +25,45 @@ MAX_BACKOFF_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Tuning:
-    """The constants of the throttle."""
+    """The constants of the throttle, chosen in the simulation in ``tests/benchmarks/limiters.py``.
 
-    min_rate: float = 0.15
+    :ivar growth: the factor of a step of the search; two steps more than treble the rate, one exceeds it by less than
+        a window of one second forgives.
+    :ivar step_seconds: the least duration of such a step; a 429 arrives within it.
+    :ivar few: the least number of answers from which anything is concluded.
+    :ivar min_rate: requests per second; the calls of many processes at a low limit must succeed in time.
+    :ivar lowest: the least factor of a cut; the faster of several processes is refused more often, so they even out.
+    :ivar highest: the greatest factor of a cut; a random one keeps processes from being refused in step.
+    :ivar climb_seconds: the least duration of the climb back to the refused rate; four times as long is a fivefold
+        rate, which makes a fivefold limit known within 30 seconds.
+    :ivar climb_calls: the least number of calls in that time; at low rates they bound the share of refusals.
+    :ivar climb_periods: the least duration of that climb in periods of the quota; the rate must be nearly constant
+        during a period, which tells nothing about the limit before its end.
+    :ivar react_seconds: the least time between two cuts; a window of one second refuses until its end.
+    :ivar react_calls: the least time between two cuts in calls; refusals at a low rate may be chance.
+    :ivar far_seconds: the least time between two cuts while most calls are refused; more than a round trip.
+    :ivar probe_seconds: the greatest time between two calls while all are refused, unless the rate is lower; it is
+        lost at the start of a new period.
+    :ivar long_seconds: refusals for a longer time mean a quota; a window of one second ends sooner.
+    :ivar max_period: the longest period in seconds that is learned; calls are repeated for ten minutes.
+    :ivar convergence: the share of the difference to another process by which the rate is changed.
+    """
+
     growth: float = 1.75
-    step_answers: int = 3
     step_seconds: float = 0.4
+    few: int = 3
+    min_rate: float = 0.15
     lowest: float = 0.82
-    highest: float = 0.90
+    highest: float = 0.9
     climb_seconds: float = 7.5
     climb_calls: float = 30.0
+    climb_periods: float = 1.25
     react_seconds: float = 1.0
     react_calls: float = 3.0
     far_seconds: float = 0.25
-    far_refusals: int = 4
-    probe_slower: float = 1.0
     probe_seconds: float = 3.0
     long_seconds: float = 2.0
-    long_calls: float = 4.0
     max_period: float = 60.0
-    quota_share: float = 0.98
-    period_share: float = 1.0
     convergence: float = 0.25
 
 
@@ -88,7 +106,8 @@ class Throttle:
         self._searching, self._learned = True, False
         # Time of the last reserved slot.
         self._slot = -math.inf
-        # Times of the latest good answers.
+        # Times of the good answers: of the last seconds, and of the longest period.
+        self._recent: deque[float] = deque(maxlen=10_000)
         self._good: deque[float] = deque(maxlen=10_000)
         # The start of the current step of the search or of the time since the last cut, and the answers since then.
         self._since = now = clock()
@@ -96,10 +115,10 @@ class Throttle:
         # The climb from `_bottom` back to `_goal`, of which `_climbed` seconds have passed.
         self._bottom = self._goal = self._climbed = 0.0
         self._climbed_at = now
-        # Time of the first of the refusals since the last good answer.
-        self._refused_since, self._in_a_row = now, 0
-        # The period of the quota in seconds, 0 if there is none, and the time at which it was last renewed.
-        self._period, self._renewed_at = 0.0, now
+        # The refusals since the last good answer, and the time of the first of them.
+        self._in_a_row, self._refused_since = 0, now
+        # The period of the quota in seconds, 0 if there is none, and the start of the current one.
+        self._period, self._period_began = 0.0, now
 
     @property
     def rate(self) -> float:
@@ -121,19 +140,20 @@ class Throttle:
     def rate_bound(self) -> bool:
         """True if the rate limit, rather than a lack of calls, slows this process down."""
         with self._lock:
-            return self._good_rate(self._clock()) >= self._rate / 2 and len(self._good) >= TUNING.step_answers
+            return self._good_rate(self._clock()) >= self._rate / 2 and len(self._recent) >= TUNING.few
 
     def converge(self, other: float) -> None:
         """Move a quarter of the way towards the rate of a faster process of the same account.
 
         The faster process is then refused and slows down, so the two even out within seconds. Refusals alone would
-        take minutes, because a process that starts late is refused immediately.
+        take minutes, because a process that starts late is refused immediately. Under a quota no process is refused
+        before the end of the period, so the faster one moves too.
 
-        :param other: requests per second of the other process; a lower rate than this one's is ignored.
+        :param other: requests per second of the other process; a lower rate than this one's counts only under a quota.
         """
         with self._lock:
             rate = min(self._rate + TUNING.convergence * (other - self._rate), self._ceiling)
-            if rate <= self._rate and self._period <= TUNING.climb_seconds:
+            if rate < self._rate and self._period <= TUNING.climb_seconds:
                 return
             factor, self._rate = rate / self._rate, rate
             self._bottom, self._goal = factor * self._bottom, factor * self._goal
@@ -141,9 +161,9 @@ class Throttle:
     def reserve(self) -> float:
         """Reserve the next slot and return the seconds until it begins."""
         with self._lock:
-            now = self._clock()
-            pause = 1 / self._rate
-            pause = max(pause, min(pause * (1 + TUNING.probe_slower * max(self._in_a_row - 1, 0)), TUNING.probe_seconds))
+            now, pause = self._clock(), 1 / self._rate
+            if self._in_a_row > 1:  # each further refusal makes the calls rarer
+                pause = max(pause, min(pause * self._in_a_row, TUNING.probe_seconds))
             self._slot = max(now, self._slot + pause)
             return self._slot - now
 
@@ -158,13 +178,16 @@ class Throttle:
         """Record an answer other than a 429."""
         with self._lock:
             now = self._clock()
-            in_a_row, self._in_a_row = self._in_a_row, 0
+            refusals, self._in_a_row = self._in_a_row, 0
+            if not refusals and not self._good_rate(
+                now
+            ):  # idle, so the time before says nothing about a quota
+                self._period_began = now
             self._accepted += 1
+            self._recent.append(now)
             self._good.append(now)
-            if in_a_row and now - self._refused_since > max(
-                TUNING.long_seconds, TUNING.long_calls / self._rate
-            ):
-                self._renewed(now)
+            if refusals >= TUNING.few and now - self._refused_since > TUNING.long_seconds:
+                self._learn_quota(now)
             elif self._searching:
                 self._grow(now)
             else:
@@ -178,77 +201,78 @@ class Throttle:
                 self._refused_since = now
             self._in_a_row += 1
             self._refused += 1
-            seconds = now - self._since
-            far_off = (
-                seconds >= TUNING.far_seconds
-                and self._refused >= TUNING.far_refusals
-                and self._refused > self._accepted >= 1
-            )
             if self._searching:
-                self._searching = len(self._good) < TUNING.step_answers
-                if not self._learned or not self._searching:
+                # A 429 to the first calls says nothing about this process's rate: it lowers it, but the search goes on.
+                self._searching = len(self._good) < TUNING.few
+                if not (self._learned and self._searching):
                     self._cut(now, self._rate / TUNING.growth)
-            elif far_off or (
-                self._accepted and seconds >= max(TUNING.react_seconds, TUNING.react_calls / self._rate)
-            ):
-                share = self._accepted / (self._accepted + self._refused)
-                self._cut(now, self._rate * max(share if far_off else (1 + share) / 2, 0.5))
+            else:
+                self._step_down(now)
             self._learned = True
 
     def _grow(self, now: float) -> None:
         seconds = now - self._since
-        if self._accepted < TUNING.step_answers or seconds < TUNING.step_seconds:
+        if self._accepted < TUNING.few or seconds < TUNING.step_seconds:
             return
         # An unused rate proves nothing about the limit, so it does not grow.
         if self._accepted / seconds >= self._rate / 2:
             self._rate = min(self._rate * TUNING.growth, self._ceiling)
         self._since, self._accepted, self._refused = now, 0, 0
 
+    def _step_down(self, now: float) -> None:
+        """Lower the rate, unless the last cut may not have had its effect yet, or every call is refused."""
+        if not self._accepted:
+            return
+        seconds, share = now - self._since, self._accepted / (self._accepted + self._refused)
+        if share < 0.5 and self._refused >= TUNING.few and seconds >= TUNING.far_seconds:
+            self._cut(now, self._rate / 2)
+        elif seconds >= max(TUNING.react_seconds, TUNING.react_calls / self._rate):
+            # The limit lies between the rate of the accepted calls and the rate of all calls.
+            self._cut(now, self._rate * (1 + share) / 2)
+
     def _cut(self, now: float, goal: float) -> None:
-        least = min(TUNING.min_rate, self._ceiling)
+        # A refusal long before the end of the period means that the period is shorter.
         self._period = max(min(self._period, 2 * (now - self._since)), self._period / 2)
-        self._goal = max(goal, least)
-        self._bottom = max(self._goal * self._uniform(TUNING.lowest, TUNING.highest), least)
+        self._goal = max(goal, self._least)
+        self._bottom = max(self._goal * self._uniform(TUNING.lowest, TUNING.highest), self._least)
         self._rate = self._bottom
-        self._restart(now, 0.0)
+        self._begin_climb(now, 0.0)
 
-    def _renewed(self, now: float) -> None:
-        """Learn a quota from the good answers since it was last renewed."""
-        period = min(now - self._renewed_at, TUNING.max_period)
-        self._renewed_at = now
-        while self._good and self._good[0] < now - period:
+    def _learn_quota(self, now: float) -> None:
+        """Set the rate to the average of the period that has just ended."""
+        self._period, self._period_began = min(now - self._period_began, TUNING.max_period), now
+        while self._good[0] < now - self._period:
             self._good.popleft()
+        count = len(self._good) - 1  # without the first of the next period
+        rate = count / self._period if count >= TUNING.few else min(self._rate, FIRST_RATE)
         self._searching = False
-        self._period = period
-        if (count := len(self._good) - 1) < TUNING.step_answers:
-            rate = min(self._rate, FIRST_RATE)
-        else:
-            rate = max(TUNING.quota_share * count / (now - self._good[0]), TUNING.min_rate)
-        self._rate = self._goal = min(rate, self._ceiling)
+        self._rate = self._goal = min(max(rate, self._least), self._ceiling)
         self._bottom = self._goal * TUNING.highest
-        self._restart(now, self._span())
+        self._begin_climb(now, self._climb_time())
 
-    def _restart(self, now: float, climbed: float) -> None:
+    def _begin_climb(self, now: float, climbed: float) -> None:
         self._since, self._accepted, self._refused = now, 0, 0
         self._climbed, self._climbed_at = climbed, now
-
-    def _span(self) -> float:
-        return max(TUNING.climb_seconds, TUNING.climb_calls / self._goal, TUNING.period_share * self._period)
 
     def _climb(self, now: float) -> None:
         pause, self._climbed_at = now - self._climbed_at, now
         if self._good_rate(now) < self._rate / 2:  # unused, as in _grow()
             return
         self._climbed += min(pause, 2 / self._rate)
-        progress = self._climbed / self._span() - 1  # -1 at the bottom, 0 at the goal
+        progress = self._climbed / self._climb_time() - 1  # -1 at the bottom, 0 at the goal
         self._rate = min(self._goal + (self._goal - self._bottom) * progress**3, self._ceiling)
+
+    def _climb_time(self) -> float:
+        """Return the seconds from the bottom to the goal."""
+        return max(TUNING.climb_seconds, TUNING.climb_calls / self._goal, TUNING.climb_periods * self._period)
+
+    @property
+    def _least(self) -> float:
+        return min(TUNING.min_rate, self._ceiling)
 
     def _good_rate(self, now: float) -> float:
         """Return the recent number of good answers per second."""
         seconds = max(3.0, 4 / self._rate)
-        count = 0
-        for at in reversed(self._good):
-            if at < now - seconds:
-                break
-            count += 1
-        return count / seconds
+        while self._recent and self._recent[0] < now - seconds:
+            self._recent.popleft()
+        return len(self._recent) / seconds

@@ -75,7 +75,8 @@ class Process:
         self.simulation, self.calls = simulation, calls
         clock, uniform = simulation.clock, simulation.random.uniform
         self.rate = SharedRate("a" * 64, simulation.variables, clock=clock, uniform=uniform)
-        options = {"start": self.rate.load(), **options}
+        if stored := self.rate.load():
+            options.setdefault("start", stored)
         self.throttle = throttle(clock=clock, uniform=uniform, **options)
         self.shares = isinstance(self.throttle, Throttle)
         self.queue: deque[tuple[int, float]] = deque()  # calls: the number of refusals, and the start
