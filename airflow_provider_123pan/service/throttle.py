@@ -27,26 +27,27 @@ MAX_BACKOFF_SECONDS = 10.0
 class Tuning:
     """The constants of the throttle, chosen in the simulation in ``tests/benchmarks/limiters.py``.
 
-    :ivar growth: the factor of a step of the search; two steps more than treble the rate, one exceeds it by less than
-        a window of one second forgives.
-    :ivar step_seconds: the least duration of such a step; a 429 arrives within it.
-    :ivar few: the least number of answers from which anything is concluded.
-    :ivar min_rate: requests per second; the calls of many processes at a low limit must succeed in time.
-    :ivar lowest: the least factor of a cut; the faster of several processes is refused more often, so they even out.
-    :ivar highest: the greatest factor of a cut; a random one keeps processes from being refused in step.
-    :ivar climb_seconds: the least duration of the climb back to the refused rate; four times as long is a fivefold
-        rate, which makes a fivefold limit known within 30 seconds.
-    :ivar climb_calls: the least number of calls in that time; at low rates they bound the share of refusals.
-    :ivar climb_periods: the least duration of that climb in periods of the quota; the rate must be nearly constant
-        during a period, which tells nothing about the limit before its end.
-    :ivar react_seconds: the least time between two cuts; a window of one second refuses until its end.
-    :ivar react_calls: the least time between two cuts in calls; refusals at a low rate may be chance.
-    :ivar far_seconds: the least time between two cuts while most calls are refused; more than a round trip.
-    :ivar probe_seconds: the greatest time between two calls while all are refused, unless the rate is lower; it is
-        lost at the start of a new period.
-    :ivar long_seconds: refusals for a longer time mean a quota; a window of one second ends sooner.
-    :ivar max_period: the longest period in seconds that is learned; calls are repeated for ten minutes.
-    :ivar convergence: the share of the difference to another process by which the rate is changed.
+    :ivar growth: factor of a step of the search. A limit of 50 per second is reached in 3 seconds, and exceeded by so
+        little that a cut or two suffice.
+    :ivar step_seconds: minimum duration of such a step. A 429 to its calls arrives within it.
+    :ivar few: minimum number of answers that prove anything.
+    :ivar min_rate: requests per second. If nearly everything is refused for long, calls must still succeed in time.
+    :ivar lowest: lowest factor of a cut. The faster of several processes is refused more often, so cuts even them out.
+    :ivar highest: highest factor of a cut. The range keeps processes from being refused in step.
+    :ivar climb_seconds: minimum time from a cut back to the refused rate. After four times as long the rate is about
+        fivefold.
+    :ivar climb_calls: minimum number of calls in that time, which bounds the share of refusals at low rates.
+    :ivar climb_most: maximum of the time for these calls in seconds. A low rate may be one share of a low limit, and
+        what another process leaves must be taken soon.
+    :ivar climb_periods: minimum of the climb in periods of a quota. No refusal shows before the end of a period that
+        the rate is too high, so it must hardly change during one.
+    :ivar react_seconds: minimum time between two cuts. A window of one second refuses until its end.
+    :ivar far_seconds: minimum time between two cuts while most calls are refused: more than a round trip.
+    :ivar probe_seconds: maximum time between two calls while all are refused. So much of a new period may be lost.
+    :ivar long_seconds: refusals for a longer time mean a quota. A window of one second ends sooner.
+    :ivar long_refusals: minimum number of these refusals. A process with a small share is often refused by chance.
+    :ivar max_period: longest period in seconds that is learned. Longer ones end after the calls have given up.
+    :ivar convergence: share of the difference to another process by which the rate changes.
     """
 
     growth: float = 1.75
@@ -59,10 +60,11 @@ class Tuning:
     climb_calls: float = 30.0
     climb_periods: float = 1.25
     react_seconds: float = 1.0
-    react_calls: float = 3.0
+    climb_most: float = 20.0
     far_seconds: float = 0.25
     probe_seconds: float = 3.0
     long_seconds: float = 2.0
+    long_refusals: int = 6
     max_period: float = 60.0
     convergence: float = 0.25
 
@@ -186,7 +188,7 @@ class Throttle:
             self._accepted += 1
             self._recent.append(now)
             self._good.append(now)
-            if refusals >= TUNING.few and now - self._refused_since > TUNING.long_seconds:
+            if refusals >= TUNING.long_refusals and now - self._refused_since > TUNING.long_seconds:
                 self._learn_quota(now)
             elif self._searching:
                 self._grow(now)
@@ -226,7 +228,7 @@ class Throttle:
         seconds, share = now - self._since, self._accepted / (self._accepted + self._refused)
         if share < 0.5 and self._refused >= TUNING.few and seconds >= TUNING.far_seconds:
             self._cut(now, self._rate / 2)
-        elif seconds >= max(TUNING.react_seconds, TUNING.react_calls / self._rate):
+        elif seconds >= TUNING.react_seconds:
             # The limit lies between the rate of the accepted calls and the rate of all calls.
             self._cut(now, self._rate * (1 + share) / 2)
 
@@ -264,7 +266,11 @@ class Throttle:
 
     def _climb_time(self) -> float:
         """Return the seconds from the bottom to the goal."""
-        return max(TUNING.climb_seconds, TUNING.climb_calls / self._goal, TUNING.climb_periods * self._period)
+        return max(
+            TUNING.climb_seconds,
+            min(TUNING.climb_calls / self._goal, TUNING.climb_most),
+            TUNING.climb_periods * self._period,
+        )
 
     @property
     def _least(self) -> float:
