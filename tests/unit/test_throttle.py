@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -75,6 +76,38 @@ def test_a_quota_is_not_learned_from_the_time_before_idleness() -> None:
         now += 1
     throttle.accepted()
     assert throttle.rate > 2  # 20 calls in 6 seconds, and not 24 in a minute
+
+
+def test_a_refusal_of_one_of_the_first_calls_does_not_end_the_search() -> None:
+    now = 0.0
+    throttle = Throttle(start=10, clock=lambda: now)
+    throttle.accepted()
+    throttle.accepted()
+    throttle.refused()
+    assert throttle.learned
+    assert throttle.rate < 10
+    for _ in range(30):
+        now += 1 / throttle.rate
+        throttle.accepted()
+    assert throttle.rate > 10
+
+
+@pytest.mark.parametrize(("choose", "least", "most"), [(min, 0.78, 0.82), (max, 0.86, 0.9)])
+def test_a_cut_is_random_within_a_small_range(
+    choose: Callable[[float, float], float], least: float, most: float
+) -> None:
+    now = 0.0
+    throttle = Throttle(start=10, clock=lambda: now, uniform=choose)
+    for _ in range(8):
+        throttle.accepted()
+    throttle.refused()
+    before = throttle.rate
+    for _ in range(30):  # the search is over
+        now += 1 / before
+        throttle.accepted()
+    before = throttle.rate
+    throttle.refused()
+    assert least < throttle.rate / before < most
 
 
 def test_calls_become_rare_while_all_are_refused() -> None:
@@ -181,7 +214,7 @@ def test_endless_refusals_leave_a_usable_rate_and_backoff() -> None:
     assert 1 / throttle.rate < 10
     for call in range(10_000):
         now += 1
-        throttle.refused() if call % 10 else throttle.accepted()
+        throttle.refused() if call % 5 else throttle.accepted()
     assert 1 / throttle.rate < 10
 
 
