@@ -58,9 +58,9 @@ class Tuning:
     highest: float = 0.9
     climb_seconds: float = 7.5
     climb_calls: float = 30.0
+    climb_most: float = 20.0
     climb_periods: float = 1.25
     react_seconds: float = 1.0
-    climb_most: float = 20.0
     far_seconds: float = 0.25
     probe_seconds: float = 3.0
     long_seconds: float = 2.0
@@ -110,7 +110,7 @@ class Throttle:
         self._slot = -math.inf
         # Times of the good answers: of the last seconds, and of the longest period.
         self._recent: deque[float] = deque(maxlen=10_000)
-        self._good: deque[float] = deque(maxlen=10_000)
+        self._good: deque[float] = deque()
         # The start of the current step of the search or of the time since the last cut, and the answers since then.
         self._since = now = clock()
         self._accepted = self._refused = 0
@@ -188,6 +188,7 @@ class Throttle:
             self._accepted += 1
             self._recent.append(now)
             self._good.append(now)
+            self._forget_good_before(now - TUNING.max_period)
             if refusals >= TUNING.long_refusals and now - self._refused_since > TUNING.long_seconds:
                 self._learn_quota(now)
             elif self._searching:
@@ -243,14 +244,17 @@ class Throttle:
     def _learn_quota(self, now: float) -> None:
         """Set the rate to the average of the period that has just ended."""
         self._period, self._period_began = min(now - self._period_began, TUNING.max_period), now
-        while self._good[0] < now - self._period:
-            self._good.popleft()
+        self._forget_good_before(now - self._period)
         count = len(self._good) - 1  # without the first of the next period
         rate = count / self._period if count >= TUNING.few else min(self._rate, FIRST_RATE)
         self._searching = False
         self._rate = self._goal = min(max(rate, self._least), self._ceiling)
         self._bottom = self._goal * TUNING.highest
         self._begin_climb(now, self._climb_time())
+
+    def _forget_good_before(self, time: float) -> None:
+        while self._good[0] < time:
+            self._good.popleft()
 
     def _begin_climb(self, now: float, climbed: float) -> None:
         self._since, self._accepted, self._refused = now, 0, 0

@@ -161,6 +161,19 @@ def test_the_slower_of_two_processes_follows_the_faster_one() -> None:
     assert throttle.rate == pytest.approx(low + 1)
 
 
+def test_a_quota_of_many_calls_is_learned_exactly() -> None:
+    now = 0.0
+    throttle = Throttle(start=500, clock=lambda: now)
+    for _ in range(40 * 500):
+        now += 1 / 500
+        throttle.accepted()
+    for _ in range(10):
+        throttle.refused()
+        now += 2
+    throttle.accepted()
+    assert throttle.rate == pytest.approx(40 * 500 / 60, rel=0.02)
+
+
 def test_processes_that_share_a_quota_follow_in_both_directions() -> None:
     now = 0.0
     throttle = Throttle(start=10, clock=lambda: now)
