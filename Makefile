@@ -24,7 +24,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-tokens bench-receiver bench-waiting bench-sync
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
 	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
@@ -156,6 +156,7 @@ bench: $(BENCHMARKS) ## Run all benchmarks one after the other (on an otherwise 
 bench-imports: ## Measure the imports of a DAG file
 bench-submission: ## Measure submissions per second
 bench-limit: ## Measure how much of an unknown rate limit is used
+bench-limiters: ## Simulate every kind of rate limit, beside other ways to find one
 bench-tokens: ## Count the logins of many processes that start at once
 bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airflow's API server)
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one

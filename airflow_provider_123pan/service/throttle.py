@@ -1,8 +1,11 @@
 """Find the request limit, which 123pan does not publish, from the service's answers alone.
 
-Requests are paced evenly. Until the first 429 the rate grows by three quarters per step. After that, each 429 lowers
-the rate, and while answers are good it climbs back: fast at first, slowly near the rate that was refused. All
-constants were tuned in the simulation in ``tests/unit/test_throttle.py``.
+Requests are paced evenly. Until the first 429 the rate grows by three quarters per step. After that it follows a cubic
+curve: a 429 lowers it, it climbs back to the rate that was refused, stays near it for a while, and then climbs faster
+and faster, so a risen limit is soon found. While every call is refused, requests become rare. If that lasts for
+seconds, the limit is a quota for a longer period, and the rate becomes the average of that period.
+
+The simulation in ``tests/benchmarks/limiters.py`` shows what this makes of each kind of limit.
 """
 
 from __future__ import annotations
@@ -13,19 +16,60 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 # Requests per second before anything is known about the limit.
 FIRST_RATE = 2.0
-# One request in 7 seconds: many processes may share the limit, and the calls of all of them must succeed in time.
-MIN_RATE = 0.15
-# The factor of a growth step before the first 429, and the minimum size of a step in answers and in seconds.
-GROWTH = 1.75
-STEP_ANSWERS, STEP_SECONDS = 3, 0.4
-# At a 429 the rate was too high by at least the first and at most the second factor, which slightly exceeds GROWTH.
-MIN_OVERSHOOT, MAX_OVERSHOOT = 1.08, 1.9
-# The share of the difference to a faster process by which the rate is raised.
-CONVERGENCE = 0.25
 MAX_BACKOFF_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The constants of the throttle, chosen in the simulation in ``tests/benchmarks/limiters.py``.
+
+    :ivar growth: factor of a step of the search. A limit of 50 per second is reached in 3 seconds, and exceeded by so
+        little that a cut or two suffice.
+    :ivar step_seconds: minimum duration of such a step. A 429 to its calls arrives within it.
+    :ivar few: minimum number of answers that prove anything.
+    :ivar min_rate: requests per second. If nearly everything is refused for long, calls must still succeed in time.
+    :ivar lowest: lowest factor of a cut. The faster of several processes is refused more often, so cuts even them out.
+    :ivar highest: highest factor of a cut. The range keeps processes from being refused in step.
+    :ivar climb_seconds: minimum time from a cut back to the refused rate. After four times as long the rate is about
+        fivefold.
+    :ivar climb_calls: minimum number of calls in that time, which bounds the share of refusals at low rates.
+    :ivar climb_most: maximum of the time for these calls in seconds. A low rate may be one share of a low limit, and
+        what another process leaves must be taken soon.
+    :ivar climb_periods: minimum of the climb in periods of a quota. No refusal shows before the end of a period that
+        the rate is too high, so it must hardly change during one.
+    :ivar react_seconds: minimum time between two cuts. A window of one second refuses until its end.
+    :ivar far_seconds: minimum time between two cuts while most calls are refused: more than a round trip.
+    :ivar probe_seconds: maximum time between two calls while all are refused. So much of a new period may be lost.
+    :ivar long_seconds: refusals for a longer time mean a quota. A window of one second ends sooner.
+    :ivar long_refusals: minimum number of these refusals. A process with a small share is often refused by chance.
+    :ivar max_period: longest period in seconds that is learned. Longer ones end after the calls have given up.
+    :ivar convergence: share of the difference to another process by which the rate changes.
+    """
+
+    growth: float = 1.75
+    step_seconds: float = 0.4
+    few: int = 3
+    min_rate: float = 0.15
+    lowest: float = 0.82
+    highest: float = 0.9
+    climb_seconds: float = 7.5
+    climb_calls: float = 30.0
+    climb_most: float = 20.0
+    climb_periods: float = 1.25
+    react_seconds: float = 1.0
+    far_seconds: float = 0.25
+    probe_seconds: float = 3.0
+    long_seconds: float = 2.0
+    long_refusals: int = 6
+    max_period: float = 60.0
+    convergence: float = 0.25
+
+
+TUNING = Tuning()
 
 
 class Throttle:
@@ -61,18 +105,22 @@ class Throttle:
         self._ceiling = math.inf if ceiling is None else ceiling
         # A lower rate was found while many processes shared the limit, and says little about the limit itself.
         self._rate = min(max(start, FIRST_RATE), self._ceiling)
-        self._learned = False
+        self._searching, self._learned = True, False
         # Time of the last reserved slot.
         self._slot = -math.inf
-        # Times of the latest good answers.
-        self._good: deque[float] = deque(maxlen=10_000)
-        # Start of the current growth step, and its number of good answers.
-        self._since, self._answers = clock(), 0
-        # The refusals that one overshoot causes count once.
-        self._ignore_refusals_until = -math.inf
-        # The climb from `_bottom` back to `_goal` takes `_span` seconds, of which `_climbed` seconds have passed.
+        # Times of the good answers: of the last seconds, and of the longest period.
+        self._recent: deque[float] = deque(maxlen=10_000)
+        self._good: deque[float] = deque()
+        # The start of the current step of the search or of the time since the last cut, and the answers since then.
+        self._since = now = clock()
+        self._accepted = self._refused = 0
+        # The climb from `_bottom` back to `_goal`, of which `_climbed` seconds have passed.
         self._bottom = self._goal = self._climbed = 0.0
-        self._span = 1.0
+        self._climbed_at = now
+        # The refusals since the last good answer, and the time of the first of them.
+        self._in_a_row, self._refused_since = 0, now
+        # The period of the quota in seconds, 0 if there is none, and the start of the current one.
+        self._period, self._period_began = 0.0, now
 
     @property
     def rate(self) -> float:
@@ -94,19 +142,20 @@ class Throttle:
     def rate_bound(self) -> bool:
         """True if the rate limit, rather than a lack of calls, slows this process down."""
         with self._lock:
-            return self._good_rate(self._clock()) >= self._rate / 2 and len(self._good) >= STEP_ANSWERS
+            return self._good_rate(self._clock()) >= self._rate / 2 and len(self._recent) >= TUNING.few
 
     def converge(self, other: float) -> None:
         """Move a quarter of the way towards the rate of a faster process of the same account.
 
         The faster process is then refused and slows down, so the two even out within seconds. Refusals alone would
-        take minutes, because a process that starts late is refused immediately.
+        take minutes, because a process that starts late is refused immediately. Under a quota no process is refused
+        before the end of the period, so the faster one moves too.
 
-        :param other: requests per second of the other process; a lower rate than this one's is ignored.
+        :param other: requests per second of the other process; a lower rate than this one's counts only under a quota.
         """
         with self._lock:
-            rate = min(self._rate + CONVERGENCE * (other - self._rate), self._ceiling)
-            if rate <= self._rate:
+            rate = min(self._rate + TUNING.convergence * (other - self._rate), self._ceiling)
+            if rate < self._rate and self._period <= TUNING.climb_seconds:
                 return
             factor, self._rate = rate / self._rate, rate
             self._bottom, self._goal = factor * self._bottom, factor * self._goal
@@ -114,8 +163,10 @@ class Throttle:
     def reserve(self) -> float:
         """Reserve the next slot and return the seconds until it begins."""
         with self._lock:
-            now = self._clock()
-            self._slot = max(now, self._slot + 1 / self._rate)
+            now, pause = self._clock(), 1 / self._rate
+            if self._in_a_row > 1:  # each further refusal makes the calls rarer
+                pause = max(pause, min(pause * self._in_a_row, TUNING.probe_seconds))
+            self._slot = max(now, self._slot + pause)
             return self._slot - now
 
     def backoff(self, refusals: int) -> float:
@@ -129,56 +180,109 @@ class Throttle:
         """Record an answer other than a 429."""
         with self._lock:
             now = self._clock()
-            if self._learned:
-                self._climb(now)
-            else:
-                self._grow(now)
+            refusals, self._in_a_row = self._in_a_row, 0
+            if not refusals and not self._good_rate(
+                now
+            ):  # idle, so the time before says nothing about a quota
+                self._period_began = now
+            self._accepted += 1
+            self._recent.append(now)
             self._good.append(now)
+            self._forget_good_before(now - TUNING.max_period)
+            if refusals >= TUNING.long_refusals and now - self._refused_since > TUNING.long_seconds:
+                self._learn_quota(now)
+            elif self._searching:
+                self._grow(now)
+            else:
+                self._climb(now)
 
     def refused(self) -> None:
         """Record a 429."""
         with self._lock:
             now = self._clock()
-            if now >= self._ignore_refusals_until:
+            if not self._in_a_row:
+                self._refused_since = now
+            self._in_a_row += 1
+            self._refused += 1
+            if self._searching:
+                # A 429 to the first calls says nothing about this process's rate: it lowers it, but the search goes on.
+                self._searching = len(self._good) < TUNING.few
+                if not (self._learned and self._searching):
+                    self._cut(now, self._rate / TUNING.growth)
+            else:
                 self._step_down(now)
             self._learned = True
 
     def _grow(self, now: float) -> None:
-        self._answers += 1
         seconds = now - self._since
-        if self._answers < STEP_ANSWERS or seconds < STEP_SECONDS:
+        if self._accepted < TUNING.few or seconds < TUNING.step_seconds:
             return
         # An unused rate proves nothing about the limit, so it does not grow.
-        if self._answers / seconds >= self._rate / 2:
-            self._rate = min(self._rate * GROWTH, self._ceiling)
-        self._since, self._answers = now, 0
+        if self._accepted / seconds >= self._rate / 2:
+            self._rate = min(self._rate * TUNING.growth, self._ceiling)
+        self._since, self._accepted, self._refused = now, 0, 0
 
     def _step_down(self, now: float) -> None:
-        good = self._good_rate(now)
-        # Small steps down keep processes that share the limit even, because a faster process is refused more often.
-        # The rate of good answers counts only if the rate may be far too high.
-        far_off = not self._learned or good < self._rate / 4
-        lowest = self._rate / (MAX_OVERSHOOT if far_off else MIN_OVERSHOOT)
-        self._goal = min(max(good, lowest), self._rate / MIN_OVERSHOOT)
-        self._bottom = max(self._goal * self._uniform(0.82, 0.9), min(MIN_RATE, self._ceiling))
-        self._goal = max(self._goal, self._bottom)
-        # A low rate may be one share of a low limit: a faster climb evens the shares out sooner.
-        self._span = min(max(6 * self._goal, 4.0), 10.0)
-        self._rate, self._climbed, self._since = self._bottom, 0.0, now
-        self._ignore_refusals_until = now + max(1.0, 1.5 / self._rate)
+        """Lower the rate, unless the last cut may not have had its effect yet, or every call is refused."""
+        if not self._accepted:
+            return
+        seconds, share = now - self._since, self._accepted / (self._accepted + self._refused)
+        if share < 0.5 and self._refused >= TUNING.few and seconds >= TUNING.far_seconds:
+            self._cut(now, self._rate / 2)
+        elif seconds >= TUNING.react_seconds:
+            # The limit lies between the rate of the accepted calls and the rate of all calls.
+            self._cut(now, self._rate * (1 + share) / 2)
+
+    def _cut(self, now: float, goal: float) -> None:
+        # A refusal long before the end of the period means that the period is shorter.
+        self._period = max(min(self._period, 2 * (now - self._since)), self._period / 2)
+        self._goal = max(goal, self._least)
+        self._bottom = max(self._goal * self._uniform(TUNING.lowest, TUNING.highest), self._least)
+        self._rate = self._bottom
+        self._begin_climb(now, 0.0)
+
+    def _learn_quota(self, now: float) -> None:
+        """Set the rate to the average of the period that has just ended."""
+        self._period, self._period_began = min(now - self._period_began, TUNING.max_period), now
+        self._forget_good_before(now - self._period)
+        count = len(self._good) - 1  # without the first of the next period
+        rate = count / self._period if count >= TUNING.few else min(self._rate, FIRST_RATE)
+        self._searching = False
+        self._rate = self._goal = min(max(rate, self._least), self._ceiling)
+        self._bottom = self._goal * TUNING.highest
+        self._begin_climb(now, self._climb_time())
+
+    def _forget_good_before(self, time: float) -> None:
+        while self._good[0] < time:
+            self._good.popleft()
+
+    def _begin_climb(self, now: float, climbed: float) -> None:
+        self._since, self._accepted, self._refused = now, 0, 0
+        self._climbed, self._climbed_at = climbed, now
 
     def _climb(self, now: float) -> None:
-        pause, self._since = now - self._since, now
+        pause, self._climbed_at = now - self._climbed_at, now
         if self._good_rate(now) < self._rate / 2:  # unused, as in _grow()
             return
         self._climbed += min(pause, 2 / self._rate)
-        progress = self._climbed / self._span - 1  # -1 at the bottom, 0 at the goal
-        slope = progress**3 if progress < 0 else progress
-        self._rate = min(self._goal + (self._goal - self._bottom) * slope, self._ceiling)
+        progress = self._climbed / self._climb_time() - 1  # -1 at the bottom, 0 at the goal
+        self._rate = min(self._goal + (self._goal - self._bottom) * progress**3, self._ceiling)
+
+    def _climb_time(self) -> float:
+        """Return the seconds from the bottom to the goal."""
+        return max(
+            TUNING.climb_seconds,
+            min(TUNING.climb_calls / self._goal, TUNING.climb_most),
+            TUNING.climb_periods * self._period,
+        )
+
+    @property
+    def _least(self) -> float:
+        return min(TUNING.min_rate, self._ceiling)
 
     def _good_rate(self, now: float) -> float:
         """Return the recent number of good answers per second."""
         seconds = max(3.0, 4 / self._rate)
-        while self._good and self._good[0] < now - seconds:
-            self._good.popleft()
-        return len(self._good) / seconds
+        while self._recent and self._recent[0] < now - seconds:
+            self._recent.popleft()
+        return len(self._recent) / seconds
