@@ -38,7 +38,7 @@ def rates(scenario: Scenario) -> list[tuple[float, float]]:
     """Return times in seconds and the rate of a process's throttle at them."""
     simulation = Simulation(scenario.limiter(), seed=1)
     process = Process(simulation, scenario.callers)
-    points = []
+    points: list[tuple[float, float]] = []
     for second in range(SECONDS + 1):
         simulation.run(until=second)
         points.append((second, process.throttle.rate))
