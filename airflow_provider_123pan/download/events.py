@@ -33,7 +33,7 @@ def to_event(end: Outcome | Pan123Error | None) -> dict[str, Any]:
         return {"status": "timeout"}
     if isinstance(end, Outcome):
         outcome = asdict(end)
-        outcome["url"] = redact_url(end.url) if end.url else None
+        outcome["url"] = None if end.url is None else redact_url(end.url)
         return {"status": "ended", "outcome": outcome}
     facts = {"call": end.call, "code": end.code, "trace_id": end.trace_id}
     return {"status": "error", "retryable": end.retryable, "message": end.message, "facts": facts}
