@@ -66,7 +66,7 @@ class ExampleRun:
         path = f"/dags/{self.dag_id}"
         self.api.call("PATCH", path, json={"is_paused": False})
         (run,) = wait_for(
-            lambda: self.api.call("GET", f"{path}/dagRuns")["dag_runs"], what="the scheduled run", timeout=60
+            lambda: self.api.call("GET", f"{path}/dagRuns")["dag_runs"], what="the scheduled run", timeout=300
         )
         self.api.call("PATCH", f"{path}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
 
