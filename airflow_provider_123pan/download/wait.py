@@ -45,7 +45,9 @@ from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 log = logging.getLogger(__name__)
 
-_SHORT_PAUSE_SECONDS = 0.01
+_SHORT_PAUSE_SECONDS = (
+    0.01  # after the end of the window, so that rounding does not make the last look too early
+)
 LONGEST_LOOK_PAUSE_SECONDS = 8.0  # between two looks for an image that has not appeared
 
 Clock = Callable[[], float]
