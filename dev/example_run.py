@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_123pan.sandbox import Sandbox
+from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
 from dev.waiting import wait_for
 
@@ -45,7 +46,20 @@ class ExampleRun:
 
     def wait(self) -> str:
         """Wait until the latest run has ended, and return its state."""
-        return self.api.wait_for_run(self.dag_id, self.run_id)
+        return str(
+            wait_for(
+                self._state_at_end,
+                what=f"the end of {self.dag_id}, run {self.run_id}",
+                timeout=300,
+                every=0.5,
+            )
+        )
+
+    def _state_at_end(self) -> str | None:
+        """Return the state of the latest run once it has ended, and end the run that a schedule made at midnight."""
+        self._end_scheduled_runs()
+        state = self.api.run_state(self.dag_id, self.run_id)
+        return state if state in FINISHED else None
 
     def succeed(self, *, submissions: int) -> None:
         """Wait for the latest run, which must succeed.
@@ -58,17 +72,22 @@ class ExampleRun:
             == submissions
         )
 
-    def end_scheduled_run(self) -> None:
+    def end_first_scheduled_run(self) -> None:
         """Unpause the DAG and end the run that its schedule then creates.
 
         That run has the default parameters, and with `max_active_runs=1` it would delay the others.
         """
-        path = f"/dags/{self.dag_id}"
-        self.api.call("PATCH", path, json={"is_paused": False})
-        (run,) = wait_for(
-            lambda: self.api.call("GET", f"{path}/dagRuns")["dag_runs"], what="the scheduled run", timeout=300
-        )
-        self.api.call("PATCH", f"{path}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+        self.api.call("PATCH", f"/dags/{self.dag_id}", json={"is_paused": False})
+        wait_for(self._end_scheduled_runs, what="the scheduled run", timeout=300)
+
+    def _end_scheduled_runs(self) -> bool:
+        """End the runs that the DAG's schedule created, and return whether it has created any."""
+        path = f"/dags/{self.dag_id}/dagRuns"
+        runs = self.api.call("GET", path, params={"run_type": "scheduled"})["dag_runs"]
+        for run in runs:
+            if run["state"] not in FINISHED:
+                self.api.call("PATCH", f"{path}/{run['dag_run_id']}", json={"state": "failed"})
+        return bool(runs)
 
     @property
     def day(self) -> str:

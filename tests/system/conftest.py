@@ -170,7 +170,7 @@ def example_many_images(airflow: Cluster, sandbox: Sandbox, source: str) -> Exam
 def example_daily(airflow: Cluster, sandbox: Sandbox, source: str) -> ExampleRun:
     """Start `example_pan123_daily` with two pictures in its Variable."""
     run = ExampleRun(airflow, sandbox, "example_pan123_daily", {}, host=source)
-    run.end_scheduled_run()
+    run.end_first_scheduled_run()
     airflow.api.set_variable(
         "example_pan123_urls", [signed(f"{source}/{name}") for name in ("glacier.tif", "ember.jpeg")]
     )
@@ -190,7 +190,7 @@ def example_sitemap(
         folder = tmp_path_factory.mktemp("sitemap")
         conf = {"sitemap": f"{host}/sitemap.xml", "results": f"file://{folder}/results"}
         run = ExampleRun(airflow, sandbox, "example_pan123_sync_sitemap", conf, host, urls, folder)
-        run.end_scheduled_run()
+        run.end_first_scheduled_run()
         yield run.start()
 
 
@@ -212,7 +212,7 @@ def example_bucket(
         for name, picture in (("2025/lagoon.webp", "lagoon.webp"), ("猫 1.PNG", "lavender.png")):
             put_in_bucket(run, files, name, pictures[picture])
         (folder / "bucket" / "notes.txt").write_text("not an image")
-        run.end_scheduled_run()
+        run.end_first_scheduled_run()
         run.add = lambda name, content: put_in_bucket(run, files, name, content)
         yield run.start()
 

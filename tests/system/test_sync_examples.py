@@ -68,7 +68,7 @@ def test_the_images_of_a_sitemap_arrive_once(example_sitemap: ExampleRun, sandbo
 
     run.start().succeed(submissions=3)
     assert reported_counts(run.xcom()) == counts(3, present=3)
-    check_results(results, run.urls, "present")
+    check_results(run.folder / "results" / f"{run.day}.jsonl", run.urls, "present")
     assert run.asset_events("website") == [counts(3, present=3)]
 
 
@@ -77,9 +77,8 @@ def test_new_images_of_a_bucket_arrive_in_the_next_run(
 ) -> None:
     run = example_bucket
     run.succeed(submissions=2)
-    results = run.folder / "work" / f"{run.day}-results.jsonl"
-    assert run.xcom()["results"] == f"file://{results}"
-    check_results(results, run.urls, "migrated")
+    assert run.xcom()["results"] == f"file://{bucket_results(run)}"
+    check_results(bucket_results(run), run.urls, "migrated")
     assert directory_name(sandbox, run.xcom()["directory_id"]) == "bucket"
 
     run.add("2026/ember.jpeg", pictures["ember.jpeg"])
@@ -87,10 +86,15 @@ def test_new_images_of_a_bucket_arrive_in_the_next_run(
     found = run.xcom()
     assert reported_counts(found) == counts(3, present=2, migrated=1)
     assert len(file_names(sandbox, found["directory_id"])) == 3
-    check_results(results, run.urls)
+    check_results(bucket_results(run), run.urls)
 
     run.start().succeed(submissions=3)
-    check_results(results, run.urls, "present")
+    check_results(bucket_results(run), run.urls, "present")
+
+
+def bucket_results(run: ExampleRun) -> Path:
+    """Return the results file of the latest run, which is named after its day."""
+    return run.folder / "work" / f"{run.day}-results.jsonl"
 
 
 def test_each_partition_has_its_own_directory_and_results(
