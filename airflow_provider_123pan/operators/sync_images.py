@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_123pan.sync.inventory import Inventory
+    from airflow_provider_123pan.sync.naming import Naming
     from airflow_provider_123pan.sync.options import SyncOptions
     from airflow_provider_123pan.sync.run import SyncRun
     from airflow_provider_123pan.sync.timing import SyncTiming
@@ -38,16 +39,22 @@ class Pan123SyncImagesOperator(BaseOperator):
     ``pan123://<connection>/<directory>``, by the alias ``pan123_directories``, carries the counts as its extra.
 
     :param images: URLs, or dicts with ``url`` and optionally ``file_name``, ``size`` (bytes) and ``md5`` (hex or
-        base64). Without a name, the last part of the URL and a digest of the URL make one. (templated)
+        base64). (templated)
     :param manifest: instead, a file that Airflow's object storage can open: ``.txt`` (one URL per line), ``.csv``
-        (header ``url[,file_name][,size][,md5]``), ``.jsonl`` (the same keys) or ``.tsv``
-        (``TsvHttpData-1.0``). (templated)
+        (header ``url[,file_name][,size][,md5]``), ``.jsonl`` (the same keys), ``.tsv`` (``TsvHttpData-1.0``), each
+        also with ``.gz``, ``.parquet``, or the ``manifest.json`` of an S3 Inventory. (templated)
     :param directory_id: the directory's id; or
     :param directory: its path, such as ``photos/2026``; missing directories are made. Without both, the default
         directory ``来自:离线下载``. (both templated)
     :param results: a path for one record per image, ``.jsonl`` or ``.csv``: ``url``, ``file_name``, ``status``
         (``present``, ``migrated``, ``failed``), ``taskID``, ``fileID``, ``download_url``, ``user_url``, ``etag``,
         ``size``, ``reason``. (templated)
+    :param name: names the images that the list does not name: a format string of ``{stem}`` (the last part of the
+        URL), ``{digest}`` (of the URL), ``{host}``, ``{path}`` and ``{ext}``; by default
+        ``{stem}-{digest}.{ext}``. (templated)
+    :param on_invalid: ``record`` an invalid entry as a failed image, or ``fail`` before anything is submitted.
+    :param allow_empty: a list without entries is no error.
+    :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
     :param max_active: the most offline tasks at once, up to 1,000; the limit of the service is found.
     :param max_failures: the task fails if more images fail: a number, or a share such as ``"5%"``. (templated)
@@ -63,6 +70,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         "directory_id",
         "directory",
         "results",
+        "name",
         "max_failures",
         "pan123_conn_id",
     )
@@ -79,6 +87,10 @@ class Pan123SyncImagesOperator(BaseOperator):
         directory: str | None = None,
         results: str | None = None,
         if_exists: str = "skip",
+        on_invalid: str = "record",
+        allow_empty: bool = False,
+        encoding: str | None = None,
+        name: str | None = None,
         max_active: int | None = None,
         max_failures: int | str = 0,
         use_callback: bool | None = None,
@@ -98,6 +110,10 @@ class Pan123SyncImagesOperator(BaseOperator):
         self.directory = directory
         self.results = results
         self.if_exists = if_exists
+        self.on_invalid = on_invalid
+        self.allow_empty = allow_empty
+        self.encoding = encoding
+        self.name = name
         self.max_active = max_active
         self.max_failures = max_failures
         self.use_callback = use_callback
@@ -158,7 +174,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             hook = Pan123Hook(self.pan123_conn_id)
             # Before the list is read: a wrong connection fails at once.
             signer = CallbackSigner.of(hook.settings, self.use_callback)
-            inventory = Inventory(_signature_parameters())
+            inventory = Inventory(self._naming())
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
@@ -224,14 +240,27 @@ class Pan123SyncImagesOperator(BaseOperator):
             deadline=deadline,
         )
 
+    def _naming(self) -> Naming:
+        from airflow_provider_123pan.sync.naming import DEFAULT_TEMPLATE, Naming
+
+        return Naming(DEFAULT_TEMPLATE if self.name is None else self.name, _signature_parameters())
+
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
         if (self.images is None) == (self.manifest is None):
             raise Pan123InputError("images: give either images or manifest")
-        inventory.load(
-            read_images(self.images) if self.manifest is None else read_manifest(str(self.manifest))
+        if self.on_invalid not in ("record", "fail"):
+            raise Pan123InputError(f"on_invalid: {self.on_invalid!r} is neither 'record' nor 'fail'")
+        rows = (
+            read_images(self.images)
+            if self.manifest is None
+            else read_manifest(str(self.manifest), self.encoding)
         )
+        inventory.load(rows, refuse_invalid=self.on_invalid == "fail")
+        if not len(inventory) and not self.allow_empty:
+            field = "images: the list" if self.manifest is None else f"manifest: {str(self.manifest)!r}"
+            raise Pan123InputError(f"{field} is empty; pass allow_empty=True if that is right")
 
     def _defer(self, state: dict[str, Any], trigger: dict[str, Any], options: SyncOptions) -> None:
         from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS
@@ -265,7 +294,7 @@ def _allowance(max_failures: Any) -> Any:
     return lambda total: total * share / 100 if text.endswith("%") else share
 
 
-def _signature_parameters() -> Sequence[str]:
+def _signature_parameters() -> tuple[str, ...]:
     from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS
 
     deliveries = conf.get("pan123", "signature_parameters", fallback="")

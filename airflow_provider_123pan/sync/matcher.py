@@ -18,8 +18,9 @@ from airflow_provider_123pan.download.names import may_be_cut, possible_stems
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.entries import ManifestEntry, stem_of
 from airflow_provider_123pan.sync.first_scan import Change, FirstScan
+from airflow_provider_123pan.sync.image_list import difference
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import Inventory, difference
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.recorder import Recorder
 from airflow_provider_123pan.sync.timing import SyncTiming
 

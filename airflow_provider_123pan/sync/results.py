@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
+from airflow_provider_123pan.sync.files import UTF_8, path_of
 from airflow_provider_123pan.sync.inventory import ResultRecord
-from airflow_provider_123pan.sync.manifest import path_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -83,7 +83,7 @@ def read_results(path: str) -> Iterator[ResultRecord]:
 
 
 def _read_jsonl(path: ObjectStoragePath) -> Iterator[ResultRecord]:
-    with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+    with path.open("r", encoding=UTF_8) as file:  # type: ignore[no-untyped-call]
         number = 0
         try:
             for number, line in enumerate(file, 1):  # noqa: B007
@@ -96,7 +96,7 @@ def _read_jsonl(path: ObjectStoragePath) -> Iterator[ResultRecord]:
 
 
 def _read_csv(path: ObjectStoragePath) -> Iterator[ResultRecord]:
-    with path.open("r", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
+    with path.open("r", encoding=UTF_8, newline="") as file:  # type: ignore[no-untyped-call]
         table = csv.reader(_ended(file), strict=True)
         try:
             header = next(table, [])
@@ -106,7 +106,7 @@ def _read_csv(path: ObjectStoragePath) -> Iterator[ResultRecord]:
                 cells = dict(zip(header, row, strict=True))
                 values: dict[str, Any] = {name: cells[name] or None for name in ResultRecord._fields}
                 numbers = {name: int(cells[name]) for name in ("taskID", "size") if cells[name]}
-                yield ResultRecord(**values | numbers)
+                yield ResultRecord(**values | numbers | {"url": cells["url"]})
         except (ValueError, csv.Error):
             raise _no_record(path, table.line_num) from None
 

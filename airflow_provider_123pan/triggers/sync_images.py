@@ -23,8 +23,9 @@ from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
-from airflow_provider_123pan.sync.entries import digest, stem_of, unnumbered
+from airflow_provider_123pan.sync.entries import stem_of, unnumbered
 from airflow_provider_123pan.sync.in_flight import Watched, callback_id
+from airflow_provider_123pan.sync.naming import digest
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 log = logging.getLogger(__name__)

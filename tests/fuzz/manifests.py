@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_123pan.sync.inventory import Inventory
-from airflow_provider_123pan.sync.manifest import TSV_HEADER, read_images, read_manifest
+from airflow_provider_123pan.sync.manifest import read_images, read_manifest
+from airflow_provider_123pan.sync.tables import TSV_HEADER
 from tests.fuzz.properties import run_properties, value_or_error
 from tests.fuzz.values import DEEP_JSON, LONG_NUMBER, any_json, changed, encoded, texts
 

@@ -17,8 +17,8 @@ from airflow_provider_123pan.service.protocol import get_offline_download
 from airflow_provider_123pan.sync import delivery_reader, progress_poller, submitter
 from airflow_provider_123pan.sync.checkpoint import Deferral
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
-from airflow_provider_123pan.sync.manifest import RawEntry
 from airflow_provider_123pan.sync.options import SyncOptions
+from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.run import SyncRun
 from airflow_provider_123pan.sync.timing import SyncTiming
 from tests.fuzz.truth_scenario import Scenario, etag_of

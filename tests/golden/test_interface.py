@@ -74,8 +74,10 @@ def test_every_promised_parameter_is_still_there(golden: Any, function: Any) -> 
 
 
 def test_templated_fields_stay_templated(golden: Any) -> None:
-    fields = {kind.__name__: [*kind.template_fields] for kind in PROMISED[:3]}
-    assert fields == golden.load("template_fields")
+    """More fields may come."""
+    fields = {kind.__name__: {*kind.template_fields} for kind in PROMISED[:3]}
+    for name, expected in golden.load("template_fields").items():
+        assert fields[name] >= {*expected}
 
 
 def test_the_hook_names_its_connection() -> None:

@@ -142,7 +142,7 @@ def test_results_have_golden_records_that_rewriting_reads(
 def test_an_asset_event_names_the_directory(
     golden: Any, tmp_path: Path, context: dict[str, Any], connections: None
 ) -> None:
-    task = sync(tmp_path / "results.jsonl", images=[])
+    task = sync(tmp_path / "results.jsonl", images=[], allow_empty=True)
     task.execute(context)
     (alias,) = task.outlets
     events = context["outlet_events"][alias].asset_alias_events

@@ -15,7 +15,8 @@ from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.urls import canonical_url, redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, unnumbered
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory, difference
+from airflow_provider_123pan.sync.image_list import difference
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
 MD5 = hashlib.md5(b"x").hexdigest()
@@ -150,7 +151,7 @@ WRONG = {
     "a.jsonl": (
         "\n".join(
             [
-                '{"url": "https://a.com/1.png", "name": "x"}',
+                '{"url": "https://a.com/1.png", "size": "x"}',
                 "[1]",
                 '{"url"',
                 '{"url": 3}',
@@ -159,7 +160,7 @@ WRONG = {
             ]
         ),
         [
-            "line 1: 'name': unknown",
+            "line 1: size: ",
             "line 2: got a list",
             "line 3: not JSON",
             "line 4: url",
@@ -187,7 +188,7 @@ def test_all_that_is_wrong_is_told_at_once(name: str, tmp_path: Path, inventory:
     text, expected = WRONG[name]
     (tmp_path / name).write_text(text)
     with pytest.raises(Pan123InputError) as error:
-        inventory.load(read_manifest(str(tmp_path / name)))
+        inventory.load(read_manifest(str(tmp_path / name)), refuse_invalid=True)
     for words in expected:
         assert words in error.value.message
     assert error.value.message.count("\n") >= len(expected)
@@ -198,11 +199,14 @@ def test_all_that_is_wrong_is_told_at_once(name: str, tmp_path: Path, inventory:
     [
         ("a.xml", "", "is none of .txt, .csv"),
         ("missing.txt", None, "there is no file"),
-        ("a.csv", "", "must be the header"),
-        ("a.csv", "https://a.com/1.png\n", "must be the header"),
+        ("a.csv", "address\nhttps://a.com/1.png\n", "must be the header"),
+        ("a.csv", "https://a.com/1.png,1.png,3\n", "must be the header"),
         ("a.csv", "url,url\n", "must be the header"),
-        ("a.tsv", "https://a.com/1.png\n", "must be TsvHttpData-1.0"),
-        ("a.txt", b"\xff\xfe", "cannot be read"),
+        ("a.csv", "1.png\n2.png\n", "must be the header"),
+        ("a.txt", b"\xff\xfe", "is not UTF-8"),
+        ("a.txt.gz", b"https://a.com/1.png\n", "cannot be read"),
+        ("manifest.json", b'{"images": []}', "is not the manifest of an S3 Inventory"),
+        ("a.parquet", b"PAR1", "cannot be read"),
     ],
 )
 def test_a_manifest_that_is_none(name: str, text: Any, words: str, tmp_path: Path) -> None:
@@ -222,12 +226,14 @@ def test_images_that_are_no_list(images: Any) -> None:
 
 def test_places_in_a_list(inventory: Inventory) -> None:
     with pytest.raises(Pan123InputError, match=r"images\[1\]: got a int.*\n.*images\[2\]: url"):
-        inventory.load(read_images(["https://a.com/1.png", 3, {"file_name": "a.png"}]))
+        inventory.load(read_images(["https://a.com/1.png", 3, {"file_name": "a.png"}]), refuse_invalid=True)
 
 
 def test_a_thousand_errors_do_not_fill_the_screen(inventory: Inventory) -> None:
-    with pytest.raises(Pan123InputError, match="1000 entries are wrong") as error:
-        inventory.load(read_images([{"url": f"ftp://a.com/{number}.png"} for number in range(1000)]))
+    with pytest.raises(Pan123InputError, match="1000 entries are invalid") as error:
+        inventory.load(
+            read_images([{"url": f"ftp://a.com/{number}.png"} for number in range(1000)]), refuse_invalid=True
+        )
     assert "images[49]" in error.value.message
     assert "images[50]" not in error.value.message
     assert "and 950 more" in error.value.message
@@ -316,13 +322,13 @@ def test_a_message_that_quotes_a_signed_url_is_redacted(text: str, expected: str
 )
 def test_what_no_database_takes(entry: dict[str, Any], inventory: Inventory) -> None:
     with pytest.raises(Pan123InputError, match=r"images\[0\]: "):
-        inventory.load(read_images([entry]))
+        inventory.load(read_images([entry]), refuse_invalid=True)
 
 
 def test_deep_json_has_its_line_number(tmp_path: Path, inventory: Inventory) -> None:
     (tmp_path / "a.jsonl").write_text("[" * 60_000 + "\n")
     with pytest.raises(Pan123InputError, match="line 1: not JSON"):
-        inventory.load(read_manifest(str(tmp_path / "a.jsonl")))
+        inventory.load(read_manifest(str(tmp_path / "a.jsonl")), refuse_invalid=True)
 
 
 def test_what_a_repetition_adds(inventory: Inventory) -> None:

@@ -1,0 +1,124 @@
+"""How a sync names images that the list does not name: unique, and the same in every run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from string import Formatter
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from airflow_provider_123pan.download.request import EXTENSIONS
+from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url
+
+#: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
+FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
+#: Extensions of images that the service does not take.
+OTHER_FORMATS = frozenset({"avif", "heic", "heif", "ico", "jxl", "jp2", "psd"})
+DEFAULT_TEMPLATE = "{stem}-{digest}.{ext}"
+FIELDS = ("stem", "digest", "host", "path", "ext")
+
+DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
+_LONGEST_STEM = 80
+_LONGEST_PATH = 160
+_ODD = frozenset('\\/:*?"<>|')
+
+
+def digest(text: str) -> str:
+    """Return a digest of 12 characters that is safe in URLs and file names."""
+    hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return base64.b32encode(hashed[:10])[:DIGEST].decode().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The rules by which names are derived from source URLs.
+
+    :ivar template: a format string of FIELDS that ends with ``.{ext}``.
+    :ivar signature_parameters: query parameters that sign a URL, and do not tell two images apart.
+    """
+
+    template: str = DEFAULT_TEMPLATE
+    signature_parameters: tuple[str, ...] = SIGNATURE_PARAMETERS
+
+    def __post_init__(self) -> None:
+        """Check the template.
+
+        :raises Pan123InputError: it is not a format string of these fields.
+        """
+        if "/" in self.template:
+            raise Pan123InputError(
+                f"name: {quoted(self.template)} must be a plain name; the directory goes into directory"
+            )
+        try:
+            parts = [*Formatter().parse(self.template)]
+        except ValueError as error:
+            raise Pan123InputError(f"name: {quoted(self.template)} cannot be read: {error}") from None
+        for _, field, spec, conversion in parts:
+            if field is not None and (field not in FIELDS or spec or conversion):
+                known = ", ".join(f"{{{name}}}" for name in FIELDS)
+                raise Pan123InputError(f"name: {quoted(field)} is unknown; the fields are {known}")
+        if not self.template.endswith(".{ext}"):
+            raise Pan123InputError(
+                f"name: {quoted(self.template)} must end with .{{ext}}; the service takes no other names"
+            )
+
+    def canonical(self, url: str) -> str:
+        """Return the canonical form of a source URL."""
+        return _canonical_url(url, self.signature_parameters)
+
+    def derive(self, url: str) -> str:
+        """Return a name for the image of a source URL; by default the last part of the URL and a digest of the whole.
+
+        :raises Pan123InputError: the URL shows no format, or one that the service does not take.
+        """
+        parts = urlsplit(url)
+        path = unquote(parts.path).rstrip("/")
+        stem, _, extension = path.rpartition("/")[2].rpartition(".")
+        if stem and extension.lower() in EXTENSIONS:
+            path = path[: -len(extension) - 1]
+        else:
+            if extension.lower() in OTHER_FORMATS:
+                raise Pan123InputError(
+                    f"url: 123pan takes no .{extension.lower()}; convert it to one of {', '.join(sorted(EXTENSIONS))}"
+                )
+            stem, extension = path.rpartition("/")[2], shown_format(parts)
+        stem = _plain(stem[:_LONGEST_STEM])
+        if self.template == DEFAULT_TEMPLATE:  # which nearly every list has
+            return f"{stem}-{digest(self.canonical(url))}.{extension}"
+        return self.template.format_map(
+            {
+                "stem": stem,
+                "digest": digest(self.canonical(url)),
+                "host": _plain(parts.hostname or ""),
+                "path": _plain(path[-_LONGEST_PATH:].strip("/")),
+                "ext": extension,
+            }
+        )
+
+
+@lru_cache(maxsize=16)  # an entry's name and the list's digest both need it
+def _canonical_url(url: str, signature_parameters: tuple[str, ...]) -> str:
+    return canonical_url(url, signature_parameters)
+
+
+def shown_format(parts: SplitResult) -> str:
+    """Return the extension that the query of a URL shows.
+
+    :raises Pan123InputError: it shows none.
+    """
+    parameters = {name.lower(): value for name, value in parse_qsl(parts.query)}
+    for name in FORMAT_PARAMETERS:
+        if (extension := parameters.get(name, "").lower().rpartition("/")[2]) in EXTENSIONS:
+            return extension
+    raise Pan123InputError("file_name: the URL shows no image extension; give a name that has one")
+
+
+def _plain(text: Any) -> str:
+    """Return a text as a part of a name: without characters that names cannot have, and not empty."""
+    plain = "".join("_" if each in _ODD or not each.isprintable() else each for each in text)
+    return plain.strip(" .") or "image"
