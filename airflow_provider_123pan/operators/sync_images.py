@@ -46,12 +46,13 @@ class Pan123SyncImagesOperator(BaseOperator):
     :param directory_id: the directory's id; or
     :param directory: its path, such as ``photos/2026``; missing directories are made. Without both, the default
         directory ``来自:离线下载``. (both templated)
-    :param results: a path for one record per image, ``.jsonl`` or ``.csv``: ``url``, ``file_name``, ``status``
+    :param results: a path for one record per source URL, ``.jsonl`` or ``.csv``: ``url``, ``file_name``, ``status``
         (``present``, ``migrated``, ``failed``), ``taskID``, ``fileID``, ``download_url``, ``user_url``, ``etag``,
         ``size``, ``reason``. (templated)
     :param name: names the images that the list does not name: a format string of ``{stem}`` (the last part of the
         URL), ``{digest}`` (of the URL), ``{host}``, ``{path}`` and ``{ext}``; by default
         ``{stem}-{digest}.{ext}``. (templated)
+    :param keep_tree: images keep the directories of their source paths, below the target directory.
     :param on_invalid: ``record`` an invalid entry as a failed image, or ``fail`` before anything is submitted.
     :param allow_empty: a list without entries is no error.
     :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
@@ -91,6 +92,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         allow_empty: bool = False,
         encoding: str | None = None,
         name: str | None = None,
+        keep_tree: bool = False,
         max_active: int | None = None,
         max_failures: int | str = 0,
         use_callback: bool | None = None,
@@ -114,6 +116,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         self.allow_empty = allow_empty
         self.encoding = encoding
         self.name = name
+        self.keep_tree = keep_tree
         self.max_active = max_active
         self.max_failures = max_failures
         self.use_callback = use_callback
@@ -243,7 +246,12 @@ class Pan123SyncImagesOperator(BaseOperator):
     def _naming(self) -> Naming:
         from airflow_provider_123pan.sync.naming import DEFAULT_TEMPLATE, Naming
 
-        return Naming(DEFAULT_TEMPLATE if self.name is None else self.name, _signature_parameters())
+        if self.keep_tree and self.directory is None and self.directory_id is None:
+            raise Pan123InputError(
+                "keep_tree: give directory or directory_id, below which the directories are made"
+            )
+        template = DEFAULT_TEMPLATE if self.name is None else self.name
+        return Naming(template, self.keep_tree, _signature_parameters())
 
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest

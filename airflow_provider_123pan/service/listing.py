@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -102,7 +103,7 @@ def visit_images(
         nonlocal count
         count += len(page.images)
         for image in page.images:
-            visit(image)
+            visit(image if image.directory_id is not None else replace(image, directory_id=directory_id))
 
     yield from visit_pages(directory_id, visit_page, since, until=until)
     return count
@@ -144,8 +145,9 @@ def same_directory_name(name: str | None, expected: str) -> bool:
     The documents spell the default directory with a half-width colon, which a name cannot have; a client of the cloud
     drive shows it with a full-width one.
     """
-    return name is not None and _plain(name) == _plain(expected)
+    return name is not None and comparable_name(name) == comparable_name(expected)
 
 
-def _plain(name: str) -> str:
+def comparable_name(name: str) -> str:
+    """Return the form in which the names of directories are compared."""
     return "".join(unicodedata.normalize("NFKC", name).split())

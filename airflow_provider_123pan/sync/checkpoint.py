@@ -20,6 +20,7 @@ class Checkpoint:
     :ivar parts: the number of parts of the results file.
     :ivar failures: the first failures, for the XCom.
     :ivar deadline: Unix seconds.
+    :ivar folders: the ids of the directories below the target directory, by path; not stored if there are none.
     """
 
     inventory: dict[str, str]
@@ -31,6 +32,7 @@ class Checkpoint:
     parts: int
     failures: list[dict[str, Any]]
     deadline: float
+    folders: dict[str, str]
 
     def dump(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -44,6 +46,7 @@ class Checkpoint:
             "parts": self.parts,
             "failures": self.failures,
             "deadline": self.deadline,
+            **({"folders": self.folders} if self.folders else {}),
         }
 
     @classmethod
@@ -59,6 +62,7 @@ class Checkpoint:
             parts=stored["parts"],
             failures=stored["failures"],
             deadline=stored["deadline"],
+            folders=stored.get("folders", {}),
         )
 
 

@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from airflow_provider_123pan.download.search import get_image_or_none
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.entries import stem_of
 from airflow_provider_123pan.sync.finder import NO_URL
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight
@@ -43,11 +42,11 @@ class Comparison:
     def compare(self, image: Image) -> None:
         """Compare an image of the directory with the list."""
         if self.first_scan:
-            self.first_scan.add(image)
+            self.first_scan.add(image, self._inventory.folder_of(image))
         if self._overwrite and not self._was_made_by_this_sync(image):
             return
         for number in self._inventory.matches(image):
-            named = stem_of(image.file_name) == self._inventory.entry(number).stem
+            named = self._inventory.key_of(image) == self._inventory.key(number)
             if not named and self._inventory.state(number) != ImageState.MISSING:
                 continue
             self._in_flight.remove(number)

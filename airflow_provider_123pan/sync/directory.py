@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from airflow_provider_123pan.exceptions import (
@@ -13,7 +14,8 @@ from airflow_provider_123pan.exceptions import (
     Pan123UnavailableError,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
-from airflow_provider_123pan.service.listing import ROOT, find_directory
+from airflow_provider_123pan.service.listing import ROOT, comparable_name, find_directory, visit_pages
+from airflow_provider_123pan.service.models import Listing
 from airflow_provider_123pan.service.protocol import MakeCall, make_directory
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,39 @@ def ensure_directory(names: tuple[str, ...]) -> Flow[str]:
         found = yield from find_directory(directory_id, name)
         directory_id = found or (yield from _make(name, directory_id))
     return directory_id
+
+
+def ensure_folders(target_id: str, folders: Iterable[str]) -> Flow[dict[str, str]]:
+    """Return the ids of the directories at paths below another one, by comparable path; make what is missing."""
+    found: dict[str, str] = {}
+    listed: dict[str, dict[str, str]] = {}
+    for folder in folders:
+        path, parent_id = "", target_id
+        for name in folder.split("/"):
+            comparable = comparable_name(name)
+            path = f"{path}/{comparable}" if path else comparable
+            if path not in found:
+                if parent_id not in listed:
+                    listed[parent_id] = yield from _list_directories(parent_id)
+                there = listed[parent_id].get(comparable)
+                found[path] = there or (yield from _make(name, parent_id))
+                if there is None:
+                    listed[found[path]] = {}
+            parent_id = found[path]
+    return found
+
+
+def _list_directories(parent_id: str) -> Flow[dict[str, str]]:
+    """Return the ids of the directories in another one, by comparable name; of several, the first one."""
+    ids: dict[str, str] = {}
+
+    def visit(page: Listing) -> None:
+        for directory in page.directories:
+            name = comparable_name(directory.name)
+            ids[name] = min(ids.get(name, directory.directory_id), directory.directory_id)
+
+    yield from visit_pages(parent_id, visit)
+    return ids
 
 
 def _make(name: str, parent_id: str) -> Flow[str]:

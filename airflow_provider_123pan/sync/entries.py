@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from airflow_provider_123pan.download.request import check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.listing import comparable_name
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.sync.naming import Naming
+from airflow_provider_123pan.sync.naming import Naming, digest, folder_of
 
 _LONGEST_NAME = 254  # that the service takes (official)
 _NUMBERED = re.compile(r"\(\d+\)$")
@@ -37,17 +38,24 @@ class ManifestEntry:
     :ivar file_name: its name in the image host.
     :ivar size: bytes, if the list gives them.
     :ivar md5: lower-case hex, if the list gives it.
+    :ivar folder: the path of its directory below the target directory; empty for the target directory itself.
     """
 
     url: str
     file_name: str
     size: int | None = None
     md5: str | None = None
+    folder: str = ""
 
     @property
     def stem(self) -> str:
         """The name without its extension, which the service may change; images are compared by it."""
         return stem_of(self.file_name)
+
+    @property
+    def key(self) -> str:
+        """A digest of the folder and the stem, which identifies the image in its sync."""
+        return image_key(self.stem, comparable_folder(self.folder))
 
     @classmethod
     def of(
@@ -55,23 +63,40 @@ class ManifestEntry:
     ) -> ManifestEntry:
         """Check an entry: ``url``, and optionally ``file_name``, ``size`` and ``md5``.
 
-        :param naming: names it if it has no ``file_name``.
+        :param naming: names it if it has no ``file_name``, and says whether images keep their directories.
         :param warn: called with a sentence about what was repaired or ignored.
         :raises Pan123InputError: names the field.
         """
         url = row.get("url")
         url = check_url(_repaired(url.strip(), warn) if isinstance(url, str) else url)
-        name = row.get("file_name")
-        if name is not None and (not isinstance(name, str) or len(name) > _LONGEST_NAME or "://" in name):
-            raise Pan123InputError(
-                f"file_name: {quoted(name)} must be a plain name of at most {_LONGEST_NAME} characters"
-            )
-        name = check_file_name(name.strip() if name else None) or (naming or Naming()).derive(url)
-        if len(name) > _LONGEST_NAME:
-            raise Pan123InputError(
-                f"name: the name has {len(name)} characters, at most {_LONGEST_NAME} are allowed"
-            )
-        return cls(url, name, _size(row.get("size")), _md5(row.get("md5"), warn))
+        naming = naming or Naming()
+        folder, name = _given_name(row.get("file_name"), naming)
+        if name is None:
+            name = naming.derive(url)
+            if len(name) > _LONGEST_NAME:
+                raise Pan123InputError(
+                    f"name: the name has {len(name)} characters, at most {_LONGEST_NAME} are allowed"
+                )
+        return cls(
+            url,
+            name,
+            _size(row.get("size")),
+            _md5(row.get("md5"), warn),
+            folder if folder is not None else naming.folder(url),
+        )
+
+
+def image_key(stem: str, folder: str = "") -> str:
+    """Return what identifies an image in its sync.
+
+    :param folder: as :func:`comparable_folder` returns it.
+    """
+    return digest(f"{folder}/{stem}" if folder else stem)
+
+
+def comparable_folder(folder: str) -> str:
+    """Return the path of a folder in the form in which the service compares names of directories."""
+    return "/".join(map(comparable_name, folder.split("/"))) if folder else ""
 
 
 def stem_of(file_name: str) -> str:
@@ -83,6 +108,22 @@ def stem_of(file_name: str) -> str:
 def unnumbered(stem: str) -> str:
     """Return a name without the number that the service adds to a name that is taken (``a(1).jpg``)."""
     return _NUMBERED.sub("", stem)
+
+
+def _given_name(value: Any, naming: Naming) -> tuple[str | None, str | None]:
+    """Return the folder and the name that the list gives, each None if it gives none."""
+    if value is None or value == "":
+        return None, None
+    if not isinstance(value, str) or "://" in value:
+        raise Pan123InputError(f"file_name: {quoted(value)} must be a name, such as cat.png")
+    path, slash, name = value.strip().rpartition("/")
+    if slash and not naming.keep_tree:
+        raise Pan123InputError(
+            f"file_name: {quoted(value)} has directories; pass keep_tree=True to make them"
+        )
+    if len(name) > _LONGEST_NAME:
+        raise Pan123InputError(f"file_name: {quoted(name)} has more than {_LONGEST_NAME} characters")
+    return folder_of(path.split("/")) if slash else None, check_file_name(name)
 
 
 def _repaired(url: str, warn: Callable[[str], object]) -> str:

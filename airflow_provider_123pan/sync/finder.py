@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ class Finder:
     """Lists the directory for one worker.
 
     :param deadline: Unix seconds; no listing goes on after it.
-    :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
+    :param directory_ids: returns the ids of the directories of given images in flight, none as long as the default one
+        does not exist.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Finder:
         in_flight: InFlight,
         recorder: Recorder,
         matcher: Matcher,
-        directory_ids: Callable[[], list[str]],
+        directory_ids: Callable[[Iterable[int]], list[str]],
         *,
         deadline: float,
         timing: SyncTiming,
@@ -63,6 +64,7 @@ class Finder:
         self._failing_since: float | None = None  # listings
         self._listed_until: datetime | None = None  # by the service's clock
         self._new = 0  # images in the last listing of what is new
+        self._directories = 1  # in the last listing
         self._same_bytes: set[int] = set()  # callbacks named another entry's file for them
         self._scan_pause, self._scan_at = timing.wait.settling, 0.0
         self._rest_until = 0.0
@@ -79,7 +81,7 @@ class Finder:
     @property
     def pages(self) -> int:
         """The number of calls that a listing of what is new takes."""
-        return 1 + self._new // PAGE
+        return self._directories + self._new // PAGE
 
     def list_new(self) -> None:
         """List what is new, and record the images in flight that are there."""
@@ -160,7 +162,7 @@ class Finder:
             except Pan123Error as error:
                 log.info("File %s, which a callback named, is not there: %s", fileID, error)
                 continue
-            if image.directory_id not in self._directory_ids():
+            if image.directory_id not in self._directory_ids([pending.number]):
                 continue
             number = self._inventory.entry_named(image)
             if number is None or number == pending.number:
@@ -175,7 +177,9 @@ class Finder:
     def _survey(self, visit: Callable[[Image], object], since: datetime | None) -> bool:
         """List the directory; return False if that failed and will be tried again."""
         try:
-            for directory_id in self._directory_ids():
+            directory_ids = self._directory_ids(pending.number for pending in self._in_flight)
+            self._directories = max(1, len(directory_ids))
+            for directory_id in directory_ids:
                 self._hook.client.run(visit_images(directory_id, visit, since, until=self._deadline))
         except Pan123Error as error:
             self._failing_since = self._failing_since or self._clock()

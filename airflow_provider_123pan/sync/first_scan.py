@@ -35,14 +35,16 @@ class FirstScan:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_TABLES)
 
-    def add(self, image: Image) -> None:
-        """Take an image that is in the directory."""
+    def add(self, image: Image, folder: str = "") -> None:
+        """Take an image that is in a folder."""
         self._database.execute("INSERT OR REPLACE INTO images VALUES (?, ?)", (_key(image), _state(image)))
-        self._database.execute("INSERT OR IGNORE INTO stems VALUES (?)", (_digest(stem_of(image.file_name)),))
+        self._database.execute(
+            "INSERT OR IGNORE INTO stems VALUES (?)", (_name(stem_of(image.file_name), folder),)
+        )
 
-    def has_name(self, stem: str) -> bool:
-        """Return whether an image of a name was there, apart from its extension."""
-        found = self._database.execute("SELECT 1 FROM stems WHERE stem = ?", (_digest(stem),))
+    def has_name(self, stem: str, folder: str = "") -> bool:
+        """Return whether an image of a name was in a folder, apart from its extension."""
+        found = self._database.execute("SELECT 1 FROM stems WHERE stem = ?", (_name(stem, folder),))
         return found.fetchone() is not None
 
     def compare(self, image: Image) -> Change:
@@ -55,6 +57,10 @@ class FirstScan:
 
 def _key(image: Image) -> bytes:
     return _digest(image.fileID)
+
+
+def _name(stem: str, folder: str) -> bytes:
+    return _digest(f"{folder}/{stem}")
 
 
 def _state(image: Image) -> bytes:

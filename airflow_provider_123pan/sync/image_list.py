@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.urls import redact_text, redact_url
-from airflow_provider_123pan.sync.entries import ManifestEntry, stem_of, unnumbered
+from airflow_provider_123pan.sync.entries import ManifestEntry, image_key, stem_of, unnumbered
 from airflow_provider_123pan.sync.list_report import ListReport
 from airflow_provider_123pan.sync.naming import Naming, digest
 from airflow_provider_123pan.sync.raw_entries import RawEntry
@@ -24,7 +24,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -32768;
 CREATE TABLE wanted (
     number INTEGER PRIMARY KEY, key TEXT UNIQUE, place TEXT NOT NULL, given TEXT,
-    url TEXT NOT NULL, file_name TEXT, size INTEGER, md5 TEXT, invalid TEXT
+    url TEXT NOT NULL, file_name TEXT, size INTEGER, md5 TEXT, folder TEXT, invalid TEXT
 );
 CREATE TABLE spellings (number INTEGER, url TEXT, UNIQUE (number, url));
 BEGIN;
@@ -44,6 +44,7 @@ class ImageList:
         self._digest = hashlib.sha256()
         self._knows_md5 = self._knows_spellings = False
         self._size = 0
+        self._folders: dict[str, str] = {}  # by the ids of directories
 
     def close(self) -> None:
         """Delete the database."""
@@ -74,7 +75,7 @@ class ImageList:
     def entry(self, number: int) -> ManifestEntry:
         """Return an image's entry in the list."""
         row = self._database.execute(
-            "SELECT url, file_name, size, md5 FROM wanted WHERE number = ?", (number,)
+            "SELECT url, file_name, size, md5, folder FROM wanted WHERE number = ?", (number,)
         )
         return ManifestEntry(*row.fetchone())
 
@@ -109,9 +110,29 @@ class ImageList:
         parts = (urlsplit(host) for (host,) in self._database.execute(hosts, (limit,)))
         return sorted({f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts})
 
-    def with_stem(self, stem: str) -> int | None:
-        """Return the number of the image with a name, apart from its extension."""
-        return self.number(digest(stem))
+    def folders(self) -> list[str]:
+        """Return the paths of all directories below the target directory."""
+        rows = self._database.execute("SELECT DISTINCT folder FROM wanted WHERE folder != '' ORDER BY folder")
+        return [folder for (folder,) in rows]
+
+    def locate(self, folders: Mapping[str, str]) -> None:
+        """Take the ids of the directories below the target directory.
+
+        :param folders: the ids, by :func:`comparable_folder`.
+        """
+        self._folders = {directory_id: folder for folder, directory_id in folders.items()}
+
+    def folder_of(self, image: Image) -> str:
+        """Return the folder of a stored image, as :func:`comparable_folder` does; empty for the target directory."""
+        return self._folders.get(image.directory_id or "", "")
+
+    def key_of(self, image: Image) -> str:
+        """Return the key that an image of the list has if a stored one is named after it."""
+        return image_key(stem_of(image.file_name), self.folder_of(image))
+
+    def with_stem(self, stem: str, folder: str = "") -> int | None:
+        """Return the number of the image with a name, apart from its extension, in a folder."""
+        return self.number(image_key(stem, folder))
 
     def with_md5(self, etag: str | None) -> list[int]:
         """Return the numbers of the images of which the list states this MD5."""
@@ -121,7 +142,7 @@ class ImageList:
         """Return the number of the image whose name a stored one has, even if the service numbered that."""
         stem = stem_of(image.file_name)
         for name in (stem, unnumbered(stem)):
-            if (number := self.with_stem(name)) is not None:
+            if (number := self.with_stem(name, self.folder_of(image))) is not None:
                 return number
         return None
 
@@ -131,14 +152,14 @@ class ImageList:
         numbers = [] if number is None or difference(self.entry(number), image) else [number]
         return numbers + [each for each in self.with_md5(image.etag) if each != number]
 
-    def _invalid(self) -> list[tuple[int, str]]:
-        """Return the numbers of the invalid entries, and what is wrong with them."""
-        return self._database.execute("SELECT number, invalid FROM wanted WHERE key IS NULL").fetchall()
+    def _invalid(self) -> Iterator[tuple[int, str]]:
+        """Yield the numbers of the invalid entries, and what is wrong with them."""
+        yield from self._database.execute("SELECT number, invalid FROM wanted WHERE key IS NULL")
 
     def _add(self, row: RawEntry, entry: ManifestEntry) -> None:
-        number, key, given = self._size, digest(entry.stem), row.values["url"].strip()
+        number, key, given = self._size, entry.key, row.values["url"].strip()
         added = self._database.execute(
-            "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 number,
                 key,
@@ -148,11 +169,12 @@ class ImageList:
                 entry.file_name,
                 entry.size,
                 entry.md5,
+                entry.folder,
             ),
         )
         if added.rowcount:
             self._size += 1
-            self._update_digest(f"{entry.file_name}\n{self._naming.canonical(entry.url)}\n")
+            self._update_digest(f"{_path(entry)}\n{self._naming.canonical(entry.url)}\n")
             self._knows_md5 |= entry.md5 is not None
             return
         number = self._numbers("key = ?", key)[0]
@@ -178,7 +200,7 @@ class ImageList:
             if added.rowcount:
                 self._knows_spellings = True
                 # A sync that deferred before spellings had records must not resume without them.
-                self._update_digest(f"{entry.file_name}\n\n")
+                self._update_digest(f"{_path(entry)}\n\n")
 
     def _reject(self, row: RawEntry, message: str) -> None:
         reason = f"{row.place}: {message}"
@@ -199,6 +221,10 @@ class ImageList:
     def _cell(self, column: str, number: int) -> Any:
         row = self._database.execute(f"SELECT {column} FROM wanted WHERE number = ?", (number,))  # noqa: S608
         return row.fetchone()[0]
+
+
+def _path(entry: ManifestEntry) -> str:
+    return f"{entry.folder}/{entry.file_name}" if entry.folder else entry.file_name
 
 
 def difference(entry: ManifestEntry, image: Image) -> str | None:

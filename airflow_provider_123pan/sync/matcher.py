@@ -16,7 +16,7 @@ from airflow_provider_123pan.download.lookup import (
 )
 from airflow_provider_123pan.download.names import may_be_cut, possible_stems
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.entries import ManifestEntry, stem_of
+from airflow_provider_123pan.sync.entries import ManifestEntry, comparable_folder, stem_of
 from airflow_provider_123pan.sync.first_scan import Change, FirstScan
 from airflow_provider_123pan.sync.image_list import difference
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
@@ -60,12 +60,12 @@ class Matcher:
 
         :param last: as :meth:`match` needs it for images whose whole window has passed.
         """
-        stems: dict[int, str] = {}
+        paths: dict[int, str] = {}
         unexplained = 0
 
         def visit(image: Image) -> None:
             nonlocal unexplained
-            if any(self._in_flight.get(number) for number in self._numbers(image, stems)[0]):
+            if any(self._in_flight.get(number) for number in self._numbers(image, paths)[0]):
                 images.append(image)
             elif last and unexplained < MAX_UNEXPLAINED and self._is_unexplained(image):
                 images.append(image)
@@ -82,9 +82,9 @@ class Matcher:
         candidates = defaultdict[int, list[Image]](list)
         unexplained: list[Image] = []
         unsure = set[int]()
-        stems: dict[int, str] = {}  # of the images in flight, read when a name may be cut
+        paths: dict[int, str] = {}  # of the images in flight, read when a name may be cut
         for image in images:
-            numbers, doubtful = self._numbers(image, stems)
+            numbers, doubtful = self._numbers(image, paths)
             for number in numbers:
                 candidates[number].append(image)
             unsure |= doubtful
@@ -99,26 +99,32 @@ class Matcher:
                     unexplained if pending in final and number not in unsure else None,
                 )
 
-    def _numbers(self, image: Image, stems: dict[int, str]) -> tuple[set[int], set[int]]:
+    def _numbers(self, image: Image, paths: dict[int, str]) -> tuple[set[int], set[int]]:
         """Return the entries that a stored image may be: by its name, unless that is another's, or by its MD5.
 
         The second set has those of which it may be either by its name, which proves nothing.
         """
         numbers = set(self._inventory.with_md5(image.etag))
-        if (named := self._inventory.with_stem(stem_of(image.file_name))) is not None:
+        if (named := self._inventory.number(self._inventory.key_of(image))) is not None:
             return numbers | {named}, set()
-        known = map(self._inventory.with_stem, possible_stems(image.file_name))
+        folder = self._inventory.folder_of(image)
+        known = (self._inventory.with_stem(stem, folder) for stem in possible_stems(image.file_name))
         similar = {number for number in known if number is not None}
         if may_be_cut(image.file_name):
-            if not stems:
-                stems |= {each.number: self._inventory.entry(each.number).stem for each in self._in_flight}
-            similar |= {number for number, stem in stems.items() if stem.startswith(stem_of(image.file_name))}
+            if not paths:
+                entries = {each.number: self._inventory.entry(each.number) for each in self._in_flight}
+                paths |= {
+                    number: f"{comparable_folder(entry.folder)}/{entry.stem}"
+                    for number, entry in entries.items()
+                }
+            cut = f"{folder}/{stem_of(image.file_name)}"
+            similar |= {number for number, path in paths.items() if path.startswith(cut)}
         return (numbers | similar, set()) if len(similar) == 1 else (numbers, similar)
 
     def _is_unexplained(self, image: Image) -> bool:
         """Whether no entry of the list explains an image."""
         return (
-            self._inventory.with_stem(stem_of(image.file_name)) is None
+            self._inventory.number(self._inventory.key_of(image)) is None
             and not self._inventory.is_recorded(image.fileID)
             and not self._was_there(image)
         )
@@ -137,8 +143,10 @@ class Matcher:
         :param unexplained: the other new images of the directory, if the whole window has passed.
         """
         entry = self._inventory.entry(pending.number)
+        folder = comparable_folder(entry.folder)
+        others = [image for image in unexplained or () if self._inventory.folder_of(image) == folder]
         is_new, may_be_new = self._newness(pending, entry)
-        unique = {image.fileID: image for image in [*images, *(unexplained or [])]}.values()
+        unique = {image.fileID: image for image in [*images, *others]}.values()
         differing = [image for image in unique if difference(entry, image)]
         match = None
         if pending.succeeded_at or not self._overwrite:
@@ -148,7 +156,7 @@ class Matcher:
                     entry.file_name,
                     {delivery.fileID for delivery in pending.deliveries if delivery.fileID},
                     entry.md5,
-                    {image.fileID for image in unique if self._is_anothers(image, entry.stem)},
+                    {image.fileID for image in unique if self._is_anothers(image, pending.key)},
                     any_extension=True,
                 ),
                 is_new,
@@ -163,9 +171,9 @@ class Matcher:
         elif new := [image for image in images if image in differing and is_new(image)]:
             self._recorder.failed(pending, difference(entry, new[0]) or "")
 
-    def _is_anothers(self, image: Image, stem: str) -> bool:
+    def _is_anothers(self, image: Image, key: str) -> bool:
         """Whether an image belongs to another entry; not if it was renamed to this one, for its content is equal."""
-        return stem_of(image.file_name) != stem and self._inventory.is_recorded(image.fileID)
+        return self._inventory.key_of(image) != key and self._inventory.is_recorded(image.fileID)
 
     def _stage(self, pending: InFlightImage) -> Stage:
         settling = self._timing.wait.settling
@@ -178,6 +186,7 @@ class Matcher:
         What the first scan did not show is new by any clock, unless it may be an older image that was listed late. A
         sync that does not overwrite submits only what was not there when it began.
         """
+        folder = comparable_folder(entry.folder)
         scan = None if pending.number in self._earlier else self._first_scan
         began_at = self._in_flight.began_at or pending.submitted_at
         since = datetime.fromtimestamp(began_at if pending.attempt else pending.submitted_at, timezone.utc)
@@ -189,7 +198,7 @@ class Matcher:
             if scan:
                 return scan.compare(image)
             may_have_been = (
-                self._overwrite or stem_of(image.file_name) != entry.stem or difference(entry, image)
+                self._overwrite or self._inventory.key_of(image) != pending.key or difference(entry, image)
             )
             return None if may_have_been else Change.ADDED
 
@@ -204,7 +213,7 @@ class Matcher:
                         image.changed_at is None or strictly_new(image) or image.changed_at < listed_by_then
                     )
                 case Change.ADDED:  # beside the older image, which the first scan showed
-                    return strictly_new(image) or (scan is not None and scan.has_name(entry.stem))
+                    return strictly_new(image) or (scan is not None and scan.has_name(entry.stem, folder))
                 case None:
                     return strictly_new(image)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 class Monitor:
     """Monitors the images in flight, for one worker.
 
-    :param directory_ids: returns the ids of the directory, none as long as the default one does not exist.
+    :param directory_ids: as :class:`Finder` takes it.
     :param inbox: None without callbacks.
     :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
     :param deadline: Unix seconds; no listing goes on after it.
@@ -57,7 +57,7 @@ class Monitor:
         hook: Pan123Hook,
         inventory: Inventory,
         in_flight: InFlight,
-        directory_ids: Callable[[], list[str]],
+        directory_ids: Callable[[Iterable[int]], list[str]],
         inbox: InboxEndpoint | None,
         first_scan: FirstScan | None,
         *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
@@ -25,6 +26,7 @@ FIELDS = ("stem", "digest", "host", "path", "ext")
 DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
 _LONGEST_PATH = 160
+_LONGEST_NAME = 254  # of an image (official); assumed of a directory
 _ODD = frozenset('\\/:*?"<>|')
 
 
@@ -39,10 +41,12 @@ class Naming:
     """The rules by which names are derived from source URLs.
 
     :ivar template: a format string of FIELDS that ends with ``.{ext}``.
+    :ivar keep_tree: images keep the directories of their source paths.
     :ivar signature_parameters: query parameters that sign a URL, and do not tell two images apart.
     """
 
     template: str = DEFAULT_TEMPLATE
+    keep_tree: bool = False
     signature_parameters: tuple[str, ...] = SIGNATURE_PARAMETERS
 
     def __post_init__(self) -> None:
@@ -70,6 +74,11 @@ class Naming:
     def canonical(self, url: str) -> str:
         """Return the canonical form of a source URL."""
         return _canonical_url(url, self.signature_parameters)
+
+    def folder(self, url: str) -> str:
+        """Return the directories of a source path, such as ``2026/11``, or an empty string."""
+        parts = urlsplit(url).path.split("/")[:-1]
+        return folder_of(map(unquote, parts)) if self.keep_tree else ""
 
     def derive(self, url: str) -> str:
         """Return a name for the image of a source URL; by default the last part of the URL and a digest of the whole.
@@ -99,6 +108,11 @@ class Naming:
                 "ext": extension,
             }
         )
+
+
+def folder_of(names: Iterable[str]) -> str:
+    """Return a path of directories; characters that names cannot have are replaced, and ``.`` and ``..`` left out."""
+    return "/".join(_plain(name[:_LONGEST_NAME]) for name in names if name.strip(" ."))
 
 
 @lru_cache(maxsize=16)  # an entry's name and the list's digest both need it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
@@ -18,18 +18,22 @@ def read_parquet(file: Any, path: str) -> Iterator[RawEntry]:
     :param path: for messages.
     :raises Pan123InputError: pyarrow is not installed, or it is no such file.
     """
-    columns = Columns()
-    known: dict[str, str] | None = None
-    for number, row in enumerate(parquet_rows(file, path), 1):
-        known = known or columns.keys(row)
+    known: dict[str, str] = {}
+
+    def select(names: list[str]) -> list[str]:
+        known.update(Columns().keys(names))
         if "url" not in known:
             raise Pan123InputError(f"manifest: {path!r} has no column url")
+        return [*known.values()]
+
+    for number, row in enumerate(parquet_rows(file, path, select), 1):
         yield RawEntry(f"row {number}", {key: row[name] for key, name in known.items()})
 
 
-def parquet_rows(file: Any, path: str) -> Iterator[dict[str, Any]]:
+def parquet_rows(file: Any, path: str, select: Callable[[list[str]], list[str]]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file, by the names of its columns.
 
+    :param select: returns which of the columns to read; others may hold the images themselves.
     :raises Pan123InputError: pyarrow is not installed, or it is no Parquet file.
     """
     try:
@@ -40,7 +44,8 @@ def parquet_rows(file: Any, path: str) -> Iterator[dict[str, Any]]:
             f'manifest: {path!r} needs pyarrow; run pip install "airflow-provider-123pan[parquet]"'
         ) from None
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(_BATCH_ROWS):
+        table = parquet.ParquetFile(file)
+        for batch in table.iter_batches(_BATCH_ROWS, columns=select(table.schema_arrow.names)):
             yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise Pan123InputError(f"manifest: {path!r} cannot be read: {error}") from None

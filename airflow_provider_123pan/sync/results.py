@@ -1,4 +1,4 @@
-"""The results file: one record per image, as JSON lines or CSV."""
+"""The results file: one record per source URL, as JSON lines or CSV."""
 
 from __future__ import annotations
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.listing import find_default_directories, visit_images
+from airflow_provider_123pan.service.listing import ROOT, find_default_directories, visit_images
 from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.comparison import Comparison
-from airflow_provider_123pan.sync.directory import (
-    ensure_directory,
-    retry_reads,
-)
+from airflow_provider_123pan.sync.directory import ensure_directory, ensure_folders, retry_reads
+from airflow_provider_123pan.sync.entries import comparable_folder
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
@@ -59,6 +57,7 @@ class SyncRun:
         cap: int | None = None,
         failing_since: float | None = None,
         failures: Sequence[dict[str, Any]] = (),
+        folders: Mapping[str, str] | None = None,
     ) -> None:
         self._hook = hook
         self._inventory = inventory
@@ -69,6 +68,8 @@ class SyncRun:
         self._results = results
         self._directory_id = directory_id
         self._default_ids: list[str] = []
+        self._folders = dict(folders or {})  # the ids of directories, by comparable path
+        inventory.locate(self._folders)
         self._in_flight = in_flight
         self._first_scan: FirstScan | None = None
         self._cap = cap
@@ -99,6 +100,7 @@ class SyncRun:
         directory_id = options.directory_id
         if directory_id is None and options.names:
             directory_id = hook.run(retry_reads(ensure_directory(options.names), timing.read_retry_pauses))
+        folders = ensure_folders(directory_id or ROOT, inventory.folders())
         stored = earlier or journal.load()
         in_flight = InFlight.load(stored, inventory) if stored else InFlight(new_callback_id())
         for pending in in_flight:
@@ -116,6 +118,7 @@ class SyncRun:
             results=results,
             directory_id=directory_id,
             in_flight=in_flight,
+            folders=hook.run(retry_reads(folders, timing.read_retry_pauses)),
         )
         run._compare_with_directory()
         return run
@@ -161,6 +164,7 @@ class SyncRun:
             cap=checkpoint.cap,
             failing_since=checkpoint.failing_since,
             failures=checkpoint.failures,
+            folders=checkpoint.folders,
         )
 
     @property
@@ -179,8 +183,8 @@ class SyncRun:
             self._inventory,
             self._in_flight,
             self._journal,
-            directory_id=self._directory_id,
-            find_directories=self._find_directories,
+            directory_of=self._directory_of,
+            directory_ids=self._directories_of,
             signer=self._signer,
             inbox=inbox_endpoint(self._hook.settings) if self._signer else None,
             first_scan=self._first_scan,
@@ -219,7 +223,7 @@ class SyncRun:
         comparison = Comparison(
             self._inventory, self._in_flight, self._timing, overwrite=self._options.overwrite
         )
-        for directory_id in self._find_directories():
+        for directory_id in (*self._find_directories(), *self._folders.values()):
             self._read(
                 visit_images(directory_id, comparison.compare, comparison.since, until=self._options.deadline)
             )
@@ -246,6 +250,17 @@ class SyncRun:
             self._default_ids = self._read(find_default_directories())
         return self._default_ids
 
+    def _directory_of(self, folder: str) -> str | None:
+        """Return the id of the directory of a folder; None for the default one."""
+        return self._folders[comparable_folder(folder)] if folder else self._directory_id
+
+    def _directories_of(self, numbers: Iterable[int]) -> list[str]:
+        """Return the ids of the directories of images."""
+        if not self._folders:
+            return self._find_directories()
+        folders = {self._inventory.entry(number).folder for number in numbers}
+        return sorted({found for folder in folders if (found := self._directory_of(folder))})
+
     def _pause(self, submitter: Submitter) -> Deferral:
         if self._results:
             self._results.spill(self._inventory.records())
@@ -270,8 +285,9 @@ class SyncRun:
             parts=self._results.parts if self._results else 0,
             failures=self.failures,
             deadline=self._options.deadline,
+            folders=self._folders,
         )
-        trigger = {
+        trigger: dict[str, Any] = {
             "pan123_conn_id": self._hook.pan123_conn_id,
             # Of several default directories the trigger finds all.
             "directory_id": None if len(self._default_ids) > 1 else self.directory_id,
@@ -285,6 +301,10 @@ class SyncRun:
             "want": max(1, len(silent) // 2 if submitting else len(silent)),
             "until": self._options.deadline if all_visible else recheck_at,
         }
+        if self._folders:
+            watched = {*self._directories_of(pending.number for pending in silent)}
+            trigger["folders"] = {at: path for path, at in self._folders.items() if at in watched}
+            trigger["directory_id"] = self._directory_id if self._directory_id in watched else None
         return Deferral(checkpoint, trigger)
 
     def _end(self) -> None:

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,8 @@ TICK_SECONDS = 0.05
 class Submitter:
     """Submits for one worker, and has the monitor check what is in flight.
 
-    :param directory_id: as submissions name it; None for the default directory.
-    :param find_directories: returns the ids of the directory, none as long as the default one does not exist.
+    :param directory_of: returns the id of the directory of a folder as submissions name it; None for the default one.
+    :param directory_ids: as :class:`Monitor` takes it.
     :param signer: signs callback URLs; None without callbacks.
     :param inbox: None without callbacks.
     :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
@@ -70,8 +70,8 @@ class Submitter:
         in_flight: InFlight,
         journal: Journal,
         *,
-        directory_id: str | None,
-        find_directories: Callable[[], list[str]],
+        directory_of: Callable[[str], str | None],
+        directory_ids: Callable[[Iterable[int]], list[str]],
         signer: CallbackSigner | None,
         inbox: InboxEndpoint | None,
         first_scan: FirstScan | None,
@@ -87,7 +87,7 @@ class Submitter:
         self._inventory = inventory
         self._in_flight = in_flight
         self._journal = journal
-        self._directory_id = directory_id
+        self._directory_of = directory_of
         self._signer = signer
         self._deadline = deadline
         self._report = report
@@ -97,7 +97,7 @@ class Submitter:
             hook,
             inventory,
             in_flight,
-            find_directories,
+            directory_ids,
             inbox,
             first_scan,
             overwrite=overwrite,
@@ -219,7 +219,9 @@ class Submitter:
     def _create(self, pending: InFlightImage, entry: ManifestEntry) -> OfflineTask:
         """Submit one image; runs in a thread of the pool."""
         callback_url = self._signer.address(self._in_flight.callback_id(pending)) if self._signer else None
-        call = create_offline_download(entry.url, entry.file_name, self._directory_id, callback_url)
+        call = create_offline_download(
+            entry.url, entry.file_name, self._directory_of(entry.folder), callback_url
+        )
         try:
             return self._hook.client.call(call, self._timing.submit_retry, retry_too_many_for=0)
         except Pan123Error as error:

@@ -23,9 +23,8 @@ from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.progress_queue import SHARE
 from airflow_provider_123pan.service.protocol import PAGE, get_offline_download
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
-from airflow_provider_123pan.sync.entries import stem_of, unnumbered
+from airflow_provider_123pan.sync.entries import image_key, stem_of, unnumbered
 from airflow_provider_123pan.sync.in_flight import Watched, callback_id
-from airflow_provider_123pan.sync.naming import digest
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 log = logging.getLogger(__name__)
@@ -45,6 +44,8 @@ class Pan123SyncImagesTrigger(BaseTrigger):
     :param since: an ISO 8601 moment before which no image in flight was submitted.
     :param want: the number of images whose end is worth starting a worker.
     :param until: Unix seconds.
+    :param folders: the paths of the directories below the target directory, by their ids; only those of images in
+        flight, and None without any.
     """
 
     timing: ClassVar[SyncTiming] = SyncTiming()
@@ -59,6 +60,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         since: str,
         want: int,
         until: float,
+        folders: dict[str, str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.pan123_conn_id = pan123_conn_id
@@ -68,6 +70,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
         self.since = since
         self.want = want
         self.until = until
+        self.folders = folders or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, as Airflow stores them."""
@@ -81,6 +84,7 @@ class Pan123SyncImagesTrigger(BaseTrigger):
                 "since": self.since,
                 "want": self.want,
                 "until": self.until,
+                **({"folders": self.folders} if self.folders else {}),
             },
         )
 
@@ -141,7 +145,7 @@ class _Check:
         self._client = shared.client
         self._queue = shared.queue
         self._asked = dict.fromkeys(trigger.active, time.time())
-        self._directory_ids = [trigger.directory_id] if trigger.directory_id else []
+        self._directory_ids = [*filter(None, [trigger.directory_id]), *trigger.folders]
         self._looked_at = time.time()
         self._new = 0
         self.ended: set[str] = set()
@@ -150,7 +154,7 @@ class _Check:
         """Check once; return whether more images have ended."""
         before = len(self.ended)
         try:
-            if len(self._trigger.active) - before >= 1 + self._new // PAGE:
+            if len(self._trigger.active) - before >= max(1, len(self._directory_ids)) + self._new // PAGE:
                 await self._queue.enqueue(0.0)
                 await self._list()
             await self._ask()
@@ -171,7 +175,9 @@ class _Check:
 
     def _on_image(self, image: Image) -> None:
         stem = stem_of(image.file_name)
-        self.ended.update({digest(stem), digest(unnumbered(stem))} & self._trigger.active.keys())
+        folder = self._trigger.folders.get(image.directory_id or "", "")
+        keys = {image_key(stem, folder), image_key(unnumbered(stem), folder)}
+        self.ended.update(keys & self._trigger.active.keys())
 
     async def _ask(self) -> None:
         """Poll the images that were not polled for the longest time: a failure shows in no listing."""

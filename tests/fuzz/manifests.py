@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_123pan.sync.inventory import Inventory
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
+from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.sync.tables import TSV_HEADER
 from tests.fuzz.properties import run_properties, value_or_error
 from tests.fuzz.values import DEEP_JSON, LONG_NUMBER, any_json, changed, encoded, texts
@@ -28,6 +29,10 @@ CELLS = (
     "kAFQmDzST7DWlj99KOF/cg==",
     '"',
     "a\x00b",
+    "https://example.com/b c/d.jpg",
+    "x/../y.png",
+    '"open',
+    f'"{"0" * 32}-2"',
 )
 
 near_images = changed(IMAGE) | st.sampled_from(CELLS)
@@ -43,20 +48,27 @@ def table(first: str, separator: str) -> st.SearchStrategy[str]:
 manifests = (
     st.tuples(st.just("txt"), st.lists(cells).map("\n".join))
     | st.tuples(st.just("csv"), table("url,file_name,size,md5", ",") | table("url", ","))
+    | st.tuples(st.just("csv"), table("URL;Key;ETag", ";") | table("https://example.com/a.jpg,x/a.jpg", ","))
+    | st.tuples(st.just("csv"), table("Bucket,Key,Size", ",") | table('"photos","a.jpg"', ","))
+    | st.tuples(st.just("txt"), table("Url\tKey", "\t"))
     | st.tuples(st.just("tsv"), table(TSV_HEADER, "\t"))
     | st.tuples(st.just("jsonl"), st.lists((near_images | any_json).map(json.dumps) | texts).map("\n".join))
 )
 contents = manifests.map(lambda manifest: (manifest[0], encoded(manifest[1]))) | st.tuples(
-    st.sampled_from(["txt", "csv", "tsv", "jsonl", "json", ""]), st.binary(max_size=100)
+    st.sampled_from(["txt", "csv", "tsv", "jsonl", "json", "csv.gz", "parquet", ""]), st.binary(max_size=100)
 )
 
 
 def loaded(source: Any) -> int:
-    """Load a list, and return the number of names in it."""
-    inventory = Inventory()
+    """Load a list, and return the number of names in it; the other entries have records."""
+    inventory = Inventory(Naming(keep_tree=True))
     try:
         inventory.load(source)
-        return len({inventory.entry(number).stem for number in range(len(inventory))})
+        valid = [number for number in range(len(inventory)) if inventory.state(number) is ImageState.MISSING]
+        keys = {inventory.entry(number).key for number in valid}
+        assert len(keys) == len(valid)
+        assert len([*inventory.records()]) == len(inventory) - len(valid)
+        return len(keys)
     finally:
         inventory.close()
 

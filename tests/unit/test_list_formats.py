@@ -264,6 +264,37 @@ def test_an_s3_inventory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert "are ignored" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[1]",
+        "{",
+        '{"fileFormat": "CSV", "fileSchema": "Bucket, Key"}',
+        '{"fileFormat": "CSV", "fileSchema": "Size, Key", "files": []}',
+        '{"fileFormat": "CSV", "fileSchema": null, "files": []}',
+        "[" * 100_000,
+    ],
+    ids=range(6),
+)
+def test_what_is_no_s3_inventory(content: str, load_file: Callable[..., Loaded], tmp_path: Path) -> None:
+    with pytest.raises(Pan123InputError, match="is not the manifest of an S3 Inventory"):
+        load_file("manifest.json", content)
+    with pytest.raises(Pan123InputError, match="there is no file"):
+        load(read_manifest(str(tmp_path / "none" / "manifest.json")))
+
+
+def test_an_s3_inventory_names_no_file_outside_of_its_bucket(tmp_path: Path) -> None:
+    path = s3_inventory(tmp_path, "CSV", SCHEMA, {"../../secret.csv": b"x"})
+    with pytest.raises(Pan123InputError, match="which is not there"):
+        load(read_manifest(path))
+
+
+def test_an_s3_inventory_in_parquet_without_keys(tmp_path: Path) -> None:
+    path = s3_inventory(tmp_path, "Parquet", "message", {"1.parquet": parquet([{"bucket": "photos"}])})
+    with pytest.raises(Pan123InputError, match="has no columns bucket and key"):
+        load(read_manifest(path))
+
+
 def parquet(rows: list[dict[str, Any]]) -> bytes:
     import pyarrow
     from pyarrow import parquet as file_format
@@ -305,6 +336,24 @@ def test_a_parquet_file(load_file: Callable[..., Loaded]) -> None:
     assert str(found.reasons[0]).startswith("row 3: url: ")
     with pytest.raises(Pan123InputError, match="has no column url"):
         load_file("b.parquet", parquet([{"address": ONE}]))
+
+
+def test_other_columns_of_a_parquet_file_are_not_read(
+    load_file: Callable[..., Loaded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from pyarrow import parquet as file_format
+
+    read: list[Any] = []
+    genuine = file_format.ParquetFile.iter_batches
+
+    def iter_batches(*args: Any, **arguments: Any) -> Any:
+        read.append(arguments["columns"])
+        return genuine(*args, **arguments)
+
+    monkeypatch.setattr(file_format.ParquetFile, "iter_batches", iter_batches)
+    assert load_file("a.parquet", parquet([{"image": b"x" * 1000, "URL": ONE}])).images[0][0] == ONE
+    assert read == [["URL"]]
+    assert "'image' are ignored" in caplog.text
 
 
 def test_a_parquet_file_without_pyarrow(

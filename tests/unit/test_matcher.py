@@ -14,6 +14,7 @@ from airflow_provider_123pan.sync.first_scan import Change, FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.matcher import Matcher
+from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.timing import SyncTiming
 
@@ -22,13 +23,21 @@ MINUTE, DAY, UTC = 60.0, 86_400.0, -8 * 3600.0
 LONG = "a long name that the service may cut at its end"  # 47 characters
 
 
-def stored(file_name: str, at: float | None = 10.0, fileID: str = "f1", etag: str = "0" * 32) -> Image:
+def stored(
+    file_name: str,
+    at: float | None = 10.0,
+    fileID: str = "f1",
+    etag: str = "0" * 32,
+    directory_id: str = "d",
+) -> Image:
     """Return a stored image.
 
     :param at: its date, in seconds after the first submission.
     """
     date = None if at is None else datetime.fromtimestamp(BEGAN + at, timezone.utc)
-    return Image(fileID, file_name, "d", "photos", etag, 100, 2, date, "https://example.com/new.jpg", None)
+    return Image(
+        fileID, file_name, directory_id, "photos", etag, 100, 2, date, "https://example.com/new.jpg", None
+    )
 
 
 class Sync:
@@ -37,7 +46,8 @@ class Sync:
     def __init__(
         self, *names: str, scanned: tuple[Image, ...] | None = (), overwrite: bool = False, **more: Any
     ):
-        self.inventory = Inventory()
+        self.inventory = Inventory(Naming(keep_tree=True))
+        self.inventory.locate({"x": "dx", "y": "dy"})
         rows = [
             {"url": f"https://example.com/{at}.jpg", "file_name": name} | more
             for at, name in enumerate(names)
@@ -49,7 +59,7 @@ class Sync:
         scan = None if scanned is None else FirstScan()
         for image in scanned or ():
             assert scan
-            scan.add(image)
+            scan.add(image, self.inventory.folder_of(image))
         self.now = BEGAN + 20
         self.matcher = Matcher(
             self.inventory,
@@ -206,3 +216,32 @@ def test_too_many_unknown_images_prove_nothing() -> None:
     sync = Sync("a.jpg", scanned=None, overwrite=True)
     unknown = [stored(f"{number}.jpg", fileID=str(number)) for number in range(1000)]
     assert sync.match(OLD, *unknown, last=True) == {}
+
+
+@pytest.mark.parametrize("directory_id", ["d", "dx", "dy"])
+@pytest.mark.parametrize("name", ["a.jpg", "a(1).jpg"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_image_belongs_to_the_entry_of_its_folder(directory_id: str, name: str, overwrite: bool) -> None:
+    sync = Sync("a.jpg", "x/a.jpg", "y/a.jpg", overwrite=overwrite)
+    number = ["d", "dx", "dy"].index(directory_id)
+    assert sync.match(stored(name, directory_id=directory_id)).keys() == {number}
+
+
+def test_a_cut_name_is_one_of_its_folder() -> None:
+    sync = Sync(f"x/{LONG} 1.jpg", f"y/{LONG} 2.jpg")
+    assert sync.match(stored(f"{LONG}.jpg", directory_id="dy")).keys() == {1}
+
+
+def test_an_older_image_of_another_folder_proves_nothing() -> None:
+    older = stored("a.jpg", at=-DAY, fileID="old", directory_id="dx")
+    sync = Sync("y/a.jpg", scanned=(older,), overwrite=True)
+    beside = stored("a.jpg", UTC, directory_id="dy")
+    assert sync.match(older, last=True) == {}
+    assert sync.match(beside) == {}
+
+
+def test_the_only_new_image_of_another_folder_is_not_taken() -> None:
+    sync = Sync("x/a.jpg", "y/a.jpg")
+    for number in range(2):
+        sync.pending(number).deliver(Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1"), BEGAN)
+    assert sync.match(stored("new.jpg", directory_id="dy"), last=True).keys() == {1}
