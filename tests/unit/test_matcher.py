@@ -238,6 +238,8 @@ def test_an_older_image_of_another_folder_proves_nothing() -> None:
     beside = stored("a.jpg", UTC, directory_id="dy")
     assert sync.match(older, last=True) == {}
     assert sync.match(beside) == {}
+    same_folder = stored("a.jpg", at=-DAY, fileID="old", directory_id="dy")
+    assert Sync("y/a.jpg", scanned=(same_folder,), overwrite=True).match(beside) == {0: ("f1", "name")}
 
 
 def test_the_only_new_image_of_another_folder_is_not_taken() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,9 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.entries import image_key
 from airflow_provider_123pan.sync.results import read_results
+from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 from tests.support import counts, resume, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
@@ -33,6 +37,28 @@ def paths(directory_id: str = "", path: str = "") -> dict[str, str]:
     for directory in hook.list_directories(directory_id):
         found |= paths(directory.directory_id, f"{path}{directory.name}/")
     return found
+
+
+async def test_a_trigger_sees_the_images_of_a_folder(context: dict[str, Any], sandbox: Sandbox) -> None:
+    sandbox.configure(delay=0)
+    images = [f"https://example.com/{path}" for path in ("1.png", "2026/1.png", "2026/2.png")]
+    await asyncio.to_thread(sync, context, images=images, **TREE)
+    (directory_id,) = (
+        file["parentFileId"] for file in sandbox.state()["files"] if file["filename"] == "2.png"
+    )
+    keys = [image_key("1"), image_key("1", "2025"), image_key("1", "2026")]
+    trigger = Pan123SyncImagesTrigger(
+        pan123_conn_id="pan123_default",
+        directory_id=None,
+        active={key: [None, 0, False] for key in keys},
+        seed=None,
+        since="2026-01-01T00:00:00+00:00",
+        want=1,
+        until=time.time() + 60,
+        folders={directory_id: "2026"},
+    )
+    (event,) = [event async for event in trigger.run()]
+    assert event.payload == {"status": "woken", "ended": keys[2:]}
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
