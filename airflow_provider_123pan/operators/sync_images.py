@@ -250,7 +250,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             raise Pan123InputError(
                 "keep_tree: give directory or directory_id, below which the directories are made"
             )
-        template = DEFAULT_TEMPLATE if self.name is None else self.name
+        template = DEFAULT_TEMPLATE if self.name is None else str(self.name)
         return Naming(template, self.keep_tree, _signature_parameters())
 
     def _load(self, inventory: Inventory) -> None:

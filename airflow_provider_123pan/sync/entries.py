@@ -14,9 +14,8 @@ from airflow_provider_123pan.download.request import check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import comparable_name
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.sync.naming import Naming, digest, folder_of
+from airflow_provider_123pan.sync.naming import LONGEST_NAME, Naming, digest, folder_of
 
-_LONGEST_NAME = 254  # that the service takes (official)
 _NUMBERED = re.compile(r"\(\d+\)$")
 _SIZE = re.compile(r"(\d{1,19})(?:\.0+)?")
 _MD5_HEX = re.compile("[0-9a-fA-F]{32}")
@@ -73,9 +72,9 @@ class ManifestEntry:
         folder, name = _given_name(row.get("file_name"), naming)
         if name is None:
             name = naming.derive(url)
-            if len(name) > _LONGEST_NAME:
+            if len(name) > LONGEST_NAME:
                 raise Pan123InputError(
-                    f"name: the name has {len(name)} characters, at most {_LONGEST_NAME} are allowed"
+                    f"name: the name has {len(name)} characters, at most {LONGEST_NAME} are allowed"
                 )
         return cls(
             url,
@@ -121,8 +120,8 @@ def _given_name(value: Any, naming: Naming) -> tuple[str | None, str | None]:
         raise Pan123InputError(
             f"file_name: {quoted(value)} has directories; pass keep_tree=True to make them"
         )
-    if len(name) > _LONGEST_NAME:
-        raise Pan123InputError(f"file_name: {quoted(name)} has more than {_LONGEST_NAME} characters")
+    if len(name) > LONGEST_NAME:
+        raise Pan123InputError(f"file_name: {quoted(name)} has more than {LONGEST_NAME} characters")
     return folder_of(path.split("/")) if slash else None, check_file_name(name)
 
 

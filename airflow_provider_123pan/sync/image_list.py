@@ -61,7 +61,7 @@ class ImageList:
         """
         report = ListReport()
         for row in rows:
-            report.place = row.place
+            report.begin_entry(row.place)
             try:
                 if row.wrong:
                     raise Pan123InputError(row.wrong)

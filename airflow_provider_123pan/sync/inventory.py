@@ -176,7 +176,6 @@ class Inventory(ImageList):
         if dumped["list"] != self._digest.hexdigest():
             return False
         self._states = bytearray(zlib.decompress(base64.b85decode(dumped["states"])))
-        self._database.execute(
-            "DELETE FROM outcomes"
-        )  # the worker that stopped has recorded the invalid entries
+        # The worker that stopped has recorded the invalid entries.
+        self._database.execute("DELETE FROM outcomes")
         return True

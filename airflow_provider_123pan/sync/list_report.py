@@ -13,26 +13,27 @@ _MAX_SHOWN, _MAX_LOGGED, _MAX_LENGTH = 50, 1000, 400
 
 
 class ListReport:
-    """What is wrong with the entries of a list, in a bounded amount of memory.
-
-    :ivar place: where the current entry is.
-    """
+    """What is wrong with the entries of a list, in a bounded amount of memory."""
 
     def __init__(self) -> None:
-        self.place = ""
+        self._place = ""
         self._invalid: list[str] = []
         self._count = 0
         self._warnings: dict[str, tuple[str, int]] = {}  # the first place, and the number of entries
+
+    def begin_entry(self, place: str) -> None:
+        """Note where the current entry is."""
+        self._place = place
 
     def reject(self, message: str) -> None:
         """Note that the current entry is invalid."""
         self._count += 1
         if self._count <= _MAX_LOGGED:
-            self._invalid.append(f"{self.place}: {message}"[:_MAX_LENGTH])
+            self._invalid.append(f"{self._place}: {message}"[:_MAX_LENGTH])
 
     def warn(self, message: str) -> None:
         """Note that the current entry was repaired; each message must be one of a few."""
-        first, count = self._warnings.get(message, (self.place, 0))
+        first, count = self._warnings.get(message, (self._place, 0))
         self._warnings[message] = (first, count + 1)
 
     def finish(self, *, refuse_invalid: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
@@ -12,7 +12,7 @@ from airflow_provider_123pan.sync.files import opened, path_of, text_lines
 from airflow_provider_123pan.sync.parquet import read_parquet
 from airflow_provider_123pan.sync.raw_entries import KEYS, TOO_LONG, Columns, RawEntry, is_long
 from airflow_provider_123pan.sync.s3_inventory import MANIFEST, read_s3_inventory
-from airflow_provider_123pan.sync.tables import TSV_HEADER, is_header, read_table, read_tsv
+from airflow_provider_123pan.sync.tables import TSV_HEADER, is_header, read_table, skip_lines
 
 
 def read_images(images: Any) -> Iterator[RawEntry]:
@@ -65,23 +65,24 @@ def _txt(lines: Iterator[str]) -> Iterator[RawEntry]:
 
     A file that begins with a header is a table.
     """
-    first: list[str] = []
-    for line in lines:
-        first.append(line)
-        if (text := line.strip()) and not text.startswith("#"):
-            break
-    if first and first[-1].strip() == TSV_HEADER:
-        yield from read_tsv(lines, len(first) + 1)
+    skipped, first = skip_lines(lines, lambda line: not is_long(line) and _is_comment(line))
+    if first is None:
         return
-    if first and is_header(first[-1]):
-        yield from read_table(chain(["\n"] * (len(first) - 1), first[-1:], lines))
+    if first.strip() == TSV_HEADER or is_header(first):
+        yield from read_table(chain(repeat("\n", skipped), [first], lines))
         return
-    for number, line in enumerate(chain(first, lines), 1):
+    for number, line in enumerate(chain([first], lines), skipped + 1):
         if is_long(line):
             yield RawEntry(f"line {number}", {"url": line}, TOO_LONG)
-        elif (text := line.strip()) and not text.startswith("#"):
+        elif not _is_comment(line):
+            text = line.strip()
             url, tab, name = text.partition("\t")
             yield RawEntry(f"line {number}", {"url": url, "file_name": name} if tab else {"url": text})
+
+
+def _is_comment(line: str) -> bool:
+    text = line.strip()
+    return not text or text.startswith("#")
 
 
 def _jsonl(lines: Iterator[str]) -> Iterator[RawEntry]:

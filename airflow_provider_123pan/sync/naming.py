@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
-from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from airflow_provider_123pan.download.request import EXTENSIONS
@@ -26,7 +25,7 @@ FIELDS = ("stem", "digest", "host", "path", "ext")
 DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
 _LONGEST_PATH = 160
-_LONGEST_NAME = 254  # of an image (official); assumed of a directory
+LONGEST_NAME = 254  # characters of an image (official); assumed of a directory
 _ODD = frozenset('\\/:*?"<>|')
 
 
@@ -77,8 +76,9 @@ class Naming:
 
     def folder(self, url: str) -> str:
         """Return the directories of a source path, such as ``2026/11``, or an empty string."""
-        parts = urlsplit(url).path.split("/")[:-1]
-        return folder_of(map(unquote, parts)) if self.keep_tree else ""
+        if not self.keep_tree:
+            return ""
+        return folder_of(map(unquote, urlsplit(url).path.split("/")[:-1]))
 
     def derive(self, url: str) -> str:
         """Return a name for the image of a source URL; by default the last part of the URL and a digest of the whole.
@@ -112,7 +112,7 @@ class Naming:
 
 def folder_of(names: Iterable[str]) -> str:
     """Return a path of directories; characters that names cannot have are replaced, and ``.`` and ``..`` left out."""
-    return "/".join(_plain(name[:_LONGEST_NAME]) for name in names if name.strip(" ."))
+    return "/".join(_plain(name[:LONGEST_NAME]) for name in names if name.strip(" ."))
 
 
 @lru_cache(maxsize=16)  # an entry's name and the list's digest both need it
@@ -132,7 +132,7 @@ def shown_format(parts: SplitResult) -> str:
     raise Pan123InputError("file_name: the URL shows no image extension; give a name that has one")
 
 
-def _plain(text: Any) -> str:
+def _plain(text: str) -> str:
     """Return a text as a part of a name: without characters that names cannot have, and not empty."""
     plain = "".join("_" if each in _ODD or not each.isprintable() else each for each in text)
     return plain.strip(" .") or "image"

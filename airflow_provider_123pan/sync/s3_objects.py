@@ -9,9 +9,9 @@ from urllib.parse import quote, unquote_plus
 
 from airflow_provider_123pan.sync.raw_entries import Columns, plain_name
 
-_ENCRYPTED = frozenset(
-    {"SSE-KMS", "DSSE-KMS", "SSE-C"}
-)  # the ETag of such an object is not its MD5 (official)
+# The ETag of an object that is encrypted in one of these ways is not its MD5 (official).
+_ENCRYPTED = frozenset({"SSE-KMS", "DSSE-KMS", "SSE-C"})
+_OBJECT_COLUMNS = frozenset({"bucket", "key", "islatest", "isdeletemarker", "encryptionstatus"})
 
 
 def names_objects(names: Sequence[str]) -> bool:
@@ -55,9 +55,6 @@ def object_url(bucket: str, key: str) -> str:
     if "." in bucket:  # no certificate fits such a host
         return f"https://s3.amazonaws.com/{bucket}/{quote(key)}"
     return f"https://{bucket}.s3.amazonaws.com/{quote(key)}"
-
-
-_OBJECT_COLUMNS = frozenset({"bucket", "key", "islatest", "isdeletemarker", "encryptionstatus"})
 
 
 def _is_true(value: Any) -> bool:

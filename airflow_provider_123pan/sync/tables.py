@@ -6,7 +6,7 @@ import csv
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
@@ -29,19 +29,29 @@ def read_table(lines: Iterator[str]) -> Iterator[RawEntry]:
 
     :raises Pan123InputError: it is none of these.
     """
-    sample = [*islice(lines, _SAMPLE)]
-    filled = [line for line in sample if line.strip() and not is_long(line)]
-    if not filled:
+    blank, first = skip_lines(lines, lambda line: not line.strip())
+    if first is None:
         return
-    if filled[0].strip() == TSV_HEADER:
-        first = sample.index(filled[0]) + 1
-        yield from read_tsv(chain(sample[first:], lines), first + 1)
-    elif (delimiter := _header_delimiter(filled[0])) is not None:
-        header = _cells(filled[0], delimiter)
-        yield from read_rows(chain(sample, lines), header, delimiter, skip_first=True)
-    else:
-        header, delimiter = _columns_of(filled)
-        yield from read_rows(chain(sample, lines), header, delimiter)
+    if first.strip() == TSV_HEADER:
+        yield from read_tsv(lines, blank + 2)
+        return
+    sample = [first, *islice(lines, _SAMPLE)]
+    filled = [line for line in sample if line.strip() and not is_long(line)]
+    delimiter = _header_delimiter(filled[0]) if filled else None
+    has_header = delimiter is not None
+    header, delimiter = (_cells(filled[0], delimiter), delimiter) if delimiter else _columns_of(filled)
+    all_lines = chain(repeat("\n", blank), sample, lines)
+    yield from read_rows(all_lines, header, delimiter, skip_first=has_header)
+
+
+def skip_lines(lines: Iterator[str], is_skipped: Callable[[str], bool]) -> tuple[int, str | None]:
+    """Return the number of lines that are skipped, and the first one that is not."""
+    skipped = 0
+    for line in lines:
+        if not is_skipped(line):
+            return skipped, line
+        skipped += 1
+    return skipped, None
 
 
 def is_header(line: str) -> bool:
@@ -190,10 +200,10 @@ def _columns_of(sample: Sequence[str]) -> tuple[list[str], str]:
     for header, delimiters in ((["url", "file_name"], _DELIMITERS), (["url"], ",")):
         for delimiter in delimiters:
             fitting = [_fits(_cells(line, delimiter), header) for line in sample]
-            if fitting[0] and 2 * sum(fitting) >= len(fitting):
+            if fitting and fitting[0] and 2 * sum(fitting) >= len(fitting):
                 return header, delimiter
     rows = [_cells(line, ",") for line in sample]
-    bucket, width = rows[0][0], len(rows[0])
+    bucket, width = (rows[0][0], len(rows[0])) if rows else ("", 0)
     if (
         width > 1
         and _BUCKET.fullmatch(bucket)

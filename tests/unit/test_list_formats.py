@@ -77,6 +77,9 @@ def load_file(tmp_path: Path) -> Callable[..., Loaded]:
             "capitals.jsonl",
             f'{{"URL": "{ONE}", "Key": "x.png", "w": 1}}\n{{"url": "{TWO}", "name": "y.png"}}\n',
         ),
+        ("comments.txt", "# a comment\n" * 50 + f"{ONE}\tx.png\n{TWO}\ty.png\n"),
+        ("comments and a header.txt", "# a comment\n" * 50 + f"Url;Key\n{ONE};x.png\n{TWO};y.png\n"),
+        ("many blank first.csv", "\n" * 50 + f"Url,Key\n{ONE},x.png\n{TWO},y.png\n"),
         ("blank first.csv", f"\n\nUrl,Key\n{ONE},x.png\n{TWO},y.png\n"),
     ],
 )
@@ -216,6 +219,17 @@ def test_a_quote_that_is_not_closed_costs_one_line(load_file: Callable[..., Load
             f"https://a.com/{number}.png" for number in (0, 1, 2, 4, 5)
         ]
         assert found.reasons == ["line 5: it has a quotation mark that is not closed"]
+
+
+def test_long_lines_before_and_after_a_header_cost_one_line_each(load_file: Callable[..., Loaded]) -> None:
+    long = "x" * 70_000
+    found = load_file("a.csv", f"{long}\nurl\n" + f"{long}\n" * 30 + f"{ONE}\n")
+    assert [url for url, *_ in found.images] == [ONE]
+    assert [str(reason).split(":")[0] for reason in found.reasons] == [
+        f"line {number}" for number in (1, *range(3, 33))
+    ]
+    with pytest.raises(Pan123InputError, match="must be the header"):
+        load_file("a.csv", f"{long}\n" * 30 + f"{ONE}\n")
 
 
 def test_a_nul_costs_one_line(load_file: Callable[..., Loaded]) -> None:
