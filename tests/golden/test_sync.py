@@ -17,6 +17,10 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.rewriting import new_addresses, rewrite
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.checkpoint import Checkpoint
+from airflow_provider_123pan.sync.entries import ManifestEntry
+from airflow_provider_123pan.sync.naming import Naming
+from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
 IMAGES = [
     {"url": "https://example.com/held-1.jpg", "file_name": "held-1.jpg"},
@@ -121,6 +125,21 @@ def test_a_golden_checkpoint_is_resumed_to_the_end(
     result["results"] = Path(result["results"]).name
     golden.check("sync_xcom", result)
     assert [*deferral.results.parent.iterdir()] == [deferral.results]
+
+
+def test_folders_are_stored_only_if_there_are_any(golden: Any) -> None:
+    stored = golden.load("sync_checkpoint")
+    class_path, arguments = golden.load("trigger_Pan123SyncImagesTrigger")
+    assert Checkpoint.load(stored).dump() == stored
+    assert Pan123SyncImagesTrigger(**arguments).serialize() == (class_path, arguments)
+    stored["folders"], arguments["folders"] = {"2026/11": "id"}, {"id": "2026/11"}
+    assert Checkpoint.load(stored).dump() == stored
+    assert Pan123SyncImagesTrigger(**arguments).serialize() == (class_path, arguments)
+
+
+def test_the_key_of_an_image_in_a_folder() -> None:
+    row = {"url": "https://example.com/2026/11/a.jpg"}
+    assert ManifestEntry.of(row, Naming("{stem}.{ext}", keep_tree=True)).key == "qlat6dxtq5tm"
 
 
 def test_results_have_golden_records_that_rewriting_reads(
