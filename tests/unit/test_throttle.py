@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_123pan.service.throttle import MAX_BACKOFF_SECONDS, TUNING, Throttle
+from airflow_provider_123pan.service.throttle import MAX_BACKOFF_SECONDS, Throttle
+from airflow_provider_123pan.service.tuning import TUNING
 from tests.benchmarks.limiter_kinds import Bucket
 from tests.benchmarks.simulation import Process, Simulation
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from airflow_provider_123pan.service.throttle import Throttle
-from tests.benchmarks.limiter_kinds import Bucket, Changing, FixedWindow
+from tests.benchmarks.limiter_kinds import Bucket, Changing, Concurrent, FixedWindow
 from tests.benchmarks.limiters import (
     CHANGES,
     SCENARIOS,
@@ -18,6 +18,7 @@ from tests.benchmarks.limiters import (
     run,
     short_processes,
 )
+from tests.benchmarks.simulation import Process, Simulation
 
 SEEDS = range(3)
 
@@ -69,10 +70,29 @@ def test_a_quota_is_spread_over_its_period(name: str) -> None:
     assert found.refused < 0.08
 
 
-def test_a_cap_on_concurrent_requests_is_respected() -> None:
+def test_a_cap_on_concurrent_requests_is_found() -> None:
     found = result("3 at the same time")
-    assert found.used >= 0.55
-    assert found.refused < 0.03
+    assert found.used >= 0.73
+    assert found.refused < 0.06
+
+
+def test_a_cap_on_concurrent_requests_that_rises_is_found() -> None:
+    cap = Concurrent(3)
+    simulation = Simulation(cap, seed=1)
+    process = Process(simulation, 32)
+    simulation.run(until=150)
+    cap.count = 9
+    simulation.run(until=240)
+    before = process.good
+    simulation.run(until=300)
+    assert (process.good - before) / 60 >= 0.6 * 3 * cap.limit
+
+
+@pytest.mark.parametrize("limit", [10, 50])
+def test_a_limit_of_a_slow_service_is_found(limit: int) -> None:
+    found = result(f"answers after 1 to 3 s, {limit}/s")
+    assert found.used >= 0.9
+    assert found.refused < 0.08
 
 
 @pytest.mark.parametrize(
