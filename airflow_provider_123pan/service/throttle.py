@@ -119,8 +119,8 @@ class Throttle:
         """Reserve the next slot and return the seconds until it begins."""
         with self._lock:
             now, pause = self._clock(), 1 / self._rate
-            if self._in_a_row > 1:  # each further refusal makes the calls rarer
-                pause = max(pause, min(pause * self._in_a_row, TUNING.probe_seconds))
+            if self._in_a_row > 2:  # each further refusal makes the calls rarer
+                pause = max(pause, min(pause * (self._in_a_row - 1), TUNING.probe_seconds))
             self._slot = max(now, self._slot + pause)
             return self._slot - now
 
@@ -213,6 +213,8 @@ class Throttle:
         if not self._accepted:
             return
         seconds, share = now - self._since, self._accepted / (self._accepted + self._refused)
+        if seconds < TUNING.settle_periods * self._period:
+            return
         if share < 0.5 and self._refused >= TUNING.few and seconds >= TUNING.far_seconds:
             self._cut(now, self._rate / 2)
         elif seconds >= TUNING.react_seconds:

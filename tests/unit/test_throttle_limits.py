@@ -10,6 +10,7 @@ from airflow_provider_123pan.service.throttle import Throttle
 from tests.benchmarks.limiter_kinds import Bucket, Changing, Concurrent, FixedWindow
 from tests.benchmarks.limiters import (
     CHANGES,
+    CROWDS,
     SCENARIOS,
     SHARED,
     Result,
@@ -25,7 +26,7 @@ SEEDS = range(3)
 
 def result(name: str) -> Result:
     """Return the medians of a scenario of the benchmark."""
-    return medians((SCENARIOS | CHANGES | SHARED)[name], SEEDS)
+    return medians((SCENARIOS | CHANGES | SHARED | CROWDS)[name], SEEDS)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def result(name: str) -> Result:
         ("token bucket", 0.95),
         ("one-second window", 0.92),
         ("sliding second", 0.88),
-        ("sliding second that counts refused calls", 0.85),
+        ("sliding second that counts refused calls", 0.9),
     ],
 )
 @pytest.mark.parametrize(("rate", "refused"), [(2, 0.08), (10, 0.03), (50, 0.02)])
@@ -66,7 +67,7 @@ def test_a_limit_on_the_spacing_is_found(name: str, used: float, refused: float)
 )
 def test_a_quota_is_spread_over_its_period(name: str) -> None:
     found = result(name)
-    assert found.used >= 0.9
+    assert found.used >= 0.95
     assert found.refused < 0.08
 
 
@@ -127,11 +128,12 @@ def test_processes_share_a_limit_evenly(name: str) -> None:
     assert found.least >= 0.75
 
 
-@pytest.mark.parametrize("kind", [Bucket, FixedWindow])
-def test_many_processes_share_a_low_limit(kind: type[Bucket | FixedWindow]) -> None:
-    found = medians(Scenario(partial(kind, 2), seconds=330, after=30, processes=8), SEEDS)
-    assert found.used >= 0.73
-    assert found.refused < 0.35
+@pytest.mark.parametrize("kind", ["token bucket", "one-second window"])
+@pytest.mark.parametrize(("processes", "used", "refused"), [(4, 0.75, 0.2), (8, 0.74, 0.3), (16, 0.78, 0.46)])
+def test_many_processes_share_a_low_limit(kind: str, processes: int, used: float, refused: float) -> None:
+    found = result(f"{processes} processes, {kind}, 2/s")
+    assert found.used >= used
+    assert found.refused < refused
     assert found.least >= 0.5
 
 
