@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service import protocol
 from airflow_provider_123pan.service.exchange import exchange
-from airflow_provider_123pan.service.flow import Flow, Slot
+from airflow_provider_123pan.service.flow import Flow, Slot, adrive
 from airflow_provider_123pan.service.in_flight import InFlight
 from airflow_provider_123pan.service.protocol import Send
 from airflow_provider_123pan.service.throttle import Throttle
@@ -122,5 +124,30 @@ def test_an_abandoned_call_is_no_longer_in_flight() -> None:
     flow = sent(throttle)
     with throttle._lock:  # the garbage collector may end the call in a thread that holds it
         del flow
+    with throttle.flight() as only:
+        assert only.number == 1
+
+
+def test_a_cancelled_call_is_no_longer_in_flight() -> None:
+    throttle = Throttle(clock=lambda: 0.0)
+
+    async def main() -> None:
+        sending = asyncio.Event()
+
+        async def perform(step: Any) -> Any:
+            if isinstance(step, Send):
+                sending.set()
+                await asyncio.Event().wait()
+            return "token"
+
+        task = asyncio.create_task(adrive(exchange(CALL, throttle, clock=lambda: 0.0), perform))
+        await sending.wait()
+        with throttle.flight() as second:
+            assert second.number == 2
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
     with throttle.flight() as only:
         assert only.number == 1
