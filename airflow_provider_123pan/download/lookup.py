@@ -100,7 +100,7 @@ def choose_image(
     fresh = [image for image in variants if is_new(image)]
     if len(fresh) == 1 and (stage is Stage.FINAL or likeness[fresh[0].fileID] is Likeness.VARIANT):
         return Match(fresh[0], "variant")
-    if stage is Stage.SETTLED or fresh:
+    if stage is Stage.SETTLED:
         return None
     return _choose_at_the_end(images, exact, variants, evidence, is_new, may_be_new)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
@@ -13,13 +12,10 @@ from airflow_provider_123pan.source.quoting import quoted
 MAX_URL_LENGTH = 8192
 #: The extensions that an image's name may have (official: "create an offline migration").
 EXTENSIONS = frozenset({"png", "gif", "jpeg", "tiff", "webp", "jpg", "tif", "svg", "bmp"})
-
-
 ROOTS = frozenset({"", "0", "/"})  # the root's id, and what is often taken for it
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A request to fetch one image, checked before anything is sent."""
 
     url: str

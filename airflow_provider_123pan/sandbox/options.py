@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.callback_forms import CallbackForm, StatusForm
 from airflow_provider_123pan.sandbox.dates import DateForm, ExpiryForm
+from airflow_provider_123pan.sandbox.limits import RateKind
 from airflow_provider_123pan.sandbox.naming import (
     DEFAULT_DIRECTORY_NAMES,
     MAX_CUT_LENGTH,
@@ -79,9 +80,9 @@ class Options(BaseModel):
     rate: Rate = Field(
         None, description="calls per second and clientID, except logins; calls above this get 429"
     )
-    rate_kind: Literal["bucket", "window"] = Field(
+    rate_kind: RateKind = Field(
         "bucket",
-        description="token buckets that hold the calls of one second, or fixed windows of one second",
+        description="token buckets that hold the calls of one second, or fixed windows of one second or one minute",
     )
     login_rate: Rate = Field(None, description="logins per second and clientID; logins above this get 429")
     token_cap: int = Field(

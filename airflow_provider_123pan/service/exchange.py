@@ -49,37 +49,40 @@ def exchange(
     refusals = too_many = redirects = 0
     while True:
         yield Slot()
-        answer = yield Send(call, token)
+        while throttle.full:
+            yield Slot()
+        with throttle.flight() as flight:
+            answer = yield Send(call, token)
         try:
             value = read(call, answer)
         except Pan123RateLimitError:
-            throttle.refused()
+            throttle.refused(flight)
             pause = throttle.backoff(refusals)
             refusals += 1
             if clock() + pause > deadline:
                 raise
         except Pan123TooManyTasksError:
-            throttle.accepted()
+            throttle.accepted(flight)
             pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(too_many, 2)]
             too_many += 1
             if clock() + pause > too_many_deadline:
                 raise
         except Pan123TokenError:
-            throttle.accepted()
+            throttle.accepted(flight)
             if renewed:
                 raise
             renewed, pause = True, 0.0
             token = yield NeedToken(refused=token)
         except Pan123RedirectError:
-            throttle.accepted()
+            throttle.accepted(flight)
             redirects += 1
             if not call.reads or redirects > len(REDIRECT_PAUSES):
                 raise
             pause = REDIRECT_PAUSES[redirects - 1]
         except Pan123Error:
-            throttle.accepted()
+            throttle.accepted(flight)
             raise
         else:
-            throttle.accepted()
+            throttle.accepted(flight)
             return value
         yield Sleep(pause)

@@ -15,61 +15,15 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from airflow_provider_123pan.service.in_flight import Flight, InFlight
+from airflow_provider_123pan.service.tuning import TUNING
 
 # Requests per second before anything is known about the limit.
 FIRST_RATE = 2.0
 MAX_BACKOFF_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """The constants of the throttle, chosen in the simulation in ``tests/benchmarks/limiters.py``.
-
-    :ivar growth: factor of a step of the search. A limit of 50 per second is reached in 3 seconds, and exceeded by so
-        little that a cut or two suffice.
-    :ivar step_seconds: minimum duration of such a step. A 429 to its calls arrives within it.
-    :ivar few: minimum number of answers that prove anything.
-    :ivar min_rate: requests per second. If nearly everything is refused for long, calls must still succeed in time.
-    :ivar lowest: lowest factor of a cut. The faster of several processes is refused more often, so cuts even them out.
-    :ivar highest: highest factor of a cut. The range keeps processes from being refused in step.
-    :ivar climb_seconds: minimum time from a cut back to the refused rate. After four times as long the rate is about
-        fivefold.
-    :ivar climb_calls: minimum number of calls in that time, which bounds the share of refusals at low rates.
-    :ivar climb_most: maximum of the time for these calls in seconds. A low rate may be one share of a low limit, and
-        what another process leaves must be taken soon.
-    :ivar climb_periods: minimum of the climb in periods of a quota. No refusal shows before the end of a period that
-        the rate is too high, so it must hardly change during one.
-    :ivar react_seconds: minimum time between two cuts. A window of one second refuses until its end.
-    :ivar far_seconds: minimum time between two cuts while most calls are refused: more than a round trip.
-    :ivar probe_seconds: maximum time between two calls while all are refused. So much of a new period may be lost.
-    :ivar long_seconds: refusals for a longer time mean a quota. A window of one second ends sooner.
-    :ivar long_refusals: minimum number of these refusals. A process with a small share is often refused by chance.
-    :ivar max_period: longest period in seconds that is learned. Longer ones end after the calls have given up.
-    :ivar convergence: share of the difference to another process by which the rate changes.
-    """
-
-    growth: float = 1.75
-    step_seconds: float = 0.4
-    few: int = 3
-    min_rate: float = 0.15
-    lowest: float = 0.82
-    highest: float = 0.9
-    climb_seconds: float = 7.5
-    climb_calls: float = 30.0
-    climb_most: float = 20.0
-    climb_periods: float = 1.25
-    react_seconds: float = 1.0
-    far_seconds: float = 0.25
-    probe_seconds: float = 3.0
-    long_seconds: float = 2.0
-    long_refusals: int = 6
-    max_period: float = 60.0
-    convergence: float = 0.25
-
-
-TUNING = Tuning()
 
 
 class Throttle:
@@ -111,9 +65,10 @@ class Throttle:
         # Times of the good answers: of the last seconds, and of the longest period.
         self._recent: deque[float] = deque(maxlen=10_000)
         self._good: deque[float] = deque()
-        # The start of the current step of the search or of the time since the last cut, and the answers since then.
+        # The start of the current step of the search or of the time since the last cut; calls and answers since then.
         self._since = now = clock()
-        self._accepted = self._refused = 0
+        self._sent = self._accepted = self._refused = 0
+        self._in_flight = InFlight()
         # The climb from `_bottom` back to `_goal`, of which `_climbed` seconds have passed.
         self._bottom = self._goal = self._climbed = 0.0
         self._climbed_at = now
@@ -164,8 +119,8 @@ class Throttle:
         """Reserve the next slot and return the seconds until it begins."""
         with self._lock:
             now, pause = self._clock(), 1 / self._rate
-            if self._in_a_row > 1:  # each further refusal makes the calls rarer
-                pause = max(pause, min(pause * self._in_a_row, TUNING.probe_seconds))
+            if self._in_a_row > 2:  # each further refusal makes the calls rarer
+                pause = max(pause, min(pause * (self._in_a_row - 1), TUNING.probe_seconds))
             self._slot = max(now, self._slot + pause)
             return self._slot - now
 
@@ -176,10 +131,31 @@ class Throttle:
         """
         return self._uniform(0, min(MAX_BACKOFF_SECONDS, 2 ** min(refusals, 16) / self._rate))
 
-    def accepted(self) -> None:
-        """Record an answer other than a 429."""
+    @property
+    def full(self) -> bool:
+        """True if too many calls are in flight, so that the slot must be given up, and another one taken later."""
+        return self._in_flight.full
+
+    @contextmanager
+    def flight(self) -> Iterator[Flight]:
+        """Count a call as in flight within the block; its answer is recorded with what the block gets."""
+        with self._lock:
+            self._sent += 1
+            flight = self._in_flight.begin(self._clock())
+        try:
+            yield flight
+        finally:
+            # Without the lock, which this thread may hold while the garbage collector ends an abandoned call.
+            self._in_flight.end(flight)
+
+    def accepted(self, flight: Flight | None = None) -> None:
+        """Record an answer other than a 429.
+
+        :param flight: the call, from :meth:`flight`; without it, the call counts as sent now.
+        """
         with self._lock:
             now = self._clock()
+            flight = self._answered(flight, now, refused=False)
             refusals, self._in_a_row = self._in_a_row, 0
             if not refusals and not self._good_rate(
                 now
@@ -192,41 +168,53 @@ class Throttle:
             if refusals >= TUNING.long_refusals and now - self._refused_since > TUNING.long_seconds:
                 self._learn_quota(now)
             elif self._searching:
-                self._grow(now)
+                self._grow(now, flight.sent_at)
             else:
                 self._climb(now)
 
-    def refused(self) -> None:
-        """Record a 429."""
+    def refused(self, flight: Flight | None = None) -> None:
+        """Record a 429, as :meth:`accepted` records other answers."""
         with self._lock:
             now = self._clock()
+            flight = self._answered(flight, now, refused=True)
             if not self._in_a_row:
                 self._refused_since = now
             self._in_a_row += 1
             self._refused += 1
+            learned, self._learned = self._learned, True
+            # A call that was sent at another rate says nothing about this one, nor does one too many at the same time.
+            if flight.sent_at < self._since or self._in_flight.exceeded(flight):
+                return
             if self._searching:
                 # A 429 to the first calls says nothing about this process's rate: it lowers it, but the search goes on.
                 self._searching = len(self._good) < TUNING.few
-                if not (self._learned and self._searching):
+                if not (learned and self._searching):
                     self._cut(now, self._rate / TUNING.growth)
             else:
                 self._step_down(now)
-            self._learned = True
 
-    def _grow(self, now: float) -> None:
+    def _answered(self, flight: Flight | None, now: float, *, refused: bool) -> Flight:
+        if flight is None:
+            flight, self._sent = Flight(now, 1), self._sent + 1
+        self._in_flight.answered(flight, refused=refused)
+        return flight
+
+    def _grow(self, now: float, sent_at: float) -> None:
         seconds = now - self._since
-        if self._accepted < TUNING.few or seconds < TUNING.step_seconds:
+        if self._accepted < TUNING.few or seconds < TUNING.step_seconds or sent_at < self._since:
             return
         # An unused rate proves nothing about the limit, so it does not grow.
-        if self._accepted / seconds >= self._rate / 2:
+        if self._sent / seconds >= self._rate / 2:
             self._rate = min(self._rate * TUNING.growth, self._ceiling)
-        self._since, self._accepted, self._refused = now, 0, 0
+        self._since, self._sent, self._accepted, self._refused = now, 0, 0, 0
 
     def _step_down(self, now: float) -> None:
         """Lower the rate, unless the last cut may not have had its effect yet, or every call is refused."""
         if not self._accepted:
             return
         seconds, share = now - self._since, self._accepted / (self._accepted + self._refused)
+        if seconds < TUNING.settle_periods * self._period:
+            return
         if share < 0.5 and self._refused >= TUNING.few and seconds >= TUNING.far_seconds:
             self._cut(now, self._rate / 2)
         elif seconds >= TUNING.react_seconds:
@@ -257,7 +245,7 @@ class Throttle:
             self._good.popleft()
 
     def _begin_climb(self, now: float, climbed: float) -> None:
-        self._since, self._accepted, self._refused = now, 0, 0
+        self._since, self._sent, self._accepted, self._refused = now, 0, 0, 0
         self._climbed, self._climbed_at = climbed, now
 
     def _climb(self, now: float) -> None:

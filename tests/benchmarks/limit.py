@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.limit
 
-Each scenario has its own sandbox, which answers 429 above R requests per second, after 30 to 120 ms. The client does
-not know R. All scenarios of a round run at the same time.
+Each scenario has its own sandbox, which answers 429 above R requests per second, or above 600 per minute, after 30 to
+120 ms. The client does not know the limit. All scenarios of a round run at the same time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from typing import Any
 from airflow_provider_123pan.account import account
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sandbox.limits import RateKind
 
 SECONDS = 60.0  # of each scenario
+MINUTE_SECONDS = 300.0  # of the limit per minute
 THREADS = 16
 
 
@@ -79,7 +81,7 @@ class Target:
 
 
 @contextlib.contextmanager
-def target(rate: float, kind: str, ceiling: float | None = None) -> Iterator[tuple[Sandbox, Target]]:
+def target(rate: float, kind: RateKind, ceiling: float | None = None) -> Iterator[tuple[Sandbox, Target]]:
     """Run a sandbox with this limit.
 
     :param rate: requests per second.
@@ -121,20 +123,22 @@ def short(where: Target, number: int) -> bool:
     return True
 
 
-def scenario(processes: int, rate: float, kind: str, ceiling: float | None = None) -> str:
+def scenario(
+    processes: int, rate: float, kind: RateKind, ceiling: float | None = None, seconds: float = SECONDS
+) -> str:
     """Return the figures of a limit for this number of processes, as a line."""
     spawn = multiprocessing.get_context("spawn")
     with target(rate, kind, ceiling) as (sandbox, where), ProcessPoolExecutor(processes, spawn) as pool:
         for ready in [pool.submit(os.getpid) for _ in range(processes)]:
             ready.result()
         accepted = list(
-            pool.map(submit_for, [where] * processes, [SECONDS] * processes, map(str, range(processes)))
+            pool.map(submit_for, [where] * processes, [seconds] * processes, map(str, range(processes)))
         )
         rejected = sandbox.state(limit=0)["counts"]["refused_429"]
     name = f"R={rate:<3g} {kind:6} {processes} process{'es' if processes > 1 else ''}"
-    used, share = sum(accepted) / (rate * SECONDS), rejected / (rejected + sum(accepted))
+    used, share = sum(accepted) / (rate * seconds), rejected / (rejected + sum(accepted))
     split = f", smaller share {min(accepted) / sum(accepted):.0%}" if processes > 1 else ""
-    bound = f", limited to {ceiling}/s, {sum(accepted) / SECONDS:.2f}/s used" if ceiling else ""
+    bound = f", limited to {ceiling}/s, {sum(accepted) / seconds:.2f}/s used" if ceiling else ""
     return f"{name}: {used:.0%} of R used, {share:.1%} rejected{split}{bound}"
 
 
@@ -157,11 +161,15 @@ def short_processes(count: int = 300, at_once: int = 16) -> str:
 def main() -> None:
     """Run the benchmark."""
     print(f"{os.cpu_count()} cores, {SECONDS:.0f} s each", flush=True)
-    kinds = [(rate, kind) for rate in (2.0, 10.0, 50.0) for kind in ("bucket", "window")]
+    windows: tuple[RateKind, ...] = ("bucket", "window")
+    kinds = [(rate, kind) for rate in (2.0, 10.0, 50.0) for kind in windows]
     for processes in (1, 2):
         with ThreadPoolExecutor(len(kinds)) as threads:
             for line in threads.map(partial(scenario, processes), *zip(*kinds, strict=True)):
                 print(line, flush=True)
+    with ThreadPoolExecutor(2) as threads:
+        for line in threads.map(lambda count: scenario(count, 10, "minute", seconds=MINUTE_SECONDS), (1, 2)):
+            print(line, flush=True)
     print(scenario(1, 10, "bucket", ceiling=4), flush=True)
     print(short_processes(), flush=True)
 

@@ -71,6 +71,12 @@ class Bucket(_Steady):
         return granted
 
 
+class SlowBucket(Bucket):
+    """A token bucket before a service whose answers take seconds."""
+
+    answer_seconds = (1.0, 3.0)
+
+
 @dataclass
 class FixedWindow(_Steady):
     """A number of requests per window; the first window has begun at a random earlier time."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 
 class _Paced:
-    """A pace, and the exponential backoff of a refused call."""
+    """A pace, and the exponential backoff of a refused call.
+
+    :ivar full: False, because calls in flight are not limited.
+    """
+
+    full = False
 
     def __init__(
         self, *, clock: Callable[[], float], uniform: Callable[[float, float], float], **_: Any
@@ -22,14 +28,18 @@ class _Paced:
         self._slot = max(now, self._slot + 1 / self.rate)
         return self._slot - now
 
+    def flight(self) -> AbstractContextManager[None]:
+        """Return a block for a call in flight, which does not matter."""
+        return nullcontext()
+
     def backoff(self, refusals: int) -> float:
         """Return the seconds before a refused call queues again."""
         return self._uniform(0, min(20.0, 2.0 ** min(refusals, 5)))
 
-    def accepted(self) -> None:
+    def accepted(self, _: object = None) -> None:
         """Record an answer other than a 429."""
 
-    def refused(self) -> None:
+    def refused(self, _: object = None) -> None:
         """Record a 429."""
 
 
@@ -48,13 +58,13 @@ class AIMD(_Paced):
         super().__init__(**options)
         self._changed = self._halved = self._clock()
 
-    def accepted(self) -> None:
+    def accepted(self, _: object = None) -> None:
         """Increase the rate additively."""
         now = self._clock()
         self.rate += min(now - self._changed, 1.0)
         self._changed = now
 
-    def refused(self) -> None:
+    def refused(self, _: object = None) -> None:
         """Decrease the rate multiplicatively."""
         now = self._clock()
         if now - self._halved >= 1.0:
@@ -82,14 +92,14 @@ class AdaptiveMode(_Paced):
         self._tokens -= 1
         return max(0.0, -self._tokens / self.rate)
 
-    def accepted(self) -> None:
+    def accepted(self, _: object = None) -> None:
         """Follow the cubic function."""
         self._measure()
         seconds = (self._maximum * (1 - self.BETA) / self.SCALE) ** (1 / 3)
         since = self._clock() - self._failed_at
         self._use(self.SCALE * (since - seconds) ** 3 + self._maximum)
 
-    def refused(self) -> None:
+    def refused(self, _: object = None) -> None:
         """Fall back to 0.7 of the rate."""
         self._measure()
         self._maximum = min(self._measured, self.rate) if self._enabled else self._measured

@@ -21,6 +21,8 @@ PANELS = {
     "100 per 10 s": 20,
     "600 per minute": 20,
     "20 per second and 300 per minute": 20,
+    "3 at the same time": 80,
+    "answers after 1 to 3 s, 10/s": 20,
     "429 on the first call, then 10/s": 20,
     "bucket 10 to 50/s, 30 to 60 s later": 100,
     "bucket 50 to 10/s, 20 to 120 s later": 100,
@@ -81,7 +83,7 @@ def main() -> None:
     size = f"{LEFT + COLUMNS * (WIDTH + GAP)} {TOP + rows * (HEIGHT + GAP)}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img">',
-        "<title>The rate over time, and the limit as a dashed line, for ten limits</title>",
+        "<title>The rate over time, and the limit as a dashed line, for twelve limits</title>",
         f"<style>{STYLE}</style>",
         *panels,
         "</svg>",

@@ -24,6 +24,7 @@ from tests.benchmarks.limiter_kinds import (
     FixedWindow,
     Limiter,
     SlidingWindow,
+    SlowBucket,
     Spacing,
     Stray,
     Together,
@@ -120,6 +121,8 @@ SCENARIOS: dict[str, Scenario] = {
         partial(lambda: Together(FixedWindow(20, 1), FixedWindow(300, 60))), seconds=600
     ),
     "3 at the same time": Scenario(partial(Concurrent, 3)),
+    "answers after 1 to 3 s, 10/s": Scenario(partial(SlowBucket, 10), callers=64),
+    "answers after 1 to 3 s, 50/s": Scenario(partial(SlowBucket, 50), callers=160),
     "429 on the first call, then 10/s": Scenario(
         partial(lambda: Stray(Bucket(10), first=1)), seconds=140, after=20
     ),
@@ -176,6 +179,15 @@ SHARED: dict[str, Scenario] = {
     for name in names
 }
 
+# More processes than a low limit has requests per second.
+CROWDS: dict[str, Scenario] = {
+    f"{processes} processes, {kind}, 2/s": replace(
+        SCENARIOS[f"{kind}, 2/s"], processes=processes, after=30.0, seconds=330.0
+    )
+    for processes in (4, 8, 16)
+    for kind in ("token bucket", "one-second window")
+}
+
 
 def short_processes(limiter: Limiter, seed: int, *, at_once: int = 16, count: int = 300) -> tuple[int, float]:
     """Run many processes with three calls each.
@@ -218,7 +230,9 @@ def peers(scenario: Scenario) -> dict[str, Any]:
 
 def rows(seeds: range, only: str, *, alone: bool) -> Iterator[str]:
     """Yield the lines of the table."""
-    scenarios = {name: scenario for name, scenario in (SCENARIOS | CHANGES | SHARED).items() if only in name}
+    scenarios = {
+        name: scenario for name, scenario in (SCENARIOS | CHANGES | SHARED | CROWDS).items() if only in name
+    }
     for number, (name, scenario) in enumerate(scenarios.items()):
         throttles = peers(scenario)
         if alone:

@@ -8,6 +8,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -111,25 +112,33 @@ class Process:
 
     def send(self, refusals: int, began: float) -> None:
         """Send a request."""
+        if self.throttle.full:
+            self.queue.append((refusals, began))
+            self.wait()
+            return
         seconds = self.simulation.random.uniform(*self.simulation.limiter.request_seconds)
-        self.simulation.after(seconds, partial(self.arrive, refusals, began))
+        in_flight = ExitStack()
+        flight = in_flight.enter_context(self.throttle.flight())
+        call = partial(self.answer, in_flight, flight, refusals, began)
+        self.simulation.after(seconds, partial(self.arrive, call))
         self.wait()
 
-    def arrive(self, refusals: int, began: float) -> None:
+    def arrive(self, answer: Callable[[bool], None]) -> None:
         """Let the service decide on a request."""
         granted = self.simulation.limiter.grants(self.simulation.now)
         seconds = self.simulation.random.uniform(*self.simulation.limiter.answer_seconds)
-        self.simulation.after(seconds, partial(self.answer, granted, refusals, began))
+        self.simulation.after(seconds, partial(answer, granted))
 
-    def answer(self, granted: bool, refusals: int, began: float) -> None:
+    def answer(self, in_flight: ExitStack, flight: Any, refusals: int, began: float, granted: bool) -> None:
         """Receive an answer."""
+        in_flight.close()
         if granted:
             self.simulation.limiter.ended()
             self.good += 1
             self.slowest = max(self.slowest, self.simulation.now - began)
-            self.throttle.accepted()
+            self.throttle.accepted(flight)
             self.next_call()
         else:
             self.refused += 1
-            self.throttle.refused()
+            self.throttle.refused(flight)
             self.simulation.after(self.throttle.backoff(refusals), partial(self.enqueue, refusals + 1, began))

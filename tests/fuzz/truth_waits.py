@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -46,11 +47,16 @@ class _Throttle:
     """A throttle that never waits."""
 
     rate = 20.0
+    full = False
 
-    def accepted(self) -> None:
+    def flight(self) -> AbstractContextManager[None]:
+        """Return a block for a call in flight."""
+        return nullcontext()
+
+    def accepted(self, _: object) -> None:
         """Ignore a good answer."""
 
-    def refused(self) -> None:
+    def refused(self, _: object) -> None:
         """Ignore a 429."""
 
     def backoff(self, refusals: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -41,12 +42,20 @@ def stored(
 
 
 class Sync:
-    """A sync whose first entries are in flight."""
+    """A sync whose images are all in flight.
+
+    :param resumed: whether they were submitted before the first scan.
+    """
 
     def __init__(
-        self, *names: str, scanned: tuple[Image, ...] | None = (), overwrite: bool = False, **more: Any
+        self,
+        *names: str,
+        scanned: Iterable[Image] | None = (),
+        overwrite: bool = False,
+        resumed: bool = False,
+        **more: Any,
     ):
-        self.inventory = Inventory(Naming(keep_tree=True))
+        self.inventory, self.size = Inventory(Naming(keep_tree=True)), len(names)
         self.inventory.locate({"x": "dx", "y": "dy"})
         rows = [
             {"url": f"https://example.com/{at}.jpg", "file_name": name} | more
@@ -61,6 +70,8 @@ class Sync:
             assert scan
             scan.add(image, self.inventory.folder_of(image))
         self.now = BEGAN + 20
+        if resumed:
+            self.submit()
         self.matcher = Matcher(
             self.inventory,
             self.in_flight,
@@ -70,7 +81,12 @@ class Sync:
             timing=SyncTiming(),
             clock=lambda: self.now,
         )
-        for number in range(len(names)):
+        if not resumed:
+            self.submit()
+
+    def submit(self) -> None:
+        """Submit all images."""
+        for number in range(self.size):
             pending = InFlightImage(number, self.inventory.key(number), "", 0, 7 + number, BEGAN, BEGAN)
             pending.report_succeeded(BEGAN + 10)
             self.in_flight.add(pending)
@@ -212,10 +228,36 @@ def test_an_older_image_that_differs_from_the_list_changes_nothing() -> None:
     assert sync.reasons == {}
 
 
-def test_too_many_unknown_images_prove_nothing() -> None:
+def test_an_image_that_was_submitted_before_the_first_scan_may_be_in_it() -> None:
+    image = stored("a.jpg")
+    assert Sync("a.jpg", scanned=(image,), overwrite=True).match(image) == {}
+    assert Sync("a.jpg", scanned=(image,), overwrite=True, resumed=True).match(image) == {0: ("f1", "name")}
+
+
+def numbered(count: int, at: float) -> list[Image]:
+    """Return images whose names are not in the list."""
+    return [stored(f"{number}.png", at, fileID=str(number)) for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "proves"), [(999, True), (1000, False)])
+def test_too_many_unknown_images_prove_nothing(count: int, proves: bool) -> None:
     sync = Sync("a.jpg", scanned=None, overwrite=True)
-    unknown = [stored(f"{number}.jpg", fileID=str(number)) for number in range(1000)]
-    assert sync.match(OLD, *unknown, last=True) == {}
+    unknown = numbered(count, at=-DAY / 2)
+    assert sync.match(OLD, *unknown, last=True) == ({0: ("old", "older")} if proves else {})
+
+
+def test_images_of_the_first_scan_are_known() -> None:
+    unknown = numbered(1000, at=-DAY / 2)
+    sync = Sync("a.jpg", scanned=[OLD, *unknown], overwrite=True)
+    assert sync.match(OLD, *unknown, last=True) == {0: ("old", "older")}
+
+
+def test_images_of_other_entries_are_known() -> None:
+    renamed = numbered(1000, at=10)
+    sync = Sync("a.jpg", *(f"{number}.jpg" for number in range(2000, 3000)), scanned=[OLD], overwrite=True)
+    for number, image in enumerate(renamed, 1):
+        sync.record(sync.pending(number), image, "renamed")
+    assert sync.match(OLD, *renamed, last=True)[0] == ("old", "older")
 
 
 @pytest.mark.parametrize("directory_id", ["d", "dx", "dy"])

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_123pan.service.throttle import MAX_BACKOFF_SECONDS, TUNING, Throttle
+from airflow_provider_123pan.service.throttle import MAX_BACKOFF_SECONDS, Throttle
+from airflow_provider_123pan.service.tuning import TUNING
 from tests.benchmarks.limiter_kinds import Bucket
 from tests.benchmarks.simulation import Process, Simulation
 
@@ -92,7 +93,7 @@ def test_a_refusal_of_one_of_the_first_calls_does_not_end_the_search() -> None:
     assert throttle.rate > 10
 
 
-@pytest.mark.parametrize(("choose", "least", "most"), [(min, 0.78, 0.82), (max, 0.86, 0.9)])
+@pytest.mark.parametrize(("choose", "least", "most"), [(min, 0.82, 0.86), (max, 0.9, 0.94)])
 def test_a_cut_is_random_within_a_small_range(
     choose: Callable[[float, float], float], least: float, most: float
 ) -> None:
@@ -224,11 +225,11 @@ def test_endless_refusals_leave_a_usable_rate_and_backoff() -> None:
         now += 60
         throttle.refused()
         assert throttle.backoff(refusals) <= MAX_BACKOFF_SECONDS
-    assert 1 / throttle.rate < 10
+    assert 1 / throttle.rate <= 10
     for call in range(10_000):
         now += 1
         throttle.refused() if call % 5 else throttle.accepted()
-    assert 1 / throttle.rate < 10
+    assert 1 / throttle.rate <= 10
 
 
 @pytest.mark.parametrize("start", [None, 0.0, -3.0, math.nan, math.inf])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sandbox.limits import Limits
+from airflow_provider_123pan.sandbox.limits import Limits, RateKind
 from tests.integration.sandbox.support import (
     CREATE,
     DELETE,
@@ -87,7 +87,7 @@ def test_a_call_needs_its_headers_and_a_json_body(client: Client) -> None:
 # Limits
 
 
-@pytest.mark.parametrize("kind", ["bucket", "window"])
+@pytest.mark.parametrize("kind", ["bucket", "window", "minute"])
 def test_calls_above_the_rate_get_429(client: Client, kind: str) -> None:
     client.sandbox.configure(rate=1e-6, rate_kind=kind)  # one call in eleven days
     answers = [client.get(DETAIL, fileID="x") for _ in range(3)]
@@ -97,9 +97,9 @@ def test_calls_above_the_rate_get_429(client: Client, kind: str) -> None:
     assert client.sandbox.state()["counts"]["refused_429"] == 2
 
 
-def allowed_calls(limits: Limits, kind: Literal["bucket", "window"]) -> int:
-    """Return how many of 100 calls at the same time a limit of 10 per second allows."""
-    return sum(limits.allows("key", 10, kind) for _ in range(100))
+def allowed_calls(limits: Limits, kind: RateKind) -> int:
+    """Return how many of 1000 calls at the same time a limit of 10 per second allows."""
+    return sum(limits.allows("key", 10, kind) for _ in range(1000))
 
 
 def test_a_token_bucket_refills_gradually() -> None:
@@ -120,6 +120,16 @@ def test_a_window_allows_all_its_calls_at_once() -> None:
     assert allowed_calls(limits, "window") == 0
     now += 0.1
     assert allowed_calls(limits, "window") == 10
+
+
+def test_a_minute_allows_all_its_calls_at_once() -> None:
+    now = 1020.0
+    limits = Limits(lambda: now)
+    assert allowed_calls(limits, "minute") == 600
+    now += 59
+    assert allowed_calls(limits, "minute") == 0
+    now += 1
+    assert allowed_calls(limits, "minute") == 600
 
 
 def test_a_window_is_long_enough_for_one_call() -> None:
