@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.rewriting import new_addresses, rewrite
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.entries import ManifestEntry
 
 IMAGES = [
     {"url": "https://example.com/held-1.jpg", "file_name": "held-1.jpg"},
@@ -147,3 +148,9 @@ def test_an_asset_event_names_the_directory(
     (alias,) = task.outlets
     events = context["outlet_events"][alias].asset_alias_events
     golden.check("sync_asset", [alias.name, [[e.dest_asset_key.uri, e.extra] for e in events]])
+
+
+def test_derived_names_of_canonical_urls_stay(golden: Any) -> None:
+    """A sync recognizes its images by these names, so another name would migrate an image again."""
+    names: dict[str, str] = golden.load("derived_names")
+    assert {url: ManifestEntry.of({"url": url}).file_name for url in names} == names
