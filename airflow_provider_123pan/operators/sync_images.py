@@ -145,6 +145,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.source.signatures import configured_parameters
         from airflow_provider_123pan.sync.checkpoint import Checkpoint
         from airflow_provider_123pan.sync.inventory import Inventory
         from airflow_provider_123pan.sync.lineage import MAX_HOSTS, announce
@@ -158,7 +159,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             hook = Pan123Hook(self.pan123_conn_id)
             # Before the list is read: a wrong connection fails at once.
             signer = CallbackSigner.of(hook.settings, self.use_callback)
-            inventory = Inventory(_signature_parameters())
+            inventory = Inventory(configured_parameters())
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
@@ -263,12 +264,3 @@ def _allowance(max_failures: Any) -> Any:
             f"max_failures: {max_failures!r} is neither a number of images nor a share such as '5%'"
         ) from None
     return lambda total: total * share / 100 if text.endswith("%") else share
-
-
-def _signature_parameters() -> Sequence[str]:
-    from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS
-
-    deliveries = conf.get("pan123", "signature_parameters", fallback="")
-    return (
-        tuple(name.strip().lower() for name in deliveries.split(",") if name.strip()) or SIGNATURE_PARAMETERS
-    )

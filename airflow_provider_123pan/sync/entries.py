@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from airflow_provider_123pan.download.request import EXTENSIONS, check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url
+from airflow_provider_123pan.source.urls import canonical_url
 
 #: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
@@ -47,7 +47,7 @@ class ManifestEntry:
         return stem_of(self.file_name)
 
     @classmethod
-    def of(cls, row: Any, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> ManifestEntry:
+    def of(cls, row: Any, signature_parameters: Sequence[str] = ()) -> ManifestEntry:
         """Check an entry: ``url``, and optionally ``file_name``, ``size`` and ``md5``; an error names the field."""
         url = row.get("url")
         url = check_url(url.strip() if isinstance(url, str) else url)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url, redact_text, redact_url
+from airflow_provider_123pan.source.urls import canonical_url, redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, digest, stem_of, unnumbered
 from airflow_provider_123pan.sync.manifest import RawEntry
 
@@ -72,10 +72,10 @@ class ResultRecord(NamedTuple):
 class Inventory:
     """The images of a list, by number; for use by one thread.
 
-    :param signature_parameters: query parameters that sign a URL, and do not tell two images apart.
+    :param signature_parameters: patterns of query parameters that sign a URL, besides those of known signers.
     """
 
-    def __init__(self, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> None:
+    def __init__(self, signature_parameters: Sequence[str] = ()) -> None:
         self._signature_parameters = signature_parameters
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_TABLES)
