@@ -35,7 +35,7 @@ _BEGIN = re.compile(
 # Opening delimiters whose closing one is a different character.
 _CLOSERS = {"(": ")", "<": ">", "[": "]", "{": "}"}
 _NEVER_AROUND_BLANKS = frozenset({"", "|", "`", "{"})
-_TITLE = re.compile(r"\s+(?:['(]|=\d)")
+_TITLE = re.compile(r"""\s+(?:["'(]|=\d)""")
 _ESCAPED_QUOTE = re.compile(
     r"(?:&(?:amp;){0,3}(?:quot|apos|#0?39|#34|#[xX]2[27]);|\\{1,8}(?:u002[27]|x2[27]))\Z"
 )
@@ -153,15 +153,14 @@ def _end(text: str, start: int, opener: str) -> tuple[int, bool, int | None]:
             depth += 1
         elif kind == "close" and depth:
             depth -= 1
-        elif kind == "blank" and opener not in _NEVER_AROUND_BLANKS:
+        elif (kind == "blank" and opener not in _NEVER_AROUND_BLANKS) or (
+            opener == "(" and text.startswith('"', at)
+        ):
             first_blank = at if first_blank is None else first_blank
         elif kind in ("close", "closer") or (kind == "stop" and match[kind] == closer):
             return (at, True, None) if first_blank is None else (first_blank, False, at)
         elif kind in ("stop", "blank", "list"):
-            if first_blank is None:
-                return at, False, None
-            # A title may follow the destination of a link.
-            return first_blank, False, at if opener == "(" and text[at] == '"' else None
+            return (at if first_blank is None else first_blank), False, None
         elif kind == "http" and first_blank is not None:
             break
         elif kind == "http" and (text[at - 1] in ",;|" or text[at - 1] >= "\u0080"):
