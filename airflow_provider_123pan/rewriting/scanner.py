@@ -91,7 +91,7 @@ def scan(text: str) -> Iterator[Reference]:
         end, closed, with_blanks = _end(text, found.end(), opener)
         position = max(end, found.end())
         ends, likely_end = _ends(text, start, found.end(), end, opener, closed)
-        if with_blanks is not None and not _BEGIN.search(text, end, with_blanks + 1):
+        if with_blanks is not None and end > found.end() and not _BEGIN.search(text, end, with_blanks + 1):
             ends = _ends_with_blanks(text, start, with_blanks, opener) + ends
         first, last = found.end(), start + MAX_SPELLED_LENGTH
         if possible := [each for each in dict.fromkeys(ends) if first < each <= last]:
@@ -193,7 +193,7 @@ def _delimiters(opener: str) -> re.Pattern[str]:
     }.get(opener, ("", ""))
     kinds = [
         ("closer", re.escape(opener) if opener and opener not in _CLOSERS and opener != '"' else ""),
-        ("blank", r"[ \t\u00a0\u3000]"),
+        ("blank", r"[ \u00a0\u3000]"),
         ("stop", rf"[\s<>\"\x00-\x1f\x7f]|{_ENTITIES}|{_ESCAPED_END}|\[/"),
         ("list", rf"(?<=[,;|]){_SLASH}{_SLASH}{_HOST}"),
         ("http", _HTTP),
@@ -227,6 +227,12 @@ def _ends(text: str, start: int, host: int, end: int, opener: str, closed: bool)
         bracket = run.find("[", run.find("/", skipped) if run[skipped : skipped + 1] == "[" else skipped)
         if bracket > 0 and _MACRO.search(text, max(0, start - 10), start):
             runs.append(likely := run[:bracket])
-        elif cut := _BRACKET_AFTER_FORMAT.search(run, skipped):
+        elif (cut := _BRACKET_AFTER_FORMAT.search(run, skipped)) and _is_last_bracket(run[cut.end() - 1 :]):
             runs.append(run[: cut.end() - 1])
     return sorted({start + len(each) for each in runs}, reverse=True), start + len(likely)
+
+
+def _is_last_bracket(text: str) -> bool:
+    """Return whether a bracket at the beginning of a text holds words about a URL, and is no part of its name."""
+    closer = _CLOSERS[text[0]]
+    return closer not in text or text.rstrip(_TRAILING).endswith(closer)

@@ -20,7 +20,7 @@ from airflow_provider_123pan.rewriting import Addresses, find_images, rewrite
 MEGABYTE = 1_000_000
 RUNS = 5
 IMAGES = 1000
-WORDS = "the image of a cat that sits (as it does) on a warm wall, and https is mentioned here without a URL; 图片 见 下文。"
+WORDS = "the image of a cat that sits (as it does) on a wall, and https is mentioned without a URL; 图片 见 下文。"
 HOSTILE = (
     "(",
     "![",
