@@ -16,6 +16,8 @@ _MAX_TRIES = 8  # closing quotes at which a string may end whose quotes are esca
 
 _QUOTE = r'\\{0,3}"|&(?:quot|#0?34|#[xX]22);'
 _HEADER = re.compile(rf"s:(?<![0-9A-Za-z_]s:)(?P<length>[0-9]{{1,9}}):(?P<quote>{_QUOTE})")
+# What JSON and SQL escape with a backslash; of one letter, only the length counts.
+_ESCAPED = re.compile(r"(?P<units>(?:\\u[0-9A-Fa-f]{4})+)|\\(?P<letter>.)", re.DOTALL)
 _CLOSING = re.compile(rf"(?P<quote>{_QUOTE});")
 
 
@@ -167,8 +169,13 @@ def _decoding(quote: str) -> Callable[[str], str] | None:
     if quote.startswith("&"):
         return decode_entities
     if quote.startswith("\\\\"):
-        return lambda text: decode_backslashes(decode_backslashes(text))
-    return decode_backslashes
+        return lambda text: _unescaped(_unescaped(text))
+    return _unescaped
+
+
+def _unescaped(text: str) -> str:
+    """Return a string without one round of backslashes, as long as PHP reads it."""
+    return _ESCAPED.sub(lambda match: decode_backslashes(match["units"] or "") or match["letter"], text)
 
 
 def _size(text: str) -> int:

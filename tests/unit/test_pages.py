@@ -320,11 +320,15 @@ def serialized(text: str) -> str:
 
 
 def in_sql(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("\n", "\\n")
 
 
-@pytest.mark.parametrize("spell", [str, in_sql, html.escape, lambda text: f"图<?>{text}图"])
-@pytest.mark.parametrize("content", ["{}", '<img src="{}"> 图', "{} {}", "it's 图 \\ {}"])
+def in_json(text: str) -> str:
+    return json.dumps({"value": text})
+
+
+@pytest.mark.parametrize("spell", [str, in_sql, in_json, html.escape, lambda text: f"图<?>{text}图"])
+@pytest.mark.parametrize("content", ["{}", '<img src="{}"> 图', "{} {}", "it's 图 \\n \\ {}", "a\n{}\r\n"])
 def test_strings_of_php_keep_a_true_length(spell: Callable[[str], str], content: str) -> None:
     def page(url: str) -> str:
         value = serialized(content.replace("{}", url))
