@@ -18,7 +18,7 @@ ZERO_WIDTH = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u
 _ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]")
 
 _AMPERSAND = re.compile(r"&(?:amp;)+|&#0*38;|&#[xX]0*26;|\\+(?:u0026|x26)")
-_ESCAPED_SLASH = re.compile(r"(?:https?:)?(\\+)/", re.IGNORECASE)
+_ESCAPED_SLASH = re.compile(r"(?:https?\\*:)?(\\+)/", re.IGNORECASE)
 # A new URL: its host, which is inserted as it is, and the rest.
 _NEW_URL = re.compile(r"(https?://[\w.:@%\[\]-]+)((?:[/?#].*)?)", re.IGNORECASE)
 # Characters that would end the new URL in its place, or begin a template's mark such as "{{" or "{%".

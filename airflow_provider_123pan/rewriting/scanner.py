@@ -18,7 +18,7 @@ MAX_SPELLED_LENGTH = 49152  # a URL of 8,192 characters, each of them escaped
 _MAX_OPENER = 64  # characters before a URL that decide what it is
 _MAX_BLANKS = 1024  # characters after the first blank of a URL
 
-_COLON = r"(?::|\\{1,4}(?:u003[aA]|x3[aA])|&(?:\#0{0,5}58|\#[xX]0{0,5}3[aA]|colon);)"
+_COLON = r"(?:\\{0,4}:|\\{1,4}(?:u003[aA]|x3[aA])|&(?:\#0{0,5}58|\#[xX]0{0,5}3[aA]|colon);)"
 _SLASH = r"(?:\\{0,4}/|\\{1,4}(?:u002[fF]|x2[fF])|&(?:\#0{0,5}47|\#[xX]0{0,5}2[fF]|sol);)"
 _HTTP = f"[hH][tT][tT][pP][sS]?{_COLON}{_SLASH}{_SLASH}"
 _LABEL = r"[0-9A-Za-z_\u0080-\U0010ffff-]{1,63}"
@@ -212,7 +212,8 @@ def _ends(text: str, start: int, host: int, end: int, opener: str, closed: bool)
     likely = run if closed else run.rstrip(_TRAILING)
     runs = [run]
     skipped = host - start
-    if opener in ("[", "{") and text[start - 2 : start - 1] == opener and "|" in run:
+    before = text[max(0, start - 2) : start]
+    if "|" in run and (before in ("[[", "{{") or before.endswith(("<", "!"))):
         runs.append(likely := run[: run.index("|")])
     if not closed:
         runs.append(run.rstrip(_TRAILING))

@@ -84,6 +84,16 @@ REPLACED = {
         f"![[{A}|t|300]] [[{A}|t]] [{A} t] {{{{{A}|t}}}} {{{{{A}}}}} {{{{ {A} }}}}",
         f"![[{NEW_A}|t|300]] [[{NEW_A}|t]] [{NEW_A} t] {{{{{NEW_A}|t}}}} {{{{{NEW_A}}}}} {{{{ {NEW_A} }}}}",
     ),
+    "Slack, Jira": (f"<{A}|t> !{A}|width=300!", f"<{NEW_A}|t> !{NEW_A}|width=300!"),
+    "CSS escapes": (r"url(https\:\/\/x.com\/a.jpg)", r"url(https:\/\/n.com\/1.jpg)"),
+    "JSON in an attribute": (
+        r'<div data-x="{&quot;u&quot;:&quot;https:\/\/x.com\/a.jpg&quot;}">',
+        r'<div data-x="{&quot;u&quot;:&quot;https:\/\/n.com\/1.jpg&quot;}">',
+    ),
+    "JSON in JSON in JSON": (
+        r'"{\"v\":\"{\\\"u\\\":\\\"https:\\\/\\\/x.com\\\/a.jpg\\\"}\"}"',
+        r'"{\"v\":\"{\\\"u\\\":\\\"https:\\\/\\\/n.com\\\/1.jpg\\\"}\"}"',
+    ),
     "shortcodes": (
         f"{{{{<img src={A}>}}}} {{{{% figure src={A} %}}}} {{% asset_img {A} t %}} [img src={A}]",
         f"{{{{<img src={NEW_A}>}}}} {{{{% figure src={NEW_A} %}}}} {{% asset_img {NEW_A} t %}} [img src={NEW_A}]",
