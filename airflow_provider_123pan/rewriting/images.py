@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from airflow_provider_123pan.rewriting.escapes import decodings
 from airflow_provider_123pan.rewriting.scanner import Reference, scan
@@ -19,7 +19,7 @@ _FORMATS = tuple("apng avif bmp gif heic heif ico jfif jpeg jpg png svg tif tiff
 # An extension at the end of the path, or before a CDN's style (``a.jpg!large``, ``a.png@2x``, ``a.jpg/w=200``).
 _EXTENSION = re.compile(rf"\.(?:{'|'.join(_FORMATS)})(?:[!@~:,;|/_-]|\Z)", re.IGNORECASE)
 _FORMAT_PARAMETERS = frozenset({"wx_fmt", "format", "fmt", "fm", "ext"})
-_HOST = re.compile(r"https?://(?:[^/?#@]*@)?[^/?#:@]", re.IGNORECASE)
+_PLAIN_HOST = re.compile(r"https?://[0-9A-Za-z][0-9A-Za-z.-]*/")
 _UNREADABLE = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -108,7 +108,7 @@ def _image(text: str, reference: Reference, context: Context) -> FoundImage | No
     if found is None and context is not Context.OTHER:
         likely = canonical_url(urls[reference.likely_end])
         found = next(end for end, url in urls.items() if canonical_url(url) == likely)
-    if found is None or not _HOST.match(urls[found]):
+    if found is None or not _has_host(urls[found]):
         return None
     return FoundImage(urls[found], reference.start, found, context)
 
@@ -191,3 +191,12 @@ def _shows_format(url: str) -> bool:
         name.lower() in _FORMAT_PARAMETERS and value.lower().rpartition("/")[2] in _FORMATS
         for name, value in parse_qsl(query)
     )
+
+
+def _has_host(url: str) -> bool:
+    if _PLAIN_HOST.match(url):  # cheaper than the work below
+        return True
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False

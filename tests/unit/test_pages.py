@@ -295,6 +295,7 @@ TEXTS = st.lists(st.sampled_from(UNITS + MARKS) | st.text(max_size=3), max_size=
 @example('"https://x.com/a //y.com/b.png"')
 @example(r"\"https://x.com/a //y.com\"")
 @example("https://x.com/a.jpg#,")
+@example('"HTTP://[[https://x.com/a b.png"')
 @example("![](https://x.com/640#，")
 @example('s:9:"https://x.com/a.jpg";')
 def test_what_is_found_can_be_replaced(text: str) -> None:
