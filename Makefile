@@ -24,7 +24,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
 	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
@@ -160,6 +160,7 @@ bench-limiters: ## Simulate every kind of rate limit, beside other ways to find 
 bench-tokens: ## Count the logins of many processes that start at once
 bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airflow's API server)
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one
+bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit or memory)
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)

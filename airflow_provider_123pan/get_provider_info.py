@@ -124,12 +124,12 @@ def get_provider_info() -> dict[str, object]:
                     "signature_parameters": {
                         "description": (
                             "Comma-separated query parameters that sign a URL and do not distinguish one image from "
-                            "another; ``*`` matches any characters. Empty: those of S3, Google, Azure, Alibaba, "
-                            "Tencent, Huawei, Qiniu and CDNs (``SIGNATURE_PARAMETERS`` in ``source/urls.py``)."
+                            "another; ``*`` matches any characters. They are added to the complete signatures of S3, "
+                            "Google, Azure, Alibaba, Tencent, Huawei, Volcengine, Qiniu, CloudFront and ``auth_key``."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
-                        "example": "X-Amz-*,Signature,Expires",
+                        "example": "x-expires,x-signature",
                         "default": "",
                     },
                     "inbox_retention_days": {

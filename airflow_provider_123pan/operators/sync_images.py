@@ -244,6 +244,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         )
 
     def _naming(self) -> Naming:
+        from airflow_provider_123pan.source.signatures import configured_parameters
         from airflow_provider_123pan.sync.naming import DEFAULT_TEMPLATE, Naming
 
         if self.keep_tree and self.directory is None and self.directory_id is None:
@@ -251,7 +252,7 @@ class Pan123SyncImagesOperator(BaseOperator):
                 "keep_tree: give directory or directory_id, below which the directories are made"
             )
         template = DEFAULT_TEMPLATE if self.name is None else str(self.name)
-        return Naming(template, self.keep_tree, _signature_parameters())
+        return Naming(template, self.keep_tree, configured_parameters())
 
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest
@@ -300,12 +301,3 @@ def _allowance(max_failures: Any) -> Any:
             f"max_failures: {max_failures!r} is neither a number of images nor a share such as '5%'"
         ) from None
     return lambda total: total * share / 100 if text.endswith("%") else share
-
-
-def _signature_parameters() -> tuple[str, ...]:
-    from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS
-
-    deliveries = conf.get("pan123", "signature_parameters", fallback="")
-    return (
-        tuple(name.strip().lower() for name in deliveries.split(",") if name.strip()) or SIGNATURE_PARAMETERS
-    )

@@ -2,65 +2,89 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from html import escape
-from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit, urlunsplit
 
-#: Query parameters that sign a URL, and therefore change although the image is the same: of S3 and compatible stores,
-#: Google, Alibaba, Volcengine, Huawei, Tencent, and CDNs. Parameters that select an image, such as ``x-oss-process``,
-#: are missing on purpose. In lower case; ``*`` stands for anything. ``[pan123] signature_parameters`` replaces them.
-SIGNATURE_PARAMETERS = (
-    "x-amz-*",
-    "x-goog-*",
-    *(
-        f"x-{store}-{name}"
-        for store in ("oss", "tos", "obs")
-        for name in ("signature*", "credential", "algorithm", "date", "expires", "*token", "*headers")
-    ),
-    "x-cos-security-token",
-    "q-sign-*",
-    "q-ak",
-    "q-key-time",
-    "q-header-list",
-    "q-url-param-list",
-    "q-signature",
-    "awsaccesskeyid",
-    "googleaccessid",
-    "ossaccesskeyid",
-    "accesskeyid",
-    "signature",
-    "expires",
-    "key-pair-id",
-    "policy",
-    "security-token",
-    "sig",
-    "token",
-    "auth_key",
-)
+import idna
 
-#: Azure's parameters sign a URL only together with ``sig``; without it, they may have another meaning.
-AZURE = frozenset(
-    {"se", "sp", "spr", "sr", "st", "sv", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "ses"}
-)
+from airflow_provider_123pan.source.signatures import signature_names
 
 _MAX_SHOWN_LENGTH = 4  # of a query value in logs
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+# A URL that is canonical already, as most are: the check is cheaper than the work.
+_CANONICAL = re.compile(r"https?://[a-z0-9.-]+/[\w.~!$&'()*,;=:@|\[\]+/-]*", re.ASCII)
+# A percent-encoded byte, or a character that must be: browsers encode the same ones in a path.
+_ENCODED = re.compile(r"""%[0-9A-Fa-f]{2}|%|[^!-~]|["<>\\^`{}]""")
+# Characters that mean the same, encoded or not. A plus sign may stand for a blank, so it is not one of them.
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$'()*,:@|[]")
+_PLAIN_IN_PATH = _PLAIN | frozenset("&=;")
+_PLAIN_IN_QUERY = _PLAIN | frozenset("/?")
 
 
-def canonical_url(url: str, signature_parameters: Sequence[str] = SIGNATURE_PARAMETERS) -> str:
-    """Return a URL without signature parameters and fragment, so that URLs of the same image compare equal.
+def canonical_url(url: str, signature_parameters: Sequence[str] = ()) -> str:
+    """Return the form of a URL in which two URLs of the same image are equal.
 
-    :param signature_parameters: patterns of names, in lower case.
+    Scheme and host are in lower case, the host in ASCII (IDNA). Percent-encoding is in UTF-8, in upper-case hex, and
+    only where it is needed. The default port, the fragment and what a known signer adds are missing.
+
+    :param signature_parameters: patterns of further parameters that sign a URL, in lower case.
+    :returns: the URL as it is if it cannot be parsed.
     """
-    parts = urlsplit(url)
-    pairs = [(unquote(pair.partition("=")[0]).lower(), pair) for pair in parts.query.split("&") if pair]
-    azure = AZURE if "sig" in signature_parameters and any(name == "sig" for name, _ in pairs) else ()
-    kept = [
-        pair
-        for name, pair in pairs
-        if name not in azure and not any(fnmatchcase(name, pattern) for pattern in signature_parameters)
-    ]
-    return urlunsplit(parts._replace(query="&".join(kept), fragment=""))
+    if _CANONICAL.fullmatch(url):
+        return url
+    try:
+        parts = urlsplit(url)
+        netloc = _canonical_netloc(parts.netloc, parts.scheme)
+    except ValueError:
+        return url
+    pairs = [pair for pair in _normalized(parts.query, _PLAIN_IN_QUERY).split("&") if pair]
+    if pairs:
+        named = [(name.lower(), value) for name, _, value in (pair.partition("=") for pair in pairs)]
+        signing = signature_names(named, signature_parameters)
+        pairs = [pair for (name, _), pair in zip(named, pairs, strict=True) if name not in signing]
+    path = _normalized(parts.path, _PLAIN_IN_PATH)
+    return urlunsplit((parts.scheme, netloc, path, "&".join(pairs), ""))
+
+
+def _canonical_netloc(netloc: str, scheme: str) -> str:
+    login, at, place = netloc.rpartition("@")
+    host, colon, port = place.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = place, ""
+    host = _ascii_host(host)
+    port = port.lstrip("0") if port.isdecimal() else port
+    return f"{login}{at}{host}:{port}" if port and port != _DEFAULT_PORTS.get(scheme) else login + at + host
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host in lower case, in ASCII if it is a domain name that IDNA can encode."""
+    if "%" in host and "[" not in host:
+        host = unquote(host)
+    if host.isascii():
+        return host.lower()
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:  # among them emoji, which browsers encode by the older rules
+        try:
+            return host.encode("idna").decode().lower()
+        except UnicodeError:
+            return host.lower()
+
+
+def _normalized(text: str, plain: frozenset[str]) -> str:
+    """Return a text in which exactly those characters are percent-encoded that must be."""
+
+    def spelled(match: re.Match[str]) -> str:
+        found = match[0]
+        if len(found) == 3:
+            character = chr(int(found[1:], 16))
+            return character if character in plain else found.upper()
+        return quote(found, safe="", errors="surrogatepass")
+
+    return _ENCODED.sub(spelled, text)
 
 
 def redact_url(url: str) -> str:

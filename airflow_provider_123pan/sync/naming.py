@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from airflow_provider_123pan.download.request import EXTENSIONS
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.urls import SIGNATURE_PARAMETERS, canonical_url
+from airflow_provider_123pan.source.urls import canonical_url
 
 #: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
@@ -41,12 +41,12 @@ class Naming:
 
     :ivar template: a format string of FIELDS that ends with ``.{ext}``.
     :ivar keep_tree: images keep the directories of their source paths.
-    :ivar signature_parameters: query parameters that sign a URL, and do not tell two images apart.
+    :ivar signature_parameters: patterns of query parameters that sign a URL, besides those of known signers.
     """
 
     template: str = DEFAULT_TEMPLATE
     keep_tree: bool = False
-    signature_parameters: tuple[str, ...] = SIGNATURE_PARAMETERS
+    signature_parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the template.

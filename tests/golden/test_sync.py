@@ -166,3 +166,9 @@ def test_an_asset_event_names_the_directory(
     (alias,) = task.outlets
     events = context["outlet_events"][alias].asset_alias_events
     golden.check("sync_asset", [alias.name, [[e.dest_asset_key.uri, e.extra] for e in events]])
+
+
+def test_derived_names_of_canonical_urls_stay(golden: Any) -> None:
+    """A sync recognizes its images by these names, so another name would migrate an image again."""
+    names: dict[str, str] = golden.load("derived_names")
+    assert {url: ManifestEntry.of({"url": url}).file_name for url in names} == names

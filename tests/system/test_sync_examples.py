@@ -63,7 +63,7 @@ def test_the_images_of_a_sitemap_arrive_once(example_sitemap: ExampleRun, sandbo
     results = run.folder / "results" / f"{run.day}.jsonl"
     assert found["results"] == f"file://{results}"
     records = check_results(results, run.urls, "migrated")
-    assert file_names(sandbox, found["directory_id"]) == sorted(record.file_name for record in records)
+    assert file_names(sandbox, found["directory_id"]) == sorted(str(record.file_name) for record in records)
     assert run.asset_events("website") == [counts(3, migrated=3)]
 
     run.start().succeed(submissions=3)
