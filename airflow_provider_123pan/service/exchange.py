@@ -51,38 +51,38 @@ def exchange(
         yield Slot()
         while throttle.full:
             yield Slot()
-        with throttle.flight() as flight:
+        with throttle.sending() as sent:
             answer = yield Send(call, token)
         try:
             value = read(call, answer)
         except Pan123RateLimitError:
-            throttle.refused(flight)
+            throttle.refused(sent)
             pause = throttle.backoff(refusals)
             refusals += 1
             if clock() + pause > deadline:
                 raise
         except Pan123TooManyTasksError:
-            throttle.accepted(flight)
+            throttle.accepted(sent)
             pause = random.uniform(0.5, 1) * TOO_MANY_TASKS_PAUSES[min(too_many, 2)]
             too_many += 1
             if clock() + pause > too_many_deadline:
                 raise
         except Pan123TokenError:
-            throttle.accepted(flight)
+            throttle.accepted(sent)
             if renewed:
                 raise
             renewed, pause = True, 0.0
             token = yield NeedToken(refused=token)
         except Pan123RedirectError:
-            throttle.accepted(flight)
+            throttle.accepted(sent)
             redirects += 1
             if not call.reads or redirects > len(REDIRECT_PAUSES):
                 raise
             pause = REDIRECT_PAUSES[redirects - 1]
         except Pan123Error:
-            throttle.accepted(flight)
+            throttle.accepted(sent)
             raise
         else:
-            throttle.accepted(flight)
+            throttle.accepted(sent)
             return value
         yield Sleep(pause)

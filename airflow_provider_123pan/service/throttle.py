@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from airflow_provider_123pan.service.in_flight import Flight, InFlight
+from airflow_provider_123pan.service.concurrency import ConcurrencyLimit, SentCall
 from airflow_provider_123pan.service.tuning import TUNING
 
 # Requests per second before anything is known about the limit.
@@ -68,7 +68,7 @@ class Throttle:
         # The start of the current step of the search or of the time since the last cut; calls and answers since then.
         self._since = now = clock()
         self._sent = self._accepted = self._refused = 0
-        self._in_flight = InFlight()
+        self._concurrency = ConcurrencyLimit()
         # The climb from `_bottom` back to `_goal`, of which `_climbed` seconds have passed.
         self._bottom = self._goal = self._climbed = 0.0
         self._climbed_at = now
@@ -133,29 +133,29 @@ class Throttle:
 
     @property
     def full(self) -> bool:
-        """True if too many calls are in flight, so that the slot must be given up, and another one taken later."""
-        return self._in_flight.full
+        """True if too many calls wait for their answers: the slot must be given up, and another one taken later."""
+        return self._concurrency.full
 
     @contextmanager
-    def flight(self) -> Iterator[Flight]:
-        """Count a call as in flight within the block; its answer is recorded with what the block gets."""
+    def sending(self) -> Iterator[SentCall]:
+        """Count a call as waiting for its answer within the block; its answer is recorded with what the block gets."""
         with self._lock:
             self._sent += 1
-            flight = self._in_flight.begin(self._clock())
+            call = self._concurrency.begin(self._clock())
         try:
-            yield flight
+            yield call
         finally:
             # Without the lock, which this thread may hold while the garbage collector ends an abandoned call.
-            self._in_flight.end(flight)
+            self._concurrency.end(call)
 
-    def accepted(self, flight: Flight | None = None) -> None:
+    def accepted(self, call: SentCall | None = None) -> None:
         """Record an answer other than a 429.
 
-        :param flight: the call, from :meth:`flight`; without it, the call counts as sent now.
+        :param call: the call, from :meth:`sending`; without it, the call counts as sent now.
         """
         with self._lock:
             now = self._clock()
-            flight = self._answered(flight, now, refused=False)
+            call = self._answered(call, now, refused=False)
             refusals, self._in_a_row = self._in_a_row, 0
             if not refusals and not self._good_rate(
                 now
@@ -168,22 +168,22 @@ class Throttle:
             if refusals >= TUNING.long_refusals and now - self._refused_since > TUNING.long_seconds:
                 self._learn_quota(now)
             elif self._searching:
-                self._grow(now, flight.sent_at)
+                self._grow(now, call.sent_at)
             else:
                 self._climb(now)
 
-    def refused(self, flight: Flight | None = None) -> None:
+    def refused(self, call: SentCall | None = None) -> None:
         """Record a 429, as :meth:`accepted` records other answers."""
         with self._lock:
             now = self._clock()
-            flight = self._answered(flight, now, refused=True)
+            call = self._answered(call, now, refused=True)
             if not self._in_a_row:
                 self._refused_since = now
             self._in_a_row += 1
             self._refused += 1
             learned, self._learned = self._learned, True
             # A call that was sent at another rate says nothing about this one, nor does one too many at the same time.
-            if flight.sent_at < self._since or self._in_flight.exceeded(flight):
+            if call.sent_at < self._since or self._concurrency.exceeded(call):
                 return
             if self._searching:
                 # A 429 to the first calls says nothing about this process's rate: it lowers it, but the search goes on.
@@ -193,11 +193,11 @@ class Throttle:
             else:
                 self._step_down(now)
 
-    def _answered(self, flight: Flight | None, now: float, *, refused: bool) -> Flight:
-        if flight is None:
-            flight, self._sent = Flight(now, 1), self._sent + 1
-        self._in_flight.answered(flight, refused=refused)
-        return flight
+    def _answered(self, call: SentCall | None, now: float, *, refused: bool) -> SentCall:
+        if call is None:
+            call, self._sent = SentCall(now, 1), self._sent + 1
+        self._concurrency.answered(call, refused=refused)
+        return call
 
     def _grow(self, now: float, sent_at: float) -> None:
         seconds = now - self._since

@@ -33,7 +33,7 @@ class Tuning:
     :ivar max_period: longest period in seconds that is learned. Longer ones end after the calls have given up.
     :ivar few_refusals: number of refusals that are compared with the good answers between them.
     :ivar rare: minimum number of good answers per refusal in this comparison.
-    :ivar probe_calls: calls between two that exceed the limit on calls in flight: at most 5% are refused because of
+    :ivar probe_calls: calls between two that exceed the limit on concurrent calls: at most 5% are refused because of
         it.
     :ivar probes: number of these calls after which the limit is given up, if less than half of them were refused.
     :ivar convergence: share of the difference to another process by which the rate changes.

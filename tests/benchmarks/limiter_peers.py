@@ -11,7 +11,7 @@ from typing import Any
 class _Paced:
     """A pace, and the exponential backoff of a refused call.
 
-    :ivar full: False, because calls in flight are not limited.
+    :ivar full: False, because concurrent calls are not limited.
     """
 
     full = False
@@ -28,8 +28,8 @@ class _Paced:
         self._slot = max(now, self._slot + 1 / self.rate)
         return self._slot - now
 
-    def flight(self) -> AbstractContextManager[None]:
-        """Return a block for a call in flight, which does not matter."""
+    def sending(self) -> AbstractContextManager[None]:
+        """Return a block for a call that waits for its answer, which does not matter."""
         return nullcontext()
 
     def backoff(self, refusals: int) -> float:

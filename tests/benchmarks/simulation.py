@@ -117,9 +117,9 @@ class Process:
             self.wait()
             return
         seconds = self.simulation.random.uniform(*self.simulation.limiter.request_seconds)
-        in_flight = ExitStack()
-        flight = in_flight.enter_context(self.throttle.flight())
-        call = partial(self.answer, in_flight, flight, refusals, began)
+        block = ExitStack()
+        sent = block.enter_context(self.throttle.sending())
+        call = partial(self.answer, block, sent, refusals, began)
         self.simulation.after(seconds, partial(self.arrive, call))
         self.wait()
 
@@ -129,16 +129,16 @@ class Process:
         seconds = self.simulation.random.uniform(*self.simulation.limiter.answer_seconds)
         self.simulation.after(seconds, partial(answer, granted))
 
-    def answer(self, in_flight: ExitStack, flight: Any, refusals: int, began: float, granted: bool) -> None:
+    def answer(self, block: ExitStack, sent: Any, refusals: int, began: float, granted: bool) -> None:
         """Receive an answer."""
-        in_flight.close()
+        block.close()
         if granted:
             self.simulation.limiter.ended()
             self.good += 1
             self.slowest = max(self.slowest, self.simulation.now - began)
-            self.throttle.accepted(flight)
+            self.throttle.accepted(sent)
             self.next_call()
         else:
             self.refused += 1
-            self.throttle.refused(flight)
+            self.throttle.refused(sent)
             self.simulation.after(self.throttle.backoff(refusals), partial(self.enqueue, refusals + 1, began))

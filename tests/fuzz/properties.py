@@ -71,5 +71,5 @@ def has_type(value: Any, declared: Any) -> bool:
         return False
     if not dataclasses.is_dataclass(value):
         return True
-    hints = get_type_hints(type(value))
-    return all(has_type(getattr(value, field.name), hints[field.name]) for field in dataclasses.fields(value))
+    types = get_type_hints(type(value))
+    return all(has_type(getattr(value, field.name), types[field.name]) for field in dataclasses.fields(value))

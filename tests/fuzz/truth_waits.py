@@ -49,8 +49,8 @@ class _Throttle:
     rate = 20.0
     full = False
 
-    def flight(self) -> AbstractContextManager[None]:
-        """Return a block for a call in flight."""
+    def sending(self) -> AbstractContextManager[None]:
+        """Return a block for a call that waits for its answer."""
         return nullcontext()
 
     def accepted(self, _: object) -> None:

@@ -15,7 +15,7 @@ HOUR = 3600.0
 DAY = 86400.0
 
 
-class World:
+class ThreeClocks:
     """Three clocks, and an inbox that records which times the pruner passes to it."""
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def times() -> ThreeClocks:
+    return ThreeClocks()
 
 
 @pytest.fixture
@@ -56,45 +56,47 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Any:
     return lambda: len(caplog.records)
 
 
-def test_clocks_that_agree_are_used_as_they_are(world: World, warnings: Any) -> None:
-    assert world.now() == START
-    world.pass_time(40 * DAY)
-    world.database += 100
-    assert world.now() == START + 40 * DAY
+def test_clocks_that_agree_are_used_as_they_are(times: ThreeClocks, warnings: Any) -> None:
+    assert times.now() == START
+    times.pass_time(40 * DAY)
+    times.database += 100
+    assert times.now() == START + 40 * DAY
     assert warnings() == 0
 
 
 @pytest.mark.parametrize("clocks", [["clock"], ["database"], ["clock", "database"]])
-def test_a_clock_that_jumps_forward_deletes_nothing(world: World, clocks: list[str], warnings: Any) -> None:
+def test_a_clock_that_jumps_forward_deletes_nothing(
+    times: ThreeClocks, clocks: list[str], warnings: Any
+) -> None:
     """Neither the receiver's, nor the database's, nor that of a machine that runs both."""
     for clock in clocks:
-        setattr(world, clock, START + 365 * DAY)
-    assert world.now() == START
-    world.pass_time(HOUR)
-    assert world.now() == START + HOUR
+        setattr(times, clock, START + 365 * DAY)
+    assert times.now() == START
+    times.pass_time(HOUR)
+    assert times.now() == START + HOUR
     assert warnings() == 1
     for clock in clocks:
-        setattr(world, clock, START + HOUR)
-    assert world.now() == START + HOUR
-    world.pass_time(HOUR)
-    assert world.now() == START + 2 * HOUR
+        setattr(times, clock, START + HOUR)
+    assert times.now() == START + HOUR
+    times.pass_time(HOUR)
+    assert times.now() == START + 2 * HOUR
     assert warnings() == 1
 
 
-def test_a_clock_that_was_ahead_at_the_start_is_followed_back(world: World, warnings: Any) -> None:
-    world.clock = START - 365 * DAY
-    world.database = START - 365 * DAY
-    assert world.now() == START - 365 * DAY
-    world.pass_time(HOUR)
-    assert world.now() == START - 365 * DAY + HOUR
+def test_a_clock_that_was_ahead_at_the_start_is_followed_back(times: ThreeClocks, warnings: Any) -> None:
+    times.clock = START - 365 * DAY
+    times.database = START - 365 * DAY
+    assert times.now() == START - 365 * DAY
+    times.pass_time(HOUR)
+    assert times.now() == START - 365 * DAY + HOUR
     assert warnings() == 0
 
 
-def test_small_corrections_are_followed(world: World, warnings: Any) -> None:
+def test_small_corrections_are_followed(times: ThreeClocks, warnings: Any) -> None:
     for _ in range(20):
-        world.pass_time(HOUR)
-        world.clock += 60
-        world.database += 60
-        world.now()
-    assert world.now() == START + 20 * HOUR + 20 * 60
+        times.pass_time(HOUR)
+        times.clock += 60
+        times.database += 60
+        times.now()
+    assert times.now() == START + 20 * HOUR + 20 * 60
     assert warnings() == 0

@@ -40,7 +40,7 @@ def _short(
 
 @pytest.fixture
 def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], list[str]]:
-    """Die before or after the n-th touch of the world; gives the steps as they are taken."""
+    """Die before or after the n-th step outside of this process; gives the steps as they are taken."""
     steps: list[str] = []
     fatal: list[int | None] = [None]
 
