@@ -32,7 +32,7 @@ def example_pan123_offline_download() -> None:
     submit = Pan123OfflineDownloadOperator(
         task_id="submit",
         url="{{ params.url }}",
-        # Optional; by default the name comes from the URL, and the directory is the service's default.
+        # Optional; by default the name is made of the URL, and the directory is the service's default.
         # file_name="cat.jpg",
         # directory_id="yk6baz03t0l000d7w33fbyq51l4izkne",
         pan123_conn_id="{{ params.pan123_conn_id }}",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_NAME_LENGTH, RESERVED_CHARACTERS
+
+if TYPE_CHECKING:
+    from airflow_provider_123pan.source.naming import Naming
 
 MAX_URL_LENGTH = 8192
-#: The extensions that an image's name may have (official: "create an offline migration").
-EXTENSIONS = frozenset({"png", "gif", "jpeg", "tiff", "webp", "jpg", "tif", "svg", "bmp"})
 ROOTS = frozenset({"", "0", "/"})  # the root's id, and what is often taken for it
 
 
@@ -19,15 +21,22 @@ class Request(NamedTuple):
     """A request to fetch one image, checked before anything is sent."""
 
     url: str
-    file_name: str | None
+    file_name: str
     directory_id: str | None
 
     @classmethod
-    def of(cls, url: Any, file_name: Any, directory_id: Any) -> Request:
-        """Check an operator's arguments; a Pan123InputError names the field and the fix."""
-        return cls(
-            check_url(url), check_file_name(file_name) or name_of(url), check_directory_id(directory_id)
+    def of(cls, url: Any, file_name: Any, directory_id: Any, naming: Naming) -> Request:
+        """Check an operator's arguments.
+
+        :param naming: names the image if there is no ``file_name``.
+        :raises Pan123InputError: names the field and the fix.
+        """
+        url, file_name, directory_id = (
+            check_url(url),
+            check_file_name(file_name),
+            check_directory_id(directory_id),
         )
+        return cls(url, file_name or naming.derive(url), directory_id)
 
     def digest(self, account: str) -> str:
         """Return a digest that is equal for equal requests of one account only."""
@@ -35,19 +44,9 @@ class Request(NamedTuple):
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def name_of(url: str) -> str | None:
-    """Return the image's name as its URL shows it, or None if it shows none."""
-    name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
-    return name if _is_plain(name) and _has_extension(name) else None
-
-
-def _is_plain(name: str) -> bool:
-    return name.isprintable() and not set(name) & {"/", "\\"}
-
-
 def _has_extension(name: str) -> bool:
     stem, _, extension = name.rpartition(".")
-    return bool(stem) and extension.lower() in EXTENSIONS
+    return bool(stem.strip()) and extension.lower() in EXTENSIONS
 
 
 def check_url(url: Any) -> str:
@@ -81,9 +80,18 @@ def check_file_name(name: Any) -> str | None:
         raise Pan123InputError(
             f"file_name: {shown} needs a name and an image extension, one of {', '.join(sorted(EXTENSIONS))}"
         )
-    if not _is_plain(name):
+    if not name.isprintable() or "/" in name or "\\" in name:
         raise Pan123InputError(
             f"file_name: {shown} must be a plain name; the directory goes into directory_id"
+        )
+    if reserved := RESERVED_CHARACTERS.intersection(name):
+        raise Pan123InputError(
+            f"file_name: {shown} contains {' '.join(sorted(reserved))}; 123pan takes none of "
+            f"{' '.join(sorted(RESERVED_CHARACTERS))} in a name"
+        )
+    if len(name) > MAX_NAME_LENGTH:
+        raise Pan123InputError(
+            f"file_name: {shown} has {len(name)} characters; 123pan takes at most {MAX_NAME_LENGTH}"
         )
     return name
 

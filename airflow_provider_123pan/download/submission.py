@@ -20,7 +20,7 @@ class Submission:
 
     :ivar taskID: the service's number of the offline task; None only if an earlier try was recognised by its image.
     :ivar url: the source URL.
-    :ivar file_name: the name that was sent, if one was.
+    :ivar file_name: the name that was sent; None if only the taskID is known.
     :ivar directory_id: as the operator got it.
     :ivar callback_id: None without a callback.
     :ivar submitted_at: by the service's clock, ISO 8601, UTC.

@@ -115,11 +115,6 @@ def _submit(
         callback_id=new_callback_id() if signer else None,
         submitted_at=datetime.now(timezone.utc).isoformat(),
     )
-    if submission.file_name is None:
-        log.warning(
-            "%s shows no image name, and file_name is empty, so the new URL cannot be found: give a file_name",
-            submission.redacted_url,
-        )
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     try:

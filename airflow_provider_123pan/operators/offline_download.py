@@ -32,7 +32,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
 
     :param url: the image's http or https URL. (templated)
     :param file_name: its name in the image host, ending with png, gif, jpeg, tiff, webp, jpg, tif, svg or bmp; by
-        default the last part of the URL, if it ends so. Without any name the new URL cannot be found. (templated)
+        default the last part of the URL and a digest of the URL, as in a sync, such as ``cat-k3v7w2m5q6ta.jpg``.
+        (templated)
     :param directory_id: the target directory, not the root; by default the one named ``来自:离线下载``. (templated)
     :param use_callback: have 123pan call back, which wakes a deferred wait at once and says why a download failed; by
         default, if the connection has a ``callback_base_url``.
@@ -80,9 +81,12 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         from airflow_provider_123pan.download.timing import WaitTiming
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.source.naming import Naming
+        from airflow_provider_123pan.source.signatures import configured_parameters
 
         with failing_without_retry():
-            request = Request.of(self.url, self.file_name, self.directory_id)
+            naming = Naming(signature_parameters=configured_parameters())
+            request = Request.of(self.url, self.file_name, self.directory_id, naming)
             hook = Pan123Hook(self.pan123_conn_id)
             submission = submit_once(hook, request, context, self.use_callback, self.timing or WaitTiming())
             hook.keep_rate()

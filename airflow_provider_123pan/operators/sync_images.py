@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
+    from airflow_provider_123pan.source.naming import Naming
     from airflow_provider_123pan.sync.inventory import Inventory
-    from airflow_provider_123pan.sync.naming import Naming
     from airflow_provider_123pan.sync.options import SyncOptions
     from airflow_provider_123pan.sync.run import SyncRun
     from airflow_provider_123pan.sync.timing import SyncTiming
@@ -244,8 +244,8 @@ class Pan123SyncImagesOperator(BaseOperator):
         )
 
     def _naming(self) -> Naming:
+        from airflow_provider_123pan.source.naming import DEFAULT_TEMPLATE, Naming
         from airflow_provider_123pan.source.signatures import configured_parameters
-        from airflow_provider_123pan.sync.naming import DEFAULT_TEMPLATE, Naming
 
         if self.keep_tree and self.directory is None and self.directory_id is None:
             raise Pan123InputError(

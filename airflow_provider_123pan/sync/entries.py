@@ -13,8 +13,8 @@ from urllib.parse import quote
 from airflow_provider_123pan.download.request import check_file_name, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import comparable_name
+from airflow_provider_123pan.source.naming import Naming, digest, folder_of
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.sync.naming import LONGEST_NAME, Naming, digest, folder_of
 
 _NUMBERED = re.compile(r"\(\d+\)$")
 _SIZE = re.compile(r"(\d{1,19})(?:\.0+)?")
@@ -72,10 +72,6 @@ class ManifestEntry:
         folder, name = _given_name(row.get("file_name"), naming)
         if name is None:
             name = naming.derive(url)
-            if len(name) > LONGEST_NAME:
-                raise Pan123InputError(
-                    f"name: the name has {len(name)} characters, at most {LONGEST_NAME} are allowed"
-                )
         return cls(
             url,
             name,
@@ -120,8 +116,6 @@ def _given_name(value: Any, naming: Naming) -> tuple[str | None, str | None]:
         raise Pan123InputError(
             f"file_name: {quoted(value)} has directories; pass keep_tree=True to make them"
         )
-    if len(name) > LONGEST_NAME:
-        raise Pan123InputError(f"file_name: {quoted(name)} has more than {LONGEST_NAME} characters")
     return folder_of(path.split("/")) if slash else None, check_file_name(name)
 
 

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.naming import Naming, digest
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.urls import redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, image_key, stem_of, unnumbered
 from airflow_provider_123pan.sync.list_report import ListReport
-from airflow_provider_123pan.sync.naming import Naming, digest
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
 # ``given`` is the URL as the list has it, if another one is sent. An invalid entry has neither key nor name.

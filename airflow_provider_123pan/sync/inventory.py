@@ -14,8 +14,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.image_list import ImageList
-from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
-from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.sync.tables import TSV_HEADER
 from tests.fuzz.properties import run_properties, value_or_error
 from tests.fuzz.values import DEEP_JSON, LONG_NUMBER, any_json, changed, encoded, texts

@@ -17,9 +17,9 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.rewriting import new_addresses, rewrite
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.checkpoint import Checkpoint
 from airflow_provider_123pan.sync.entries import ManifestEntry
-from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
 IMAGES = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.naming import DEFAULT_TEMPLATE, Naming
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images
-from airflow_provider_123pan.sync.naming import DEFAULT_TEMPLATE, Naming
 
 URL = "https://Cdn.Example.com:8443/2026/11/%E5%9B%BE%3A1.JPG?w=1"
 

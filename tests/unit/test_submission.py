@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.download.request import EXTENSIONS, Request, name_of
+from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.naming import Naming
+from airflow_provider_123pan.source.rules import EXTENSIONS
+from airflow_provider_123pan.sync.entries import ManifestEntry
 
 URL = "https://example.com/a.jpg"
 
@@ -35,6 +38,13 @@ URL = "https://example.com/a.jpg"
         ({"file_name": "b/a.jpg"}, "file_name: 'b/a.jpg' must be a plain name"),
         ({"file_name": "a\n.jpg"}, "plain name"),
         ({"file_name": 3}, "file_name"),
+        ({"file_name": "a:b?c.jpg"}, "file_name: 'a:b?c.jpg' contains : ?; 123pan takes none of"),
+        ({"file_name": "   "}, "file_name: '   ' needs a name and an image extension"),
+        ({"file_name": "   .jpg"}, "file_name: '   .jpg' needs a name and an image extension"),
+        ({"file_name": "x" * 300 + ".jpg"}, "has 304 characters; 123pan takes at most 254"),
+        ({"file_name": "x" * 251 + ".jpg"}, "has 255 characters; 123pan takes at most 254"),
+        ({"url": "https://example.com/"}, "file_name: the URL shows no image extension"),
+        ({"url": "https://example.com/a.avif"}, "url: 123pan takes no .avif; convert it"),
         ({"directory_id": ""}, "directory_id: '' is the root"),
         ({"directory_id": "0"}, "directory_id: '0' is the root"),
         ({"directory_id": 0}, "root"),
@@ -45,50 +55,70 @@ URL = "https://example.com/a.jpg"
 def test_bad_requests(arguments: dict[str, Any], words: str) -> None:
     given = {"url": URL, "file_name": None, "directory_id": None} | arguments
     with pytest.raises(Pan123InputError) as caught:
-        Request.of(**given)
+        Request.of(**given, naming=Naming())
     assert words in str(caught.value)
     assert "secret" not in str(caught.value)
     assert not caught.value.retryable
 
 
+def request(url: str = URL, file_name: Any = None, directory_id: Any = None) -> Request:
+    return Request.of(url, file_name, directory_id, Naming())
+
+
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS))
 def test_the_nine_extensions(extension: str) -> None:
-    assert Request.of(URL, f"x.{extension.upper()}", 10023).file_name == f"x.{extension.upper()}"
+    assert (
+        request(file_name=f"x.{extension.upper()}", directory_id=10023).file_name == f"x.{extension.upper()}"
+    )
 
 
 @pytest.mark.parametrize(
-    ("url", "name"),
+    "url",
     [
-        (URL, "a.jpg"),
-        ("https://example.com/x/%E5%9B%BE%201.PNG?x=1#y", "图 1.PNG"),
-        ("https://example.com/a%2Fb.jpg", "b.jpg"),
-        ("https://example.com/", None),
-        ("https://example.com/image?format=webp", None),
-        ("https://example.com/.jpg", None),
-        ("https://example.com/a%0A.jpg", None),
-        ("https://example.com/a%5Cb.jpg", None),
+        URL,
+        "https://example.com/x/%E5%9B%BE%201.PNG?x=1#y",
+        "https://example.com/a%2Fb.jpg",
+        "https://example.com/a%0A.jpg",
+        "https://example.com/a.png/",
+        "https://example.com/%B1%ED.png",
+        "https://example.com/640?wx_fmt=png",
+        f"https://example.com/{'x' * 300}.jpg",
     ],
 )
-def test_the_name_that_an_address_shows(url: str, name: str | None) -> None:
-    assert name_of(url) == name
-    assert Request.of(url, None, None).file_name == name
+def test_a_name_is_derived_as_in_a_sync(url: str) -> None:
+    name = request(url).file_name
+    assert name == ManifestEntry.of({"url": url}).file_name
+    assert request(file_name=name).file_name == name  # the service takes it
 
 
-def test_a_given_name_wins() -> None:
-    assert Request.of(URL, "b.png", None).file_name == "b.png"
+@pytest.mark.parametrize(
+    "urls",
+    [
+        [f"https://example.com/{year}/1.png" for year in (2023, 2024, 2025)],
+        ["https://example.com/%B1%ED.png", "https://example.com/%B2%E2.png"],
+        ["https://example.com/show?format=png&id=1", "https://example.com/show?format=png&id=2"],
+    ],
+)
+def test_derived_names_differ(urls: list[str]) -> None:
+    assert len({request(url).file_name for url in urls}) == len(urls)
+
+
+@pytest.mark.parametrize("name", ["b.png", " 图 (1).JPG", "x" * 250 + ".jpg"])
+def test_a_given_name_is_sent_as_it_is(name: str) -> None:
+    assert request(file_name=name).file_name == name
 
 
 def test_digests_differ_in_every_part() -> None:
-    base = Request.of(URL, "b.png", "d")
+    base = request(URL, "b.png", "d")
     digests = {
         base.digest("account"),
         base.digest("other"),
-        Request.of(URL + "?", "b.png", "d").digest("account"),
-        Request.of(URL, "c.png", "d").digest("account"),
-        Request.of(URL, "b.png", None).digest("account"),
+        request(URL + "?", "b.png", "d").digest("account"),
+        request(URL, "c.png", "d").digest("account"),
+        request(URL, "b.png").digest("account"),
     }
     assert len(digests) == 5
-    assert base.digest("account") == Request.of(URL, "b.png", "d").digest("account")
+    assert base.digest("account") == request(URL, "b.png", "d").digest("account")
 
 
 GOOD = Submission(7, URL, "a.jpg", None, None, "2026-11-23T08:00:00+00:00")

@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.usefixtures("connect"), pytest.mark.parametrize("mode"
 
 
 def submit(context: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"url": URL} | arguments
+    given: dict[str, Any] = {"url": URL, "file_name": "a.jpg"} | arguments
     return Pan123OfflineDownloadOperator(task_id="submit", **given).execute(context)  # type: ignore[arg-type]
 
 
@@ -282,8 +282,8 @@ def test_a_name_that_is_taken(
     set_timing(same_second=timedelta(), clock_skew=timedelta())
     set_timing(settling=1.0)
     sandbox.configure(delay=0)
-    for url in ("https://example.com/1/a.jpg", "https://example.com/a.png"):
-        run(sensor(mode, submit(context, url=url)), context)
+    for url, name in (("https://example.com/1/a.jpg", "a.jpg"), ("https://example.com/a.png", "a.png")):
+        run(sensor(mode, submit(context, url=url, file_name=name)), context)
     second = int(time.time())
     wait_for(lambda: int(time.time()) > second + 1, what="another second: dates have whole ones", timeout=5)
     sandbox.configure(visible_after=0.5)

@@ -1,4 +1,4 @@
-"""How a sync names images that the list does not name: unique, and the same in every run."""
+"""Names images that the user does not name: unique, and the same in every run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from functools import lru_cache
 from string import Formatter
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from airflow_provider_123pan.download.request import EXTENSIONS
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.rules import (
+    EXTENSIONS,
+    MAX_NAME_LENGTH,
+    OTHER_FORMATS,
+    RESERVED_CHARACTERS,
+)
 from airflow_provider_123pan.source.urls import canonical_url
 
 #: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
-#: Extensions of images that the service does not take.
-OTHER_FORMATS = frozenset({"avif", "heic", "heif", "ico", "jxl", "jp2", "psd"})
 DEFAULT_TEMPLATE = "{stem}-{digest}.{ext}"
 FIELDS = ("stem", "digest", "host", "path", "ext")
 
 DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
 _LONGEST_PATH = 160
-LONGEST_NAME = 254  # characters of an image (official); assumed of a directory
-_ODD = frozenset('\\/:*?"<>|')
 
 
 def digest(text: str) -> str:
@@ -83,7 +84,8 @@ class Naming:
     def derive(self, url: str) -> str:
         """Return a name for the image of a source URL; by default the last part of the URL and a digest of the whole.
 
-        :raises Pan123InputError: the URL shows no format, or one that the service does not take.
+        :raises Pan123InputError: the URL shows no format, or one that the service does not take, or the template makes
+            the name too long.
         """
         parts = urlsplit(url)
         path = unquote(parts.path).rstrip("/")
@@ -99,7 +101,7 @@ class Naming:
         stem = _plain(stem[:_LONGEST_STEM])
         if self.template == DEFAULT_TEMPLATE:  # which nearly every list has
             return f"{stem}-{digest(self.canonical(url))}.{extension}"
-        return self.template.format_map(
+        name = self.template.format_map(
             {
                 "stem": stem,
                 "digest": digest(self.canonical(url)),
@@ -108,11 +110,16 @@ class Naming:
                 "ext": extension,
             }
         )
+        if len(name) > MAX_NAME_LENGTH:
+            raise Pan123InputError(
+                f"name: the name has {len(name)} characters, at most {MAX_NAME_LENGTH} are allowed"
+            )
+        return name
 
 
 def folder_of(names: Iterable[str]) -> str:
     """Return a path of directories; characters that names cannot have are replaced, and ``.`` and ``..`` left out."""
-    return "/".join(_plain(name[:LONGEST_NAME]) for name in names if name.strip(" ."))
+    return "/".join(_plain(name[:MAX_NAME_LENGTH]) for name in names if name.strip(" ."))
 
 
 @lru_cache(maxsize=16)  # an entry's name and the list's digest both need it
@@ -134,5 +141,8 @@ def shown_format(parts: SplitResult) -> str:
 
 def _plain(text: str) -> str:
     """Return a text as a part of a name: without characters that names cannot have, and not empty."""
-    plain = "".join("_" if each in _ODD or not each.isprintable() else each for each in text)
+    plain = "".join(
+        "_" if character in RESERVED_CHARACTERS or not character.isprintable() else character
+        for character in text
+    )
     return plain.strip(" .") or "image"
