@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -22,6 +23,19 @@ _home = tempfile.mkdtemp(prefix="pan123-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+@pytest.fixture(autouse=True)
+def no_network_for_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let probes resolve addresses only, so that no test depends on a host of the internet."""
+
+    def resolve(host: str, port: int) -> list[str]:
+        try:
+            return [str(ip_address(host))]
+        except ValueError:
+            raise OSError(f"{host} is not resolved in tests") from None
+
+    monkeypatch.setattr("airflow_provider_123pan.source.addresses.resolve_host", resolve)
 
 
 ROOMS = ("system", "integration", "unit", "golden")

@@ -35,6 +35,7 @@ from airflow_provider_123pan.exceptions import (
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.models import OfflineTask, TaskStatus
+from airflow_provider_123pan.source.probe import Prober, complete_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -77,10 +78,13 @@ def submit_once(
     context: Context,
     use_callback: bool | None,
     timing: WaitTiming,
+    prober: Prober | None = None,
 ) -> Submission:
     """Submit the request, or continue with the submission of an earlier try of this task.
 
     :param use_callback: None: if the connection has a ``callback_base_url``.
+    :param prober: finds the format that the name lacks. The record's digest does not cover that format, so an earlier
+        try is recognised whatever the source answers now.
     """
     signer = CallbackSigner.of(hook.settings, use_callback)
     store: Any = context.get("task_state_store")  # Airflow 3.3
@@ -98,7 +102,11 @@ def submit_once(
         and (submission := _resume(hook, earlier.submission, timing)) is not None
     ):
         return submission
-    return _submit(hook, record, store, signer, timing)
+    submission = record.submission
+    name = complete_name(request.file_name, request.url, prober)
+    return _submit(
+        hook, replace(record, submission=replace(submission, file_name=name)), store, signer, timing
+    )
 
 
 def forget_submission(context: Context) -> None:

@@ -32,12 +32,15 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
 
     :param url: the image's http or https URL. (templated)
     :param file_name: its name in the image host, ending with png, gif, jpeg, tiff, webp, jpg, tif, svg or bmp; by
-        default the last part of the URL and a digest of the URL, as in a sync, such as ``cat-k3v7w2m5q6ta.jpg``.
-        (templated)
+        default the last part of the URL and a digest of the URL, as in a sync, such as ``cat-k3v7w2m5q6ta.jpg``; the
+        source is probed if the URL shows no format. (templated)
     :param directory_id: the target directory, not the root; by default the one named ``来自:离线下载``. (templated)
     :param use_callback: have 123pan call back, which wakes a deferred wait at once and says why a download failed; by
         default, if the connection has a ``callback_base_url``.
     :param wait_for_completion: wait for the end; a failed download fails the task, and its retry submits again.
+    :param probe: the worker may probe the source: for the format if the URL shows none, and for the reason of a failure
+        that no callback explains.
+    :param private_hosts: hosts to which a probe may connect although their addresses are not public.
     :param deferrable: wait in the triggerer.
     :param poke_interval: seconds between two polls.
     :param timeout: the longest wait in seconds.
@@ -57,6 +60,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         directory_id: str | None = None,
         use_callback: bool | None = None,
         wait_for_completion: bool = False,
+        probe: bool = True,
+        private_hosts: Sequence[str] = (),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 10.0,
         timeout: timedelta | float = 24 * 60 * 60.0,
@@ -70,6 +75,8 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self.directory_id = directory_id
         self.use_callback = use_callback
         self.wait_for_completion = wait_for_completion
+        self.probe = probe
+        self.private_hosts = private_hosts
         self.deferrable = deferrable
         self.poke_interval = seconds("poke_interval", poke_interval)
         self.timeout = seconds("timeout", timeout)
@@ -82,13 +89,16 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
         from airflow_provider_123pan.source.naming import Naming
+        from airflow_provider_123pan.source.probe import Prober
         from airflow_provider_123pan.source.signatures import configured_parameters
 
         with failing_without_retry():
-            naming = Naming(signature_parameters=configured_parameters())
+            prober = Prober.of(self.probe, self.private_hosts)
+            naming = Naming(signature_parameters=configured_parameters(), needs_format=prober is None)
             request = Request.of(self.url, self.file_name, self.directory_id, naming)
             hook = Pan123Hook(self.pan123_conn_id)
-            submission = submit_once(hook, request, context, self.use_callback, self.timing or WaitTiming())
+            timing = self.timing or WaitTiming()
+            submission = submit_once(hook, request, context, self.use_callback, timing, prober)
             hook.keep_rate()
             if not self.wait_for_completion:
                 return submission.xcom()
@@ -149,13 +159,17 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         )
 
     def _result(self, context: Context, submission: Submission, outcome: Outcome) -> dict[str, Any]:
+        from airflow_provider_123pan.download.failure import completed_reason
         from airflow_provider_123pan.download.submit import forget_submission
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
+        from airflow_provider_123pan.source.probe import Prober
 
         if outcome.reason is not None:
             forget_submission(context)
+            prober = Prober.of(self.probe, self.private_hosts)
+            reason = completed_reason(outcome.reason, submission.url, prober)
             raise Pan123DownloadFailedError(
-                f"{submission.redacted_url} (taskID {submission.taskID}): {outcome.reason}"
+                f"{submission.redacted_url} (taskID {submission.taskID}): {reason}"
             )
         self.log.info("%s", outcome)
         return submission.xcom() | outcome.xcom()

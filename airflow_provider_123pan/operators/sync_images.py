@@ -54,6 +54,9 @@ class Pan123SyncImagesOperator(BaseOperator):
         ``{stem}-{digest}.{ext}``. (templated)
     :param keep_tree: images keep the directories of their source paths, below the target directory.
     :param on_invalid: ``record`` an invalid entry as a failed image, or ``fail`` before anything is submitted.
+    :param probe: the worker may probe sources: for the format of an image whose URL shows none, before it is submitted,
+        and for the reason of a failure that no callback explains.
+    :param private_hosts: hosts to which a probe may connect although their addresses are not public.
     :param allow_empty: a list without entries is no error.
     :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
@@ -89,6 +92,8 @@ class Pan123SyncImagesOperator(BaseOperator):
         results: str | None = None,
         if_exists: str = "skip",
         on_invalid: str = "record",
+        probe: bool = True,
+        private_hosts: Sequence[str] = (),
         allow_empty: bool = False,
         encoding: str | None = None,
         name: str | None = None,
@@ -113,6 +118,8 @@ class Pan123SyncImagesOperator(BaseOperator):
         self.results = results
         self.if_exists = if_exists
         self.on_invalid = on_invalid
+        self.probe = probe
+        self.private_hosts = private_hosts
         self.allow_empty = allow_empty
         self.encoding = encoding
         self.name = name
@@ -221,6 +228,7 @@ class Pan123SyncImagesOperator(BaseOperator):
 
     def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.download.request import check_directory_id
+        from airflow_provider_123pan.source.probe import Prober
         from airflow_provider_123pan.sync.directory import parse_path
         from airflow_provider_123pan.sync.options import SyncOptions
 
@@ -241,6 +249,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             max_in_flight=max_in_flight,
             deferrable=self.deferrable,
             deadline=deadline,
+            prober=Prober.of(self.probe, self.private_hosts),
         )
 
     def _naming(self) -> Naming:
@@ -252,7 +261,7 @@ class Pan123SyncImagesOperator(BaseOperator):
                 "keep_tree: give directory or directory_id, below which the directories are made"
             )
         template = DEFAULT_TEMPLATE if self.name is None else str(self.name)
-        return Naming(template, self.keep_tree, configured_parameters())
+        return Naming(template, self.keep_tree, configured_parameters(), needs_format=not self.probe)
 
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest

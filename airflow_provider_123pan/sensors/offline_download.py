@@ -41,6 +41,8 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
 
     :param submission: what Pan123OfflineDownloadOperator returned, or a bare taskID. (templated)
     :param deferrable: wait in the triggerer.
+    :param probe: the worker may probe the source for the reason of a failure that no callback explains.
+    :param private_hosts: hosts to which a probe may connect although their addresses are not public.
     :param pan123_conn_id: the connection, of type ``pan123``. (templated)
     :param poke_interval: seconds between two polls. All other arguments are those of every sensor.
     """
@@ -55,6 +57,8 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         *,
         submission: Any,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        probe: bool = True,
+        private_hosts: Sequence[str] = (),
         pan123_conn_id: str = "pan123_default",
         poke_interval: timedelta | float = 10.0,
         **kwargs: Any,
@@ -63,15 +67,19 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.submission = submission
         self.deferrable = deferrable
+        self.probe = probe
+        self.private_hosts = private_hosts
         self.pan123_conn_id = pan123_conn_id
 
     def execute(self, context: Context) -> Any:
         """Check the arguments, then wait in the sensor's mode."""
         from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.source.probe import Prober
 
         # Bad input is raised outside of the base sensor, which would skip it under soft_fail.
         with failing_without_retry():
             self._parsed = Submission.parse(self.submission)
+            Prober.of(self.probe, self.private_hosts)  # wrong hosts fail before the wait
             self._deadline = self._started(context) + self.timeout
             self._wait_strategy = self._make_wait_strategy()  # a wrong connection fails before anything else
             if not self.deferrable:
@@ -182,11 +190,15 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         return self._hook.run(check_once(self._parsed, deadline, self._wait_strategy, last=last))
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
+        from airflow_provider_123pan.download.failure import completed_reason
+        from airflow_provider_123pan.source.probe import Prober
+
         if outcome.reason is None:
             self.log.info("%s", outcome)
             return outcome.xcom()
         what = f"{self._parsed.redacted_url} " if outcome.url else ""
-        message = f"{what}(taskID {outcome.taskID}): {outcome.reason}"
+        prober = Prober.of(self.probe, self.private_hosts)
+        message = f"{what}(taskID {outcome.taskID}): {completed_reason(outcome.reason, outcome.url, prober)}"
         raise (AirflowSkipException if self.soft_fail else AirflowFailException)(message)
 
     def _timed_out(self, message: str) -> Exception:

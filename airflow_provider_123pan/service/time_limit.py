@@ -69,7 +69,9 @@ class _LimitedReader(io.RawIOBase):
         super().close()
 
 
-class _LimitedResponse(http.client.HTTPResponse):
+class TimeLimitedResponse(http.client.HTTPResponse):
+    """A response that obeys :func:`time_limit` while it is read."""
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         if (deadline := _deadline.get()) is not None:
@@ -77,11 +79,11 @@ class _LimitedResponse(http.client.HTTPResponse):
 
 
 class _LimitedConnection(HTTPConnection):
-    response_class = _LimitedResponse
+    response_class = TimeLimitedResponse
 
 
 class _LimitedTlsConnection(HTTPSConnection):
-    response_class = _LimitedResponse
+    response_class = TimeLimitedResponse
 
 
 class _LimitedPool(HTTPConnectionPool):

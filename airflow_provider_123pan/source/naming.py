@@ -28,6 +28,7 @@ FIELDS = ("stem", "digest", "host", "path", "ext")
 DIGEST = 12  # characters of base32: 60 bits keep a million images of one name apart
 _LONGEST_STEM = 80
 _LONGEST_PATH = 160
+_LONGEST_EXTENSION = max(map(len, EXTENSIONS))
 
 
 def digest(text: str) -> str:
@@ -43,11 +44,14 @@ class Naming:
     :ivar template: a format string of FIELDS that ends with ``.{ext}``.
     :ivar keep_tree: images keep the directories of their source paths.
     :ivar signature_parameters: patterns of query parameters that sign a URL, besides those of known signers.
+    :ivar needs_format: a URL that shows no format gets no name. Otherwise its name ends with the dot, until a probe
+        finds the extension.
     """
 
     template: str = DEFAULT_TEMPLATE
     keep_tree: bool = False
     signature_parameters: tuple[str, ...] = ()
+    needs_format: bool = True
 
     def __post_init__(self) -> None:
         """Check the template.
@@ -93,11 +97,15 @@ class Naming:
         if stem and extension.lower() in EXTENSIONS:
             path = path[: -len(extension) - 1]
         else:
-            if extension.lower() in OTHER_FORMATS:
+            if stem and extension.lower() in OTHER_FORMATS:
                 raise Pan123InputError(
                     f"url: 123pan takes no .{extension.lower()}; convert it to one of {', '.join(sorted(EXTENSIONS))}"
                 )
             stem, extension = path.rpartition("/")[2], shown_format(parts)
+            if not extension and self.needs_format:
+                raise Pan123InputError(
+                    "file_name: the URL shows no image extension; give a name that has one"
+                )
         stem = _plain(stem[:_LONGEST_STEM])
         if self.template == DEFAULT_TEMPLATE:  # which nearly every list has
             return f"{stem}-{digest(self.canonical(url))}.{extension}"
@@ -110,7 +118,7 @@ class Naming:
                 "ext": extension,
             }
         )
-        if len(name) > MAX_NAME_LENGTH:
+        if len(name) > MAX_NAME_LENGTH - (0 if extension else _LONGEST_EXTENSION):
             raise Pan123InputError(
                 f"name: the name has {len(name)} characters, at most {MAX_NAME_LENGTH} are allowed"
             )
@@ -127,16 +135,18 @@ def _canonical_url(url: str, signature_parameters: tuple[str, ...]) -> str:
     return canonical_url(url, signature_parameters)
 
 
-def shown_format(parts: SplitResult) -> str:
-    """Return the extension that the query of a URL shows.
+def lacks_format(file_name: str) -> bool:
+    """Return whether a derived name still needs the extension that a probe finds."""
+    return file_name.endswith(".")
 
-    :raises Pan123InputError: it shows none.
-    """
+
+def shown_format(parts: SplitResult) -> str:
+    """Return the extension that the query of a URL shows, or an empty string."""
     parameters = {name.lower(): value for name, value in parse_qsl(parts.query)}
     for name in FORMAT_PARAMETERS:
         if (extension := parameters.get(name, "").lower().rpartition("/")[2]) in EXTENSIONS:
             return extension
-    raise Pan123InputError("file_name: the URL shows no image extension; give a name that has one")
+    return ""
 
 
 def _plain(text: str) -> str:

@@ -54,12 +54,12 @@ def _canonical_netloc(netloc: str, scheme: str) -> str:
     host, colon, port = place.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = place, ""
-    host = _ascii_host(host)
+    host = ascii_host(host)
     port = port.lstrip("0") if port.isdecimal() else port
     return f"{login}{at}{host}:{port}" if port and port != _DEFAULT_PORTS.get(scheme) else login + at + host
 
 
-def _ascii_host(host: str) -> str:
+def ascii_host(host: str) -> str:
     """Return a host in lower case, in ASCII if it is a domain name that IDNA can encode."""
     if "%" in host and "[" not in host:
         host = unquote(host)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.source.naming import Naming, digest
+from airflow_provider_123pan.source.naming import Naming, digest, lacks_format
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.urls import redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, image_key, stem_of, unnumbered
@@ -42,7 +42,7 @@ class ImageList:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_TABLES)
         self._digest = hashlib.sha256()
-        self._knows_md5 = self._knows_spellings = False
+        self._knows_md5 = self._knows_spellings = self._lacks_formats = False
         self._size = 0
         self._folders: dict[str, str] = {}  # by the ids of directories
 
@@ -78,6 +78,20 @@ class ImageList:
             "SELECT url, file_name, size, md5, folder FROM wanted WHERE number = ?", (number,)
         )
         return ManifestEntry(*row.fetchone())
+
+    def place(self, number: int) -> str:
+        """Return where an image's entry is in the list, for messages."""
+        return str(self._cell("place", number))
+
+    def lacks_format(self, number: int) -> bool:
+        """Return whether an image's name still needs the extension that a probe finds."""
+        return self._lacks_formats and lacks_format(self.entry(number).file_name)
+
+    def add_format(self, number: int, extension: str) -> None:
+        """Add the extension that a probe found to an image's name; what identifies the image stays."""
+        self._database.execute(
+            "UPDATE wanted SET file_name = file_name || ? WHERE number = ?", (extension, number)
+        )
 
     def key(self, number: int) -> str:
         """Return a digest of an image's name, which identifies it outside of this process."""
@@ -174,6 +188,7 @@ class ImageList:
         )
         if added.rowcount:
             self._size += 1
+            self._lacks_formats |= lacks_format(entry.file_name)
             self._update_digest(f"{_path(entry)}\n{self._naming.canonical(entry.url)}\n")
             self._knows_md5 |= entry.md5 is not None
             return

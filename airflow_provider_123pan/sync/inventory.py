@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.source.naming import Naming
+from airflow_provider_123pan.source.naming import Naming, lacks_format
 from airflow_provider_123pan.sync.image_list import ImageList
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
@@ -143,6 +143,17 @@ class Inventory(ImageList):
         values = (number, None if taskID is None else str(taskID), *found, reason)
         self._database.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
+    def failed_because(self, reason: str) -> list[int]:
+        """Return the numbers of the images that failed for a reason since the list was loaded."""
+        rows = self._database.execute(
+            "SELECT number FROM outcomes WHERE reason = ? ORDER BY number", (reason,)
+        )
+        return [number for (number,) in rows if self._states[number] == ImageState.FAILED]
+
+    def explain(self, number: int, reason: str) -> None:
+        """Replace the reason of a failure by a longer one."""
+        self._database.execute("UPDATE outcomes SET reason = ? WHERE number = ?", (reason, number))
+
     def records(self) -> Iterator[ResultRecord]:
         """Yield the results of the images that have ended since the list was loaded, one for each of their URLs."""
         rows = self._database.execute(
@@ -151,6 +162,8 @@ class Inventory(ImageList):
         )
         for number, url, file_name, taskID, *rest in rows:
             state = ImageState(self._states[number])
+            if file_name is not None and lacks_format(file_name):
+                file_name = None
             if state in (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED):
                 record = ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
+from airflow_provider_123pan.source.probe import Prober
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class SyncOptions:
     :ivar overwrite: fetch images whose names are taken again.
     :ivar max_in_flight: images in flight at most; None for as many as the service accepts.
     :ivar deadline: Unix seconds.
+    :ivar prober: probes sources; None: they are not probed.
     """
 
     directory_id: str | None
@@ -26,6 +28,7 @@ class SyncOptions:
     max_in_flight: int | None
     deferrable: bool
     deadline: float
+    prober: Prober | None = None
 
     @property
     def target(self) -> str:

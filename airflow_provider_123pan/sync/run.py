@@ -16,6 +16,7 @@ from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.comparison import Comparison
 from airflow_provider_123pan.sync.directory import ensure_directory, ensure_folders, retry_reads
 from airflow_provider_123pan.sync.entries import comparable_folder
+from airflow_provider_123pan.sync.failure_probes import explain_failures
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
@@ -194,6 +195,7 @@ class SyncRun:
             failing_since=self._failing_since,
             deadline=self._options.deadline,
             timing=self._timing,
+            prober=self._options.prober,
             report=self._reporter.report_if_due,
         )
         try:
@@ -262,6 +264,7 @@ class SyncRun:
         return sorted({found for folder in folders if (found := self._directory_of(folder))})
 
     def _pause(self, submitter: Submitter) -> Deferral:
+        explain_failures(self._inventory, self._options.prober, self._timing.explain)
         if self._results:
             self._results.spill(self._inventory.records())
         self._collect_failures()
@@ -308,6 +311,7 @@ class SyncRun:
         return Deferral(checkpoint, trigger)
 
     def _end(self) -> None:
+        explain_failures(self._inventory, self._options.prober, self._timing.explain)
         if self._results:
             self._results.write(self._inventory.records())
             log.info("The results are in %s", self._options.results)

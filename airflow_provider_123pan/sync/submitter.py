@@ -27,8 +27,11 @@ from airflow_provider_123pan.service.protocol import (
     list_directory,
 )
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
+from airflow_provider_123pan.source.probe import Prober
+from airflow_provider_123pan.sync.candidates import BLOCK, Candidates
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.first_scan import FirstScan
+from airflow_provider_123pan.sync.format_probes import FormatProbes
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
@@ -42,7 +45,6 @@ log = logging.getLogger(__name__)
 
 THREADS = 16
 MAX_IN_FLIGHT = 1000  # what a trigger's arguments hold in any of Airflow's databases
-BLOCK = 100  # submissions that one write to the journal announces
 LISTING_SHARE = 0.05  # share of the calls that listings may take while there is something to submit
 TICK_SECONDS = 0.05
 
@@ -60,6 +62,7 @@ class Submitter:
     :param cap: images in flight that the service was found to accept; None if that is not known.
     :param failing_since: when the service began to fail, in Unix seconds; None if it does not.
     :param deadline: Unix seconds.
+    :param prober: finds the formats that names lack; None: no name lacks one.
     :param report: called often, with the number of images in flight.
     """
 
@@ -81,6 +84,7 @@ class Submitter:
         failing_since: float | None,
         deadline: float,
         report: Callable[[int], None],
+        prober: Prober | None,
         timing: SyncTiming,
     ) -> None:
         self._hook = hook
@@ -109,7 +113,8 @@ class Submitter:
         self._since_cap = 0  # submissions since the cap was changed
         self._announced: deque[InFlightImage] = deque()  # in the journal, but not yet submitted
         self._calls: dict[Future[OfflineTask], InFlightImage] = {}
-        self._alone_at = self._when_alone()
+        self._formats = FormatProbes(inventory, prober)
+        self._candidates = Candidates(inventory, in_flight, self._formats, timing)
         self._not_before = 0.0  # monotonic: the service wants a pause
         self._refusals = 0
         self._put_back: Counter[int] = Counter()  # by image
@@ -130,36 +135,36 @@ class Submitter:
                 if time.time() > self._deadline:
                     raise Pan123WaitTimeoutError("the sync has not ended within the timeout")
                 self._submit()
-                if self._collect():
+                answered = self._collect()
+                if self._formats.collect() or answered:
                     busy_at = time.monotonic()
                 now = time.monotonic()
                 if self._in_flight and now >= checked_at + max(pause, self._listing_interval()):
                     if self.monitor.check():
                         busy_at, pause, self._changed = time.monotonic(), shortest, True
                         # An image submitted alone must not be confused with those that have just ended.
-                        self._alone_at = self._when_alone()
+                        self._candidates.wait_alone()
                     else:
                         pause = min(pause * 1.5, longest)
                     checked_at = time.monotonic()
                     self._check_took = checked_at - now
                 self._keep()
                 self._report(len(self._in_flight))
-                if not self._calls and not self._in_flight and self._next() is None:
+                if not self._calls and not self._in_flight and self._candidates.next_state() is None:
                     return True
-                if not self._calls and now - busy_at > idle_limit:
+                if not self._calls and not self._formats and now - busy_at > idle_limit:
                     return False
         finally:
+            self._formats.close()
             self._threads.shutdown(cancel_futures=True)
             self.monitor.close()
             self._withdraw()
 
-    def _when_alone(self) -> float:
-        """Return the monotonic moment from which a listing of what is new cannot show what has ended by now."""
-        return time.monotonic() + self._timing.skew.total_seconds() + 1
-
     def _listing_interval(self) -> float:
         """Seconds between two checks, so that listings take no more than their share of the calls."""
-        share = LISTING_SHARE if self._room() and self._next() is not None else 5 * LISTING_SHARE
+        share = (
+            LISTING_SHARE if self._room() and self._candidates.next_state() is not None else 5 * LISTING_SHARE
+        )
         return self.monitor.pages / (share * self._hook.client.throttle.rate)
 
     # -- what is submitted next --
@@ -167,26 +172,12 @@ class Submitter:
     def _room(self) -> int:
         return max(0, self.cap - len(self._in_flight))
 
-    def _next(self) -> ImageState | None:
-        """Return which state is submitted next: the images that failed once come after all others have ended."""
-        kinds = (ImageState.MISSING, ImageState.AGAIN)
-        return next((state for state in kinds if self._inventory.first(state) is not None), None)
-
     def _announce(self) -> None:
         """Choose the next images, and write them to the journal before anything is sent."""
-        state = self._next()
-        if state is None or not (room := self._room()):
+        state = self._candidates.next_state()
+        chosen = self._candidates.choose(self._room(), calling=bool(self._calls))
+        if not chosen:
             return
-        if state is ImageState.AGAIN and (self._in_flight or self._calls):
-            return
-        chosen: list[int] = []
-        number = first = self._inventory.first(state)
-        while number is not None and len(chosen) < min(BLOCK, room):
-            if state is ImageState.MISSING or number not in self._in_flight.alone:
-                chosen.append(number)
-            number = self._inventory.first(state, number + 1)
-        if not chosen and first is not None and time.monotonic() >= self._alone_at:
-            chosen = [first]
         for number in chosen:
             pending = InFlightImage(
                 number,

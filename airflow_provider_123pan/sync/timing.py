@@ -28,6 +28,7 @@ class SyncTiming:
     :ivar submit_retry: one submission is queued again for so long; then its image goes back into the list.
     :ivar retry_for: the service may fail for so long before the sync gives up.
     :ivar too_many_tasks_pauses: between two submissions while the account has too many offline tasks.
+    :ivar explain: a worker may probe the sources of images that failed without a reason for so long.
     :ivar read_retry_pauses: between two attempts to read a directory while the service is unavailable.
     :ivar max_put_backs: submissions of one image that found no service, before it is asked whether that is there at
         all.
@@ -49,6 +50,7 @@ class SyncTiming:
     submit_retry: float = 60.0
     retry_for: float = RETRY_FOR_SECONDS
     too_many_tasks_pauses: tuple[float, float, float] = TOO_MANY_TASKS_PAUSES
+    explain: float = 60.0
     read_retry_pauses: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
     max_put_backs: int = 5
     max_lost: int = 3

@@ -21,7 +21,7 @@ URLS = ["https://example.com/a.png"]
         ({"manifest": "a.txt"}, "^images: give either images or manifest"),
         ({"images": "https://example.com/a.png"}, "^images: got a str, not a list"),
         (
-            {"images": ["ftp://a/b.png", "https://a/b"], "on_invalid": "fail"},
+            {"images": ["ftp://a/b.png", "https://a/b"], "on_invalid": "fail", "probe": False},
             r"2 entries(.|\n)*images\[0\]: url: (.|\n)*images\[1\]: file_n",
         ),
         ({"images": None, "manifest": "no-such.txt"}, "^manifest: there is no file 'no-such.txt'"),

@@ -75,7 +75,7 @@ def test_invalid_entries_may_refuse_the_list(
 ) -> None:
     path, _ = manifest(tmp_path)
     with pytest.raises(AirflowFailException, match="5 entries are invalid, nothing was submitted"):
-        sync(context, manifest=path, on_invalid="fail")
+        sync(context, manifest=path, on_invalid="fail", probe=False)
     assert sandbox.state()["counts"]["requests"] == {}
 
 

@@ -1,0 +1,62 @@
+"""Recognizes the format of an image by its media type or its first bytes."""
+
+from __future__ import annotations
+
+import re
+
+#: Bytes that :func:`sniff` needs.
+HEAD_BYTES = 512
+
+_MEDIA_TYPES = {
+    "image/png": "png",
+    "image/x-png": "png",
+    "image/gif": "gif",
+    "image/jpeg": "jpg",
+    "image/jpg": "jpg",
+    "image/pjpeg": "jpg",
+    "image/tiff": "tif",
+    "image/webp": "webp",
+    "image/svg+xml": "svg",
+    "image/bmp": "bmp",
+    "image/x-bmp": "bmp",
+    "image/x-ms-bmp": "bmp",
+}
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF8", "gif"),
+    (b"\xff\xd8\xff", "jpg"),
+    (b"II*\0", "tif"),
+    (b"MM\0*", "tif"),
+    (b"\0\0\1\0", "ico"),
+    (b"8BPS", "psd"),
+    (b"\xff\x0a", "jxl"),
+    (b"\0\0\0\x0cJXL ", "jxl"),
+    (b"\0\0\0\x0cjP  ", "jp2"),
+)
+_RIFF_WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
+_BMP = re.compile(rb"BM.{4}\0\0\0\0", re.DOTALL)
+_BRAND = re.compile(rb".{4}ftyp(avi[fs]|hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
+_MARKUP = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
+
+
+def extension_of(media_type: str) -> str | None:
+    """Return the extension of a media type that 123pan takes, in lower case."""
+    return _MEDIA_TYPES.get(media_type)
+
+
+def sniff(head: bytes) -> str | None:
+    """Return the extension of an image's format, whether 123pan takes it or not.
+
+    :param head: the first HEAD_BYTES bytes.
+    """
+    for beginning, extension in _BEGINNINGS:
+        if head.startswith(beginning):
+            return extension
+    if _RIFF_WEBP.match(head):
+        return "webp"
+    if _BMP.match(head):
+        return "bmp"
+    if brand := _BRAND.match(head):
+        return "avif" if brand[1].startswith(b"avi") else "heic"
+    markup = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return "svg" if markup.startswith(_MARKUP) and b"<svg" in markup and b"<html" not in markup else None

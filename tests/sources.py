@@ -1,0 +1,112 @@
+"""Sources of images for probes: a server on loopback whose answers a test chooses."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
+AVIF = b"\0\0\0\x1cftypavif" + bytes(60)
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Asked(NamedTuple):
+    """A request that arrived."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+
+
+class Source:
+    """A server of images.
+
+    :ivar answers: by the path that was requested; another path is answered 404.
+    :ivar asked: the requests that arrived.
+    :ivar stopped: the test is over; an answer without end must end.
+    """
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self.server = server
+        self.port = server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[Asked] = []
+        self.stopped = threading.Event()
+
+    def methods(self) -> list[str]:
+        return [request.method for request in self.asked]
+
+
+def image(media_type: str | None = "image/jpeg", body: bytes = JPEG, status: int = 200) -> Answer:
+    """Answer HEAD and GET alike."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        if media_type is not None:
+            request.send_header("Content-Type", media_type)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(body)
+
+    return answer
+
+
+def get_only(answer: Answer) -> Answer:
+    """Refuse HEAD."""
+
+    def only(request: BaseHTTPRequestHandler) -> None:
+        (answer if request.command == "GET" else image(status=405))(request)
+
+    return only
+
+
+def redirect(location: str, status: int = 302) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Location", location)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answer
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a client may hang up at any moment
+            super().handle_error(request, client_address)
+
+
+@contextmanager
+def serve() -> Iterator[Source]:
+    """Run a source."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            source.asked.append(Asked(self.command, self.path, dict(self.headers)))
+            try:
+                source.answers.get(self.path.partition("?")[0], image(status=404))(self)
+            except OSError:
+                self.close_connection = True  # the client has gone
+
+        do_GET = do_HEAD
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            """Log nothing."""
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        source = Source(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield source
+        finally:
+            source.stopped.set()
+            server.shutdown()
