@@ -10,7 +10,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_123pan.account.connection import ConnectionSettings
 from airflow_provider_123pan.account.rate import SharedRate
 from airflow_provider_123pan.account.token import FixedToken, LoginTiming, SharedToken
-from airflow_provider_123pan.account.variables import AirflowVariables
+from airflow_provider_123pan.account.variables import AirflowVariables, Variables
 from airflow_provider_123pan.service.flow import TokenSource
 from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle
 
@@ -23,6 +23,11 @@ _throttles_lock = threading.Lock()
 os.register_at_fork(after_in_child=_throttles.clear)
 
 
+def account_variables() -> Variables:
+    """Return Airflow's Variables, which all tasks of an account share."""
+    return AirflowVariables()
+
+
 def account_of(
     settings: ConnectionSettings, first_rate: float = FIRST_RATE
 ) -> tuple[TokenSource, Throttle, SharedRate]:
@@ -32,7 +37,7 @@ def account_of(
 
     :param first_rate: requests per second to begin with if no process has found a rate.
     """
-    variables = AirflowVariables()
+    variables = account_variables()
     tokens: TokenSource
     if settings.access_token:
         mask_secret(settings.access_token)

@@ -11,6 +11,7 @@ from airflow_provider_123pan.sync.finder import NO_URL
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 
@@ -18,15 +19,23 @@ class Comparison:
     """The comparison at the start of a sync.
 
     :param in_flight: what an earlier try left in flight; an image that is there is taken out.
+    :param contents: what earlier syncs found out about images that are stored under other names.
     :param overwrite: only what an earlier try of this sync made counts as there.
     :ivar first_scan: what the directory holds; None if only a part of it is listed.
     """
 
     def __init__(
-        self, inventory: Inventory, in_flight: InFlight, timing: SyncTiming, *, overwrite: bool
+        self,
+        inventory: Inventory,
+        in_flight: InFlight,
+        contents: KnownContents,
+        timing: SyncTiming,
+        *,
+        overwrite: bool,
     ) -> None:
         self._inventory = inventory
         self._in_flight = in_flight
+        self._contents = contents
         self._timing = timing
         self._overwrite = overwrite
         self.first_scan = FirstScan() if self.since is None else None
@@ -45,7 +54,7 @@ class Comparison:
             self.first_scan.add(image, self._inventory.folder_of(image))
         if self._overwrite and not self._was_made_by_this_sync(image):
             return
-        for number in self._inventory.matches(image):
+        for number in (*self._inventory.matches(image), *self._contents.with_md5(image.etag)):
             named = self._inventory.key_of(image) == self._inventory.key(number)
             if not named and self._inventory.state(number) != ImageState.MISSING:
                 continue

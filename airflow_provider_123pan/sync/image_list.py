@@ -154,9 +154,13 @@ class ImageList:
 
     def entry_named(self, image: Image) -> int | None:
         """Return the number of the image whose name a stored one has, even if the service numbered that."""
-        stem = stem_of(image.file_name)
+        return self.with_name(image.file_name, self.folder_of(image))
+
+    def with_name(self, file_name: str, folder: str) -> int | None:
+        """Return the number of the image that a name in a folder stands for, even if the service numbered it."""
+        stem = stem_of(file_name)
         for name in (stem, unnumbered(stem)):
-            if (number := self.with_stem(name, self.folder_of(image))) is not None:
+            if (number := self.with_stem(name, folder)) is not None:
                 return number
         return None
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, lacks_format
+from airflow_provider_123pan.sync.entries import comparable_folder
 from airflow_provider_123pan.sync.image_list import ImageList
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
@@ -142,6 +143,22 @@ class Inventory(ImageList):
         # SQLite's integers are signed, so a taskID of 64 bits may not fit.
         values = (number, None if taskID is None else str(taskID), *found, reason)
         self._database.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def under_other_names(self) -> Iterator[tuple[int, str]]:
+        """Yield number and MD5 of the images that share a file, or whose file has another name.
+
+        Those of which the list states the MD5 are left out.
+        """
+        rows = self._database.execute(
+            "SELECT number, stored_name, folder, etag, fileID IN "
+            "(SELECT fileID FROM outcomes WHERE fileID IS NOT NULL GROUP BY fileID HAVING count(*) > 1) AS shared "
+            "FROM outcomes JOIN wanted USING (number) "
+            "WHERE (shared OR stored_name != file_name) AND md5 IS NULL AND etag IS NOT NULL ORDER BY number"
+        )
+        for number, stored_name, folder, etag, shared in rows:
+            is_there = self._states[number] in (ImageState.PRESENT, ImageState.MIGRATED)
+            if is_there and (shared or self.with_name(stored_name, comparable_folder(folder)) != number):
+                yield number, etag
 
     def failed_because(self, reason: str) -> list[int]:
         """Return the numbers of the images that failed for a reason since the list was loaded."""

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow_provider_123pan.callbacks.address import new_callback_id
 from airflow_provider_123pan.callbacks.client import CallbackSigner, inbox_endpoint
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.listing import ROOT, find_default_directories, visit_images
+from airflow_provider_123pan.service.listing import visit_images
 from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.comparison import Comparison
-from airflow_provider_123pan.sync.directory import ensure_directory, ensure_folders, retry_reads
-from airflow_provider_123pan.sync.entries import comparable_folder
+from airflow_provider_123pan.sync.directory import retry_reads
 from airflow_provider_123pan.sync.failure_probes import explain_failures
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
+from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.reporter import Reporter
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.sync.submitter import Submitter
+from airflow_provider_123pan.sync.target import Target
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 if TYPE_CHECKING:
@@ -53,12 +54,11 @@ class SyncRun:
         ti: Any,
         journal: Journal,
         results: Results | None,
-        directory_id: str | None,
+        target: Target,
         in_flight: InFlight,
         cap: int | None = None,
         failing_since: float | None = None,
         failures: Sequence[dict[str, Any]] = (),
-        folders: Mapping[str, str] | None = None,
     ) -> None:
         self._hook = hook
         self._inventory = inventory
@@ -67,10 +67,8 @@ class SyncRun:
         self._timing = timing
         self._journal = journal
         self._results = results
-        self._directory_id = directory_id
-        self._default_ids: list[str] = []
-        self._folders = dict(folders or {})  # the ids of directories, by comparable path
-        inventory.locate(self._folders)
+        self._target = target
+        self._contents = KnownContents.of(hook.settings.account, options.target)
         self._in_flight = in_flight
         self._first_scan: FirstScan | None = None
         self._cap = cap
@@ -98,10 +96,7 @@ class SyncRun:
         """
         journal = Journal.of(hook.settings.account, options.target, context)
         results = Results.of(options.results, context)
-        directory_id = options.directory_id
-        if directory_id is None and options.names:
-            directory_id = hook.run(retry_reads(ensure_directory(options.names), timing.read_retry_pauses))
-        folders = ensure_folders(directory_id or ROOT, inventory.folders())
+        target = Target.ensure(hook, inventory, options, timing.read_retry_pauses)
         stored = earlier or journal.load()
         in_flight = InFlight.load(stored, inventory) if stored else InFlight(new_callback_id())
         for pending in in_flight:
@@ -117,9 +112,8 @@ class SyncRun:
             ti=context["ti"],
             journal=journal,
             results=results,
-            directory_id=directory_id,
+            target=target,
             in_flight=in_flight,
-            folders=hook.run(retry_reads(folders, timing.read_retry_pauses)),
         )
         run._compare_with_directory()
         return run
@@ -160,18 +154,19 @@ class SyncRun:
             ti=context["ti"],
             journal=Journal.of(hook.settings.account, options.target, context),
             results=results,
-            directory_id=checkpoint.directory_id,
+            target=Target(
+                hook, inventory, checkpoint.directory_id, checkpoint.folders, timing.read_retry_pauses
+            ),
             in_flight=in_flight,
             cap=checkpoint.cap,
             failing_since=checkpoint.failing_since,
             failures=checkpoint.failures,
-            folders=checkpoint.folders,
         )
 
     @property
     def directory_id(self) -> str | None:
         """The id of the target directory; None before the first image in the default directory."""
-        return self._directory_id or next(iter(self._default_ids), None)
+        return self._target.directory_id
 
     def run(self) -> Deferral | None:
         """Work until all images have ended, or until a wait in the triggerer costs less.
@@ -184,8 +179,8 @@ class SyncRun:
             self._inventory,
             self._in_flight,
             self._journal,
-            directory_of=self._directory_of,
-            directory_ids=self._directories_of,
+            directory_of=self._target.id_of,
+            directory_ids=self._target.ids_of,
             signer=self._signer,
             inbox=inbox_endpoint(self._hook.settings) if self._signer else None,
             first_scan=self._first_scan,
@@ -222,10 +217,15 @@ class SyncRun:
 
     def _compare_with_directory(self) -> None:
         """Compare the list with what is there, and with what an earlier try left in flight."""
+        self._contents.load(self._inventory)
         comparison = Comparison(
-            self._inventory, self._in_flight, self._timing, overwrite=self._options.overwrite
+            self._inventory,
+            self._in_flight,
+            self._contents,
+            self._timing,
+            overwrite=self._options.overwrite,
         )
-        for directory_id in (*self._find_directories(), *self._folders.values()):
+        for directory_id in (*self._target.ids(), *self._target.folders.values()):
             self._read(
                 visit_images(directory_id, comparison.compare, comparison.since, until=self._options.deadline)
             )
@@ -244,27 +244,9 @@ class SyncRun:
     def _read(self, flow: Flow[T]) -> T:
         return self._hook.run(retry_reads(flow, self._timing.read_retry_pauses))
 
-    def _find_directories(self) -> list[str]:
-        """Return the ids of the target directory: several if there are several of the default name."""
-        if self._directory_id is not None:
-            return [self._directory_id]
-        if not self._default_ids:
-            self._default_ids = self._read(find_default_directories())
-        return self._default_ids
-
-    def _directory_of(self, folder: str) -> str | None:
-        """Return the id of the directory of a folder; None for the default one."""
-        return self._folders[comparable_folder(folder)] if folder else self._directory_id
-
-    def _directories_of(self, numbers: Iterable[int]) -> list[str]:
-        """Return the ids of the directories of images."""
-        if not self._folders:
-            return self._find_directories()
-        folders = {self._inventory.entry(number).folder for number in numbers}
-        return sorted({found for folder in folders if (found := self._directory_of(folder))})
-
     def _pause(self, submitter: Submitter) -> Deferral:
         explain_failures(self._inventory, self._options.prober, self._timing.explain)
+        self._contents.save(self._inventory)
         if self._results:
             self._results.spill(self._inventory.records())
         self._collect_failures()
@@ -281,19 +263,17 @@ class SyncRun:
         checkpoint = Checkpoint(
             inventory=self._inventory.dump(),
             in_flight=in_flight.dump(),
-            directory_id=self._directory_id,
+            directory_id=self._target.given_id,
             alone=[self._inventory.key(number) for number in in_flight.alone],
             cap=submitter.cap,
             failing_since=submitter.failing_since,
             parts=self._results.parts if self._results else 0,
             failures=self.failures,
             deadline=self._options.deadline,
-            folders=self._folders,
+            folders=self._target.folders,
         )
         trigger: dict[str, Any] = {
             "pan123_conn_id": self._hook.pan123_conn_id,
-            # Of several default directories the trigger finds all.
-            "directory_id": None if len(self._default_ids) > 1 else self.directory_id,
             "active": {
                 pending.key: list(Watched(pending.taskID, pending.attempt, bool(pending.deliveries)))
                 for pending in silent
@@ -303,15 +283,13 @@ class SyncRun:
             # While there is more to submit, half of the room is worth starting a worker.
             "want": max(1, len(silent) // 2 if submitting else len(silent)),
             "until": self._options.deadline if all_visible else recheck_at,
+            **self._target.watched(pending.number for pending in silent),
         }
-        if self._folders:
-            watched = {*self._directories_of(pending.number for pending in silent)}
-            trigger["folders"] = {at: path for path, at in self._folders.items() if at in watched}
-            trigger["directory_id"] = self._directory_id if self._directory_id in watched else None
         return Deferral(checkpoint, trigger)
 
     def _end(self) -> None:
         explain_failures(self._inventory, self._options.prober, self._timing.explain)
+        self._contents.save(self._inventory)
         if self._results:
             self._results.write(self._inventory.records())
             log.info("The results are in %s", self._options.results)

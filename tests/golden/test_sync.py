@@ -17,9 +17,13 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.rewriting import new_addresses, rewrite
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.checkpoint import Checkpoint
 from airflow_provider_123pan.sync.entries import ManifestEntry
+from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.known_contents import KnownContents
+from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
 IMAGES = [
@@ -172,3 +176,17 @@ def test_derived_names_of_canonical_urls_stay(golden: Any) -> None:
     """A sync recognizes its images by these names, so another name would migrate an image again."""
     names: dict[str, str] = golden.load("derived_names")
     assert {url: ManifestEntry.of({"url": url}).file_name for url in names} == names
+
+
+def test_images_under_other_names_are_kept_in_a_golden_variable(
+    golden: Any, variables: dict[str, str], account: Callable[[str], str]
+) -> None:
+    name = "pan123_contents__" + sha256(f"{account('main')} photos".encode()).hexdigest()[:16]
+    inventory = Inventory()
+    inventory.load([RawEntry("item 0", {"url": "https://example.com/cat.jpg", "file_name": "cat.jpg"})])
+    contents = KnownContents.of(account("main"), "photos")
+    contents.load(inventory)
+    stored = Image("1", "dog.jpg", "10023", None, "0" * 32, 1, 2, None, "https://vip.123pan.cn/1.jpg", None)
+    inventory.record(0, ImageState.MIGRATED, stored)
+    contents.save(inventory)
+    golden.check("contents_variable", json.loads(variables[name]))
