@@ -5,7 +5,7 @@ The tree::
     Exception
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
-    │   ├── Pan123SourceError                the format of an image is unknown, and its source did not show it
+    │   ├── Pan123SourceError                the source of an image did not give it, or did not show its format
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
     │   ├── Pan123RedirectError              the configured host redirects to another one
     │   ├── Pan123ServiceError               the service answered with an error code
@@ -19,6 +19,7 @@ The tree::
     │   │   ├── Pan123VerifyingError         code 20103: the service still verifies the file
     │   │   ├── Pan123UnavailableError       no answer, or one from the gateway
     │   │   └── Pan123LoginLimitError        the provider's own limit on logins is reached
+    │   ├── Pan123UploadError                123pan did not take an image's bytes, or stored something else
     │   ├── Pan123DownloadFailedError        123pan could not download or keep the image
     │   ├── Pan123UnknownTaskError           123pan does not know the taskID
     │   ├── Pan123InvisibleError             the offline task succeeded, but its image is not listed
@@ -89,7 +90,7 @@ class Pan123InputError(Pan123Error, ValueError):
 
 
 class Pan123SourceError(Pan123Error):
-    """Neither the URL of an image shows its format, nor did its source; found before anything was sent to 123pan."""
+    """The source of an image did not give it, or did not show its format; found before anything was sent to 123pan."""
 
 
 class Pan123CredentialsError(Pan123Error):
@@ -148,6 +149,10 @@ class Pan123UnavailableError(Pan123TransientError):
     def __init__(self, message: str, *, ambiguous: bool = False, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.ambiguous = ambiguous
+
+
+class Pan123UploadError(Pan123Error):
+    """123pan's storage did not take the bytes of an image, or 123pan stored something else; upload again."""
 
 
 class Pan123DownloadFailedError(Pan123Error):

@@ -153,8 +153,8 @@ def look_up(inbox: InboxEndpoint, callback_ids: Iterable[str]) -> tuple[Delivery
     """
     import requests
 
-    from airflow_provider_123pan.service.client import TokenAuth
     from airflow_provider_123pan.service.endpoint import words_of
+    from airflow_provider_123pan.service.session import TokenAuth
 
     try:
         answer = requests.post(

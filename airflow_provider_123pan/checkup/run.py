@@ -164,7 +164,7 @@ def _post(callback_url: str) -> int:
     """Send the test delivery and return the HTTP status."""
     import requests
 
-    from airflow_provider_123pan.service.client import TokenAuth
+    from airflow_provider_123pan.service.session import TokenAuth
 
     try:
         with requests.post(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_NAME_LENGTH, RESERVED_CHARACTERS
+from airflow_provider_123pan.source.rules import check_file_name
 
 if TYPE_CHECKING:
     from airflow_provider_123pan.source.naming import Naming
@@ -44,11 +44,6 @@ class Request(NamedTuple):
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _has_extension(name: str) -> bool:
-    stem, _, extension = name.rpartition(".")
-    return bool(stem.strip()) and extension.lower() in EXTENSIONS
-
-
 def check_url(url: Any) -> str:
     """Return a source URL, checked."""
     if isinstance(url, str) and len(url) > MAX_URL_LENGTH:
@@ -69,31 +64,6 @@ def check_url(url: Any) -> str:
     if not url.isprintable():  # among them what no database stores: NUL, and half a surrogate pair
         raise Pan123InputError("url: it contains control characters; percent-encode it")
     return url
-
-
-def check_file_name(name: Any) -> str | None:
-    """Return a file name, checked; None for none."""
-    if name is None or name == "":
-        return None
-    shown = quoted(name)
-    if not isinstance(name, str) or not _has_extension(name):
-        raise Pan123InputError(
-            f"file_name: {shown} needs a name and an image extension, one of {', '.join(sorted(EXTENSIONS))}"
-        )
-    if not name.isprintable() or "/" in name or "\\" in name:
-        raise Pan123InputError(
-            f"file_name: {shown} must be a plain name; the directory goes into directory_id"
-        )
-    if reserved := RESERVED_CHARACTERS.intersection(name):
-        raise Pan123InputError(
-            f"file_name: {shown} contains {' '.join(sorted(reserved))}; 123pan takes none of "
-            f"{' '.join(sorted(RESERVED_CHARACTERS))} in a name"
-        )
-    if len(name) > MAX_NAME_LENGTH:
-        raise Pan123InputError(
-            f"file_name: {shown} has {len(name)} characters; 123pan takes at most {MAX_NAME_LENGTH}"
-        )
-    return name
 
 
 def check_directory_id(directory_id: Any) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,20 +13,34 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_123pan.account.account import account_of
 from airflow_provider_123pan.account.connection import CONN_TYPE, ConnectionSettings, unknown_connection
-from airflow_provider_123pan.exceptions import Pan123Error
-from airflow_provider_123pan.service import protocol
+from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123InputError
+from airflow_provider_123pan.service import file_calls, protocol
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.service.listing import PageCursor
+from airflow_provider_123pan.service.listing import ROOT, PageCursor
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 if TYPE_CHECKING:
+    import os
+    from typing import IO
+
     import requests
 
     from airflow_provider_123pan.service.client import Pan123Client
-    from airflow_provider_123pan.service.models import Directory, Image, Listing, OfflineTask
+    from airflow_provider_123pan.service.image_file import ImageFile
+    from airflow_provider_123pan.service.models import (
+        CopyFailure,
+        CopyTask,
+        Directory,
+        Image,
+        Listing,
+        OfflineTask,
+    )
 
 
 T = TypeVar("T")
+
+#: Uploads that one hook has in flight at most: about 60 of an account led to a ban on writing (observed).
+MAX_UPLOADS = 8
 
 
 class Pan123Hook(BaseHook):
@@ -47,6 +61,7 @@ class Pan123Hook(BaseHook):
         super().__init__(**kwargs)
         self.pan123_conn_id = pan123_conn_id
         self._rate_lock = threading.Lock()
+        self._uploads = threading.BoundedSemaphore(MAX_UPLOADS)
 
     @cached_property
     def settings(self) -> ConnectionSettings:
@@ -146,6 +161,112 @@ class Pan123Hook(BaseHook):
     def get_image(self, fileID: str) -> Image:
         """Return one image, with its URLs."""
         return self.call(protocol.get_image(fileID))
+
+    def upload_image(
+        self,
+        source: str | os.PathLike[str] | IO[bytes] | ImageFile,
+        file_name: str,
+        directory_id: str | None = None,
+    ) -> Image:
+        """Upload an image's bytes and return the stored image; its etag and size are those of the source.
+
+        If the account has an image of equal content already, nothing is sent; the image may then have another name or
+        directory. Threads may upload with one hook, eight images at a time.
+
+        :param source: an ``http`` or ``https`` URL that this worker downloads; a path, local or any that Airflow's
+            ``ObjectStoragePath`` opens; a binary file; or an image of :mod:`airflow_provider_123pan.source.fetch`.
+        :param file_name: the image's name in the image host, with an image extension.
+        :param directory_id: the target directory; None or ``""`` for the root.
+        :raises Pan123InputError: the name or the image is not what 123pan takes; nothing was sent.
+        :raises Pan123SourceError: the source cannot be read; nothing was sent.
+        :raises Pan123UploadError: 123pan does not take the bytes, or stored something else.
+        :raises Pan123WaitTimeoutError: 123pan does not confirm the image within five minutes.
+        """
+        from airflow_provider_123pan.service.image_file import ImageFile
+        from airflow_provider_123pan.source.fetch import fetch_image
+        from airflow_provider_123pan.source.rules import check_file_name
+
+        name = check_file_name(file_name)
+        if name is None:
+            raise Pan123InputError("file_name: it is empty; give a name with an image extension")
+        if isinstance(source, ImageFile):
+            return self._upload(source, name, directory_id)
+        with fetch_image(source) as image:
+            return self._upload(image, name, directory_id)
+
+    def _upload(self, image: ImageFile, file_name: str, directory_id: str | None) -> Image:
+        from airflow_provider_123pan.service.upload import upload
+
+        with self._uploads:
+            return self.run(upload(image, file_name, directory_id or ROOT))
+
+    def move_images(self, file_ids: Iterable[str], directory_id: str) -> None:
+        """Move images to a directory (``""``: the root), 100 with each call.
+
+        :param file_ids: at least one id; an error names how many were moved before it.
+        """
+        self._in_calls(file_ids, "moved", lambda ids: file_calls.move_images(ids, directory_id))
+
+    def delete_images(self, file_ids: Iterable[str]) -> None:
+        """Delete images, 100 with each call. The id of a directory deletes all that it contains.
+
+        :param file_ids: at least one id; an error names how many were deleted before it.
+        """
+        self._in_calls(file_ids, "deleted", file_calls.delete_images)
+
+    def copy_from_drive(self, file_ids: Iterable[str], directory_id: str) -> list[str]:
+        """Have the service copy files and directories of the cloud drive into the image host.
+
+        The service runs three of these tasks at a time, takes up to 1,000 images with each, and looks 15 directories
+        deep.
+
+        :param file_ids: at least one id of the cloud drive.
+        :param directory_id: the target directory.
+        :returns: the id of a task for each 100 files; an error names those that were created before it.
+        """
+        return self._in_calls(
+            file_ids, "submitted", lambda ids: file_calls.copy_from_drive(ids, directory_id)
+        )
+
+    def get_copy(self, task_id: str) -> CopyTask:
+        """Return the progress of a task of :meth:`copy_from_drive`."""
+        return self.call(file_calls.get_copy(task_id))
+
+    def list_copy_failures(self, task_id: str) -> Iterator[CopyFailure]:
+        """Yield the files that a task of :meth:`copy_from_drive` did not copy.
+
+        The service lists only those in a format and of a size that it takes.
+        """
+        seen: set[str] = set()
+        for number in range(1, file_calls.MAX_FAILURE_PAGES + 1):
+            page = self.call(file_calls.list_copy_failures(task_id, number))
+            new = [failure for failure in page.failures if failure.file_id not in seen]
+            seen.update(failure.file_id for failure in new)
+            yield from new
+            if not new or len(seen) >= page.total:
+                return
+        raise Pan123AnswerError(f"the listing does not end after {number} pages", call="list_copy_failures")
+
+    def _in_calls(
+        self, file_ids: Iterable[str], done: str, call: Callable[[Sequence[str]], protocol.Call[T]]
+    ) -> list[T]:
+        """Make a call for each 100 ids.
+
+        :param done: what an error says about the ids of the calls before it.
+        """
+        answers: list[T] = []
+        for number, group in enumerate(groups := file_calls.in_groups(file_ids)):
+            try:
+                answers.append(self.call(call(group)))
+            except Pan123Error as error:
+                if number:
+                    tasks = ", ".join(str(answer) for answer in answers if answer is not None)
+                    error.message += (
+                        f"; {number * file_calls.MAX_IDS} of {sum(map(len, groups))} were {done} before"
+                        + (f", as {tasks}" if tasks else "")
+                    )
+                raise
+        return answers
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a real call; it costs no login if a token is stored."""

@@ -14,28 +14,15 @@ from airflow_provider_123pan.service.endpoint import HEADERS, Endpoint
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.flow import Blocking, Flow, NeedToken, Sleep, Slot, TokenSource, drive
 from airflow_provider_123pan.service.protocol import Answer, Call, MakeCall, Send, Step
+from airflow_provider_123pan.service.session import TokenAuth, make_session, settings_for
+from airflow_provider_123pan.service.storage import PutSlice, Storage
 from airflow_provider_123pan.service.throttle import Throttle
-from airflow_provider_123pan.service.time_limit import TimeLimitAdapter, time_limit
+from airflow_provider_123pan.service.time_limit import time_limit
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
 
 _CHUNK_BYTES = 65_536
-# Connections that are kept open: all threads of a worker share one client.
-CONNECTIONS = 32
-
-
-class TokenAuth(requests.auth.AuthBase):
-    """Authentication with an access token; without an auth object, requests would read ``.netrc``."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the token to a request."""
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class Pan123Client:
@@ -44,21 +31,13 @@ class Pan123Client:
     def __init__(self, endpoint: Endpoint, tokens: TokenSource, throttle: Throttle) -> None:
         self.throttle = throttle
         self._endpoint = endpoint
+        self._storage = Storage(endpoint)
         self._tokens = tokens
         self._token_lock = threading.Lock()
-        self.session = requests.Session()
+        self.session = make_session(endpoint)
         self.session.headers.update(HEADERS)
-        self.session.auth = TokenAuth(None)
-        self.session.verify = endpoint.verify
-        if endpoint.proxy:
-            self.session.proxies = {"http": endpoint.proxy, "https": endpoint.proxy}
-        self.session.mount("http://", TimeLimitAdapter(pool_maxsize=CONNECTIONS))
-        self.session.mount("https://", TimeLimitAdapter(pool_maxsize=CONNECTIONS))
         # The environment's proxy and CA bundle are resolved once instead of for each request.
-        proxies = dict(self.session.proxies)
-        self._settings = self.session.merge_environment_settings(
-            endpoint.base_url, proxies, True, endpoint.verify if endpoint.verify is not True else None, None
-        )
+        self._settings = settings_for(self.session, endpoint.base_url)
 
     def call(
         self,
@@ -90,6 +69,7 @@ class Pan123Client:
     def close(self) -> None:
         """Close all connections."""
         self.session.close()
+        self._storage.close()
 
     def __enter__(self) -> Pan123Client:
         """Return the client."""
@@ -99,7 +79,7 @@ class Pan123Client:
         """Close the client."""
         self.close()
 
-    def _perform(self, step: Step) -> Any:
+    def _perform(self, step: Step | PutSlice) -> Any:
         match step:
             case Send():
                 return self._send(step)
@@ -116,6 +96,8 @@ class Pan123Client:
                 return self.call(step.call, step.retry_for)
             case Blocking():
                 return step.function()
+            case PutSlice():
+                return self._storage.put(step)
         raise TypeError(f"the blocking client cannot perform {step!r}")
 
     def _send(self, step: Send[Any]) -> Answer:

@@ -14,13 +14,21 @@ from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from typing import Any
 
+from airflow_provider_123pan.service.fields import (
+    id_of,
+    mapping_of,
+    optional_text,
+    shown,
+    text_of,
+    whole_number,
+    whole_of,
+)
+
 BEIJING = timezone(timedelta(hours=8))
 # An image whose status is higher was rejected by review (official).
 REJECTED_ABOVE = 100
 #: How long a token is used whose expiry cannot be read; the shortest documented life is 30 days (official).
 ASSUMED_LIFE = timedelta(days=1)
-# The service's numbers have at most 64 bits.
-_MAX_NUMBER, _MAX_DIGITS = 2**64 - 1, 20
 #: Dates of images and answers outside these years are mistakes, and arithmetic with them may overflow.
 PLAUSIBLE_YEARS = range(1971, 2100)
 # Visible ASCII: an HTTP header takes nothing else as a token.
@@ -34,6 +42,15 @@ class TaskStatus(IntEnum):
     FAILED = 1
     SUCCEEDED = 2
     RETRYING = 3
+
+
+class CopyStatus(IntEnum):
+    """The status of a task that copies files from the cloud drive (official)."""
+
+    RUNNING = 1
+    ENDED = 2
+    FAILED = 3
+    WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +99,12 @@ class OfflineTask:
     @classmethod
     def created(cls, data: Any, seen_at: datetime) -> OfflineTask:
         """Parse the answer to a creation; the download has not happened yet."""
-        return cls(_whole(data, "taskID"), TaskStatus.RUNNING, 0, seen_at)
+        return cls(whole_of(data, "taskID"), TaskStatus.RUNNING, 0, seen_at)
 
     @classmethod
     def parse(cls, data: Any, taskID: int, seen_at: datetime) -> OfflineTask:
         """Parse an answer about progress."""
-        status = _whole(data, "status")
+        status = whole_of(data, "status")
         try:
             known = TaskStatus(status)
         except ValueError:
@@ -128,20 +145,20 @@ class Image:
     @classmethod
     def parse(cls, data: Any) -> Image:
         """Parse the record of an image."""
-        item = _mapping(data)
+        item = mapping_of(data)
         etag = item.get("etag")
         dates = [_optional_datetime(item.get(key)) for key in ("createAt", "updateAt")]
         return cls(
-            fileID=_identifier(item, "fileId"),
-            file_name=_text(item, "filename"),
-            directory_id=_identifier(item, "parentFileId") if item.get("parentFileId") is not None else None,
-            directory_name=_optional_text(item.get("parentFilename")),
+            fileID=id_of(item, "fileId"),
+            file_name=text_of(item, "filename"),
+            directory_id=id_of(item, "parentFileId") if item.get("parentFileId") is not None else None,
+            directory_name=optional_text(item.get("parentFilename")),
             etag=etag.lower() if isinstance(etag, str) and etag else None,
             size=whole_number(item.get("size")),
             status=whole_number(item.get("status")) or 0,
             changed_at=max((date for date in dates if date and date.year in PLAUSIBLE_YEARS), default=None),
-            download_url=_optional_text(item.get("downloadURL")),
-            user_url=_optional_text(item.get("userSelfURL")),
+            download_url=optional_text(item.get("downloadURL")),
+            user_url=optional_text(item.get("userSelfURL")),
         )
 
 
@@ -158,10 +175,10 @@ class Directory:
     @classmethod
     def made(cls, data: Any) -> Directory:
         """Parse the answer to a creation, a list with one directory."""
-        made = _mapping(data).get("list")
+        made = mapping_of(data).get("list")
         if not isinstance(made, list) or not made:
-            raise ValueError(f"list is {_seen(made)}, not a list with the directory")
-        return cls(_identifier(_mapping(made[0]), "dirID"), str(made[0].get("filename") or ""))
+            raise ValueError(f"list is {shown(made)}, not a list with the directory")
+        return cls(id_of(mapping_of(made[0]), "dirID"), str(made[0].get("filename") or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +195,76 @@ class Listing:
     @classmethod
     def parse(cls, data: Any) -> Listing:
         """Parse a page, without the entries that have no name or no id."""
-        page = _mapping(data)
+        page = mapping_of(data)
         items = page.get("fileList") or []
         if not isinstance(items, list):
-            raise ValueError(f"fileList is {_seen(items)}, not a list")
+            raise ValueError(f"fileList is {shown(items)}, not a list")
         named = [item for item in items if isinstance(item, Mapping) and _is_named(item)]
         last = page.get("lastFileId")
         return cls(
             images=tuple(Image.parse(item) for item in named if not _is_directory(item)),
             directories=tuple(
-                Directory(_identifier(item, "fileId"), item["filename"])
-                for item in named
-                if _is_directory(item)
+                Directory(id_of(item, "fileId"), item["filename"]) for item in named if _is_directory(item)
             ),
             last_file_id=None if last is None or str(last) in ("-1", "") else str(last),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTask:
+    """A task of the service that copies files from the cloud drive.
+
+    :ivar status: ``ENDED`` also if some files failed: the hook's ``list_copy_failures`` lists them.
+    :ivar reason: why the task failed, in the service's words, or None.
+    """
+
+    task_id: str
+    status: CopyStatus
+    reason: str | None
+
+    @classmethod
+    def parse(cls, data: Any, task_id: str) -> CopyTask:
+        """Parse an answer about progress."""
+        status = whole_of(data, "status")
+        try:
+            known = CopyStatus(status)
+        except ValueError:
+            raise ValueError(f"unknown status {status} of a copy task") from None
+        return cls(task_id, known, optional_text(data.get("failMsg")))
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFailure:
+    """A file of the cloud drive that was not copied.
+
+    :ivar file_id: its id on the cloud drive.
+    """
+
+    file_id: str
+    file_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFailures:
+    """One page of the files that a task did not copy.
+
+    :ivar total: number of files on all pages.
+    """
+
+    total: int
+    failures: tuple[CopyFailure, ...]
+
+    @classmethod
+    def parse(cls, data: Any) -> CopyFailures:
+        """Parse a page; its list may be null for none (official)."""
+        items = mapping_of(data).get("list")
+        if items is None:
+            return cls(0, ())
+        if not isinstance(items, list):
+            raise ValueError(f"list is {shown(items)}, not a list")
+        files = [mapping_of(item) for item in items]
+        failures = tuple(CopyFailure(id_of(file, "fileId"), text_of(file, "filename")) for file in files)
+        return cls(whole_of(data, "total"), failures)
 
 
 def is_token(value: str) -> bool:
@@ -201,14 +273,10 @@ def is_token(value: str) -> bool:
 
 
 def _token(data: Any) -> str:
-    value = _text(data, "accessToken")
+    value = text_of(data, "accessToken")
     if not is_token(value):
         raise ValueError("accessToken holds characters that no HTTP header takes")
     return value
-
-
-def _optional_text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _is_named(item: Mapping[str, Any]) -> bool:
@@ -218,45 +286,6 @@ def _is_named(item: Mapping[str, Any]) -> bool:
 
 def _is_directory(item: Mapping[str, Any]) -> bool:
     return whole_number(item.get("type")) == 1
-
-
-def _mapping(data: Any) -> Mapping[str, Any]:
-    if not isinstance(data, Mapping):
-        raise ValueError(f"data is {_seen(data)}, not an object")
-    return data
-
-
-def _text(data: Any, key: str) -> str:
-    value = _mapping(data).get(key)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{key} is {_seen(value)}, not a string")
-    return value
-
-
-def _whole(data: Any, key: str) -> int:
-    value = _mapping(data).get(key)
-    if (number := whole_number(value)) is None:
-        raise ValueError(f"{key} is {_seen(value)}, not a whole number")
-    return number
-
-
-def whole_number(value: Any) -> int | None:
-    """Return a whole number of at most 64 bits that may be spelled as a string or a float, or None."""
-    if isinstance(value, str) and value.isdecimal():
-        return int(value) if len(value) <= _MAX_DIGITS else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if abs(value) <= _MAX_NUMBER else None
-
-
-def _identifier(data: Mapping[str, Any], key: str) -> str:
-    """Return an id as a string; some samples of the documentation show numbers (official)."""
-    value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{key} is {_seen(value)}, not an id")
-    return str(value)
 
 
 def _datetime(text: str) -> datetime:
@@ -275,9 +304,3 @@ def _optional_datetime(value: Any) -> datetime | None:
         return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, BEIJING)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
-
-
-def _seen(value: Any) -> str:
-    """Describe a wrong value, without the content of a string, which may be a secret."""
-    number = isinstance(value, float) or (isinstance(value, int) and abs(value) <= _MAX_NUMBER)
-    return repr(value) if value is None or number else type(value).__name__

@@ -25,6 +25,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123VerifyingError,
 )
 from airflow_provider_123pan.service.body import parse_json
+from airflow_provider_123pan.service.fields import whole_number
 from airflow_provider_123pan.service.flow import Await, Blocking, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import (
     PLAUSIBLE_YEARS,
@@ -33,7 +34,6 @@ from airflow_provider_123pan.service.models import (
     Image,
     Listing,
     OfflineTask,
-    whole_number,
 )
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
@@ -48,7 +48,7 @@ LOGIN_TIMEOUT_SECONDS = 15.0
 # 429 and its first wording are official, the others observed.
 RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
-VERIFYING = 20103
+VERIFYING, NO_FILE = 20103, 5066
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
 INTERNAL_ERROR = "internal error"
 # Both refuse the account rather than the image.

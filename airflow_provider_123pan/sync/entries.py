@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_123pan.download.request import check_file_name, check_url
+from airflow_provider_123pan.download.request import check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import comparable_name
 from airflow_provider_123pan.source.naming import Naming, digest, folder_of
 from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.rules import check_file_name
 
 _NUMBERED = re.compile(r"\(\d+\)$")
 _SIZE = re.compile(r"(\d{1,19})(?:\.0+)?")

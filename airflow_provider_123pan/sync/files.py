@@ -6,7 +6,6 @@ import codecs
 import csv
 import gzip
 import io
-import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,27 +17,7 @@ from airflow_provider_123pan.sync.raw_entries import lines_of
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-log = logging.getLogger(__name__)
-
 UTF_8 = "utf-8-sig"  # with or without a byte order mark
-
-
-def path_of(field: str, path: str) -> ObjectStoragePath:
-    """Return the path that an operator's argument names.
-
-    :raises Pan123InputError: no installed provider can open it.
-    """
-    from airflow.sdk import ObjectStoragePath
-
-    place = ObjectStoragePath(path)
-    try:
-        log.debug("%s: opened with %s", field, type(place.fs).__name__)
-    except (ValueError, ImportError) as error:
-        scheme = path.partition("://")[0]
-        raise Pan123InputError(
-            f"{field}: {scheme}:// cannot be opened; install the Airflow provider of this storage ({error})"
-        ) from None
-    return place
 
 
 @contextmanager

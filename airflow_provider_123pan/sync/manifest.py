@@ -8,7 +8,8 @@ from itertools import chain, repeat
 from typing import Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.sync.files import opened, path_of, text_lines
+from airflow_provider_123pan.source.paths import path_of
+from airflow_provider_123pan.sync.files import opened, text_lines
 from airflow_provider_123pan.sync.parquet import read_parquet
 from airflow_provider_123pan.sync.raw_entries import KEYS, TOO_LONG, Columns, RawEntry, is_long
 from airflow_provider_123pan.sync.s3_inventory import MANIFEST, read_s3_inventory

@@ -11,8 +11,9 @@ from itertools import chain, count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
-from airflow_provider_123pan.sync.files import UTF_8, path_of
+from airflow_provider_123pan.sync.files import UTF_8
 from airflow_provider_123pan.sync.inventory import ResultRecord
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.source.addresses import Connector, is_public, resolve_host
-from airflow_provider_123pan.source.probe import MAX_REDIRECTS, Finding, Prober, complete_name
+from airflow_provider_123pan.source.client import MAX_REDIRECTS
+from airflow_provider_123pan.source.probe import Finding, Prober, complete_name
 from tests.sources import AVIF, JPEG, Source, get_only, image, redirect, serve
 
 PUBLIC = "93.184.215.14"
