@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -15,10 +17,15 @@ from airflow_provider_123pan.source.addresses import Connector, check_private_ho
 from airflow_provider_123pan.source.client import SourceClient, refusal
 from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, sniff
 from airflow_provider_123pan.source.naming import lacks_format
-from airflow_provider_123pan.source.rules import EXTENSIONS
+from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_IMAGE_BYTES
+from airflow_provider_123pan.source.urls import redact_url
+
+log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 10.0
+DOWNLOAD_SECONDS = 60.0
 
+_CHUNK_BYTES = 256 * 1024
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,30}/[a-z0-9.+-]{1,40}", re.ASCII)
 _FIRST_BYTES = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
 
@@ -97,6 +104,14 @@ class Prober:
                 return finding
         return finding
 
+    def md5(self, url: str) -> str | None:
+        """Download a source, and return the MD5 of its bytes; None if it does not send an image in time."""
+        try:
+            return self._client.exchange("GET", url, self._clock() + DOWNLOAD_SECONDS, _md5_of)
+        except (Pan123InputError, OSError, HTTPException, ValueError) as error:
+            log.info("%s was not downloaded: %s", redact_url(url), error)
+            return None
+
 
 def complete_name(file_name: str, url: str, prober: Prober | None) -> str:
     """Return a derived name with its extension; the source is probed if the URL shows no format.
@@ -125,6 +140,19 @@ def _judge(answer: _Answer, method: str) -> Finding:
 
 def _read(response: HTTPResponse) -> _Answer:
     return _Answer(response.status, _media_type(response), response.read(HEAD_BYTES))
+
+
+def _md5_of(response: HTTPResponse) -> str | None:
+    """Return the MD5 of an answer's bytes; None if they are no whole image."""
+    if response.status != HTTPStatus.OK:
+        return None
+    size, md5 = 0, hashlib.md5(usedforsecurity=False)
+    while chunk := response.read(_CHUNK_BYTES):
+        md5.update(chunk)
+        size += len(chunk)
+        if size > MAX_IMAGE_BYTES:
+            return None
+    return None if response.length or not size else md5.hexdigest()
 
 
 def _media_type(response: HTTPResponse) -> str:

@@ -21,6 +21,7 @@ class Checkpoint:
     :ivar failures: the first failures, for the XCom.
     :ivar deadline: Unix seconds.
     :ivar folders: the ids of the directories below the target directory, by path; not stored if there are none.
+    :ivar contents: the MD5s of the last images that ended, by key; not stored if there are none.
     """
 
     inventory: dict[str, str]
@@ -33,6 +34,7 @@ class Checkpoint:
     failures: list[dict[str, Any]]
     deadline: float
     folders: dict[str, str]
+    contents: dict[str, str]
 
     def dump(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -47,6 +49,7 @@ class Checkpoint:
             "failures": self.failures,
             "deadline": self.deadline,
             **({"folders": self.folders} if self.folders else {}),
+            **({"contents": self.contents} if self.contents else {}),
         }
 
     @classmethod
@@ -63,6 +66,7 @@ class Checkpoint:
             failures=stored["failures"],
             deadline=stored["deadline"],
             folders=stored.get("folders", {}),
+            contents=stored.get("contents", {}),
         )
 
 

@@ -16,6 +16,7 @@ from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImag
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.matcher import Matcher
 from airflow_provider_123pan.sync.recorder import Recorder
+from airflow_provider_123pan.sync.source_digests import SourceDigests
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Finder:
     """Lists the directory for one worker.
 
     :param deadline: Unix seconds; no listing goes on after it.
+    :param digests: of the sources of images that do not appear.
     :param directory_ids: returns the ids of the directories of given images in flight, none as long as the default one
         does not exist.
     """
@@ -46,6 +48,7 @@ class Finder:
         in_flight: InFlight,
         recorder: Recorder,
         matcher: Matcher,
+        digests: SourceDigests,
         directory_ids: Callable[[Iterable[int]], list[str]],
         *,
         deadline: float,
@@ -57,6 +60,7 @@ class Finder:
         self._in_flight = in_flight
         self._recorder = recorder
         self._matcher = matcher
+        self._digests = digests
         self._directory_ids = directory_ids
         self._deadline = deadline
         self._timing = timing
@@ -119,6 +123,11 @@ class Finder:
             for pending in self._in_flight
             if pending.succeeded_at and now - pending.succeeded_at > self._timing.wait.settling
         ]
+        for pending in invisible:
+            if now - pending.sent_at > self._patience:
+                self._digests.ask(pending, self._inventory.entry(pending.number).url)
+        if self._digests.collect():
+            self._scan_at = min(self._scan_at, self._rest_until)
         # The last look at an image is not put off, unless the listings take long.
         window = self._timing.wait.visible_within
         ends = (pending.succeeded_at + window for pending in invisible if pending.succeeded_at)
@@ -133,6 +142,31 @@ class Finder:
         self._rest_until = self._clock() + 4 * took
         self._scan_pause = max(self._scan_pause, 4 * took)
         self._scan_at = self._clock() + self._scan_pause
+
+    def poll_late(self) -> None:
+        """Poll what takes longer to appear than others did: it may be kept under another name."""
+        now = self._clock()
+        for pending in self._in_flight:
+            if not pending.was_polled and now - pending.sent_at > self._patience:
+                pending.poll_soon(now)
+
+    @property
+    def is_about_to_ask(self) -> bool:
+        """Whether the source of an image is being downloaded, or may be soon."""
+        if self._digests.downloads:
+            return True
+        return self._patience < self._timing.resubmit_after and any(
+            (pending.succeeded_at or not pending.was_polled) and not self._digests.was_asked(pending)
+            for pending in self._in_flight
+        )
+
+    @property
+    def _patience(self) -> float:
+        """Seconds after its submission from which an image takes longer to appear than others do."""
+        longest = self._recorder.longest
+        if longest is None:
+            return self._timing.resubmit_after
+        return 2 * longest + self._timing.wait.settling
 
     def _scan(self, invisible: list[InFlightImage], now: float) -> None:
         for pending in invisible:

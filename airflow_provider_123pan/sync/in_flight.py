@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -62,6 +63,8 @@ class InFlightImage:
     :ivar problem: why it is unknown whether the submission arrived.
     :ivar poll_at: when its progress is polled next; 0 before that is known.
     :ivar poll_pause: seconds between its last two polls.
+    :ivar was_polled: this worker has polled its progress.
+    :ivar md5: of its source's bytes, if the worker has downloaded them.
     :ivar lacks_url_since: when it was first found without a URL.
     :ivar failed_at, succeeded_at, refused_at: when polls first reported failure, success, or an error for the taskID.
     """
@@ -78,10 +81,12 @@ class InFlightImage:
     problem: str = ""
     poll_at: float = 0.0
     poll_pause: float = 0.0
+    was_polled: bool = False
     failed_at: float | None = None
     succeeded_at: float | None = None
     refused_at: float | None = None
     lacks_url_since: float | None = None
+    md5: str | None = None
 
     def send(self, now: float, ahead: float) -> None:
         """Note that the submission is sent now.
@@ -163,6 +168,7 @@ class InFlight:
         self.ahead = 0.0
         self.alone: set[int] = set()
         self._images: dict[int, InFlightImage] = {}
+        self._by_md5 = defaultdict[str, list[int]](list)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -182,6 +188,15 @@ class InFlight:
     def only(self) -> InFlightImage | None:
         """Return the image in flight if there is just one, and its submission was answered."""
         return next(iter(self), None) if len(self._images) == 1 else None
+
+    def add_md5(self, image: InFlightImage, md5: str) -> None:
+        """Note the MD5 of an image's source."""
+        image.md5 = md5
+        self._by_md5[md5].append(image.number)
+
+    def with_md5(self, etag: str | None) -> list[int]:
+        """Return the numbers of the images whose source has these bytes, whether or not they are still in flight."""
+        return self._by_md5.get(etag, []) if etag else []
 
     def task_id(self, number: int) -> int | None:
         """Return the taskID of an image, if it is in flight and has one."""

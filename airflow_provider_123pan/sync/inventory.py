@@ -11,6 +11,7 @@ import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from itertools import islice
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.service.models import Image
@@ -159,6 +160,14 @@ class Inventory(ImageList):
             is_there = self._states[number] in (ImageState.PRESENT, ImageState.MIGRATED)
             if is_there and (shared or self.with_name(stored_name, comparable_folder(folder)) != number):
                 yield number, etag
+
+    def migrated(self, limit: int) -> list[tuple[int, str]]:
+        """Return number and MD5 of the last images of the list that were migrated since it was loaded."""
+        rows = self._database.execute(
+            "SELECT number, etag FROM outcomes WHERE etag IS NOT NULL ORDER BY number DESC"
+        )
+        found = ((number, etag) for number, etag in rows if self._states[number] == ImageState.MIGRATED)
+        return [*islice(found, limit)][::-1]
 
     def failed_because(self, reason: str) -> list[int]:
         """Return the numbers of the images that failed for a reason since the list was loaded."""

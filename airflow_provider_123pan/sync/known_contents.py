@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -20,25 +21,33 @@ from airflow_provider_123pan.sync.inventory import Inventory
 
 log = logging.getLogger(__name__)
 
+_NOTHING: Mapping[str, str] = {}
+
 MAX_IMAGES = 10_000  # in one Variable; the oldest are forgotten
+MAX_RECENT = 500  # in a checkpoint
 
 
 class KnownContents:
     """The MD5s of images that are not stored under their names.
 
     :param target: the directory of the images, as people know it.
+    :param recent: the MD5s of the last images that ended in earlier workers, by key: one of them may share its file
+        with an image that ends later.
     """
 
-    def __init__(self, account: str, target: str, variables: Variables) -> None:
+    def __init__(
+        self, account: str, target: str, variables: Variables, recent: Mapping[str, str] = _NOTHING
+    ) -> None:
         place = hashlib.sha256(f"{account} {target}".encode()).hexdigest()
         self._name = f"pan123_contents__{place[:16]}"
         self._variables = variables
+        self._recent = {**recent}
         self._numbers = defaultdict[str, list[int]](list)  # of the images of the list, by MD5
 
     @classmethod
-    def of(cls, account: str, target: str) -> KnownContents:
+    def of(cls, account: str, target: str, recent: Mapping[str, str] = _NOTHING) -> KnownContents:
         """Return what is known about a directory of an account."""
-        return cls(account, target, account_variables())
+        return cls(account, target, account_variables(), recent)
 
     def load(self, inventory: Inventory) -> None:
         """Read the Variable, as far as it concerns the images of a list."""
@@ -53,9 +62,14 @@ class KnownContents:
 
     def save(self, inventory: Inventory) -> None:
         """Add what this sync has found out; the next sync asks the service again for what cannot be written."""
+        numbers = dict(islice(inventory.under_other_names(), MAX_IMAGES))
+        shared = {*numbers.values()}
+        for key, md5 in self._recent.items():
+            if md5 in shared and (number := inventory.number(key)) is not None:
+                numbers[number] = md5
         found = {
             inventory.key(number): [inventory.canonical_digest(number), md5]
-            for number, md5 in islice(inventory.under_other_names(), MAX_IMAGES)
+            for number, md5 in numbers.items()
         }
         if not found:
             return
@@ -74,6 +88,11 @@ class KnownContents:
             log.warning(
                 "%d images under other names will be submitted again: %s", len(found), type(error).__name__
             )
+
+    def recent(self, inventory: Inventory) -> dict[str, str]:
+        """Return what the next worker is to be given."""
+        ended = {inventory.key(number): md5 for number, md5 in inventory.migrated(MAX_RECENT)}
+        return dict([*(self._recent | ended).items()][-MAX_RECENT:])
 
     def _read(self) -> dict[str, list[str]]:
         try:

@@ -104,7 +104,7 @@ class Matcher:
 
         The second set has those of which it may be either by its name, which proves nothing.
         """
-        numbers = set(self._inventory.with_md5(image.etag))
+        numbers = {*self._inventory.with_md5(image.etag), *self._in_flight.with_md5(image.etag)}
         if (named := self._inventory.number(self._inventory.key_of(image))) is not None:
             return numbers | {named}, set()
         folder = self._inventory.folder_of(image)
@@ -155,7 +155,7 @@ class Matcher:
                 Evidence(
                     entry.file_name,
                     {delivery.fileID for delivery in pending.deliveries if delivery.fileID},
-                    entry.md5,
+                    entry.md5 or pending.md5,
                     {image.fileID for image in unique if self._is_anothers(image, pending.key)},
                     any_extension=True,
                 ),

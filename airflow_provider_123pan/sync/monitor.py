@@ -26,6 +26,7 @@ from airflow_provider_123pan.download.verdict import (
 )
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123RedirectError
 from airflow_provider_123pan.service.models import TaskStatus
+from airflow_provider_123pan.source.probe import Prober
 from airflow_provider_123pan.sync.delivery_reader import DeliveryReader
 from airflow_provider_123pan.sync.finder import NO_URL, SAME_CONTENT, Finder
 from airflow_provider_123pan.sync.first_scan import FirstScan
@@ -34,6 +35,7 @@ from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.matcher import Matcher
 from airflow_provider_123pan.sync.progress_poller import ProgressPoller
 from airflow_provider_123pan.sync.recorder import Recorder
+from airflow_provider_123pan.sync.source_digests import SourceDigests
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Monitor:
     :param inbox: None without callbacks.
     :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
     :param deadline: Unix seconds; no listing goes on after it.
+    :param prober: downloads the sources of images that do not appear; None: nothing is downloaded.
     :param overwrite: the names were taken before: only progress says that an image is new.
     """
 
@@ -63,6 +66,7 @@ class Monitor:
         *,
         overwrite: bool,
         deadline: float,
+        prober: Prober | None,
         timing: SyncTiming,
         clock: Clock = time.time,
     ) -> None:
@@ -70,6 +74,7 @@ class Monitor:
         self._in_flight = in_flight
         self._timing = timing
         self._clock = clock
+        self._digests = SourceDigests(in_flight, prober)
         self._recorder = Recorder(hook, inventory, in_flight, timing.max_lost, clock)
         self._finder = Finder(
             hook,
@@ -85,6 +90,7 @@ class Monitor:
                 timing=timing,
                 clock=clock,
             ),
+            self._digests,
             directory_ids,
             deadline=deadline,
             timing=timing,
@@ -95,7 +101,13 @@ class Monitor:
 
     def close(self) -> None:
         """End the threads."""
+        self._digests.close()
         self._poller.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether this worker will soon find out more than the triggerer could."""
+        return self._finder.is_about_to_ask
 
     @property
     def since(self) -> datetime:
@@ -116,6 +128,7 @@ class Monitor:
         elif not self._deliveries.expected:  # so few are cheaper to poll one by one
             for pending in self._in_flight:
                 pending.poll_again(self._clock())
+        self._finder.poll_late()
         for pending, answer in self._poller.poll(self._in_flight):
             if pending.number in self._in_flight:
                 self._act_on(pending, answer)

@@ -49,6 +49,7 @@ class ProgressPoller:
         share = math.ceil(SHARE * self._timing.poll_share * self._hook.client.throttle.rate)
         polled = due[: max(MIN_POLLS, share)]
         for image, answer in zip(polled, self._threads.map(self._progress, polled), strict=True):
+            image.was_polled = True
             image.schedule_poll(self._clock(), self._timing.silent)
             yield image, answer
 

@@ -23,6 +23,8 @@ class Recorder:
     """Records the ends that a worker finds out.
 
     :param max_lost: after so many submissions that did not arrive an image has failed.
+    :ivar longest: the longest time in seconds from a submission until its image was found by its name; None before the
+        first one.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Recorder:
         self._max_lost = max_lost
         self._clock = clock
         self._lost: Counter[int] = Counter()  # by number
+        self.longest: float | None = None
 
     def found(self, pending: InFlightImage, image: Image, matched_by: str) -> None:
         """Record a stored image: migrated, unless it was rejected or differs from its entry in the list.
@@ -55,7 +58,9 @@ class Recorder:
             return
         self._in_flight.remove(number)
         self._in_flight.alone.discard(number)
-        if matched_by != "name":
+        if matched_by == "name":
+            self.longest = max(self.longest or 0.0, self._clock() - pending.sent_at)
+        else:
             log.log(
                 logging.WARNING if matched_by in ("renamed", "older") else logging.INFO,
                 "%s is file %s, %s (matched by %s)",

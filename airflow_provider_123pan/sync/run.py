@@ -59,6 +59,7 @@ class SyncRun:
         cap: int | None = None,
         failing_since: float | None = None,
         failures: Sequence[dict[str, Any]] = (),
+        contents: Mapping[str, str] | None = None,
     ) -> None:
         self._hook = hook
         self._inventory = inventory
@@ -68,7 +69,7 @@ class SyncRun:
         self._journal = journal
         self._results = results
         self._target = target
-        self._contents = KnownContents.of(hook.settings.account, options.target)
+        self._contents = KnownContents.of(hook.settings.account, options.target, contents or {})
         self._in_flight = in_flight
         self._first_scan: FirstScan | None = None
         self._cap = cap
@@ -161,6 +162,7 @@ class SyncRun:
             cap=checkpoint.cap,
             failing_since=checkpoint.failing_since,
             failures=checkpoint.failures,
+            contents=checkpoint.contents,
         )
 
     @property
@@ -271,6 +273,7 @@ class SyncRun:
             failures=self.failures,
             deadline=self._options.deadline,
             folders=self._target.folders,
+            contents=self._contents.recent(self._inventory),
         )
         trigger: dict[str, Any] = {
             "pan123_conn_id": self._hook.pan123_conn_id,

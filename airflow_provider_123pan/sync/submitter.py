@@ -47,6 +47,7 @@ THREADS = 16
 MAX_IN_FLIGHT = 1000  # what a trigger's arguments hold in any of Airflow's databases
 LISTING_SHARE = 0.05  # share of the calls that listings may take while there is something to submit
 TICK_SECONDS = 0.05
+BUSY_CHECK_SECONDS = 2.0  # the longest time between two checks while the monitor will soon find out something
 
 
 class Submitter:
@@ -106,6 +107,7 @@ class Submitter:
             first_scan,
             overwrite=overwrite,
             deadline=deadline,
+            prober=prober,
             timing=timing,
         )
         self._max_in_flight = min(max_in_flight or MAX_IN_FLIGHT, MAX_IN_FLIGHT)
@@ -145,14 +147,15 @@ class Submitter:
                         # An image submitted alone must not be confused with those that have just ended.
                         self._candidates.wait_alone()
                     else:
-                        pause = min(pause * 1.5, longest)
+                        pause = min(pause * 1.5, BUSY_CHECK_SECONDS if self.monitor.is_busy else longest)
                     checked_at = time.monotonic()
                     self._check_took = checked_at - now
                 self._keep()
                 self._report(len(self._in_flight))
                 if not self._calls and not self._in_flight and self._candidates.next_state() is None:
                     return True
-                if not self._calls and not self._formats and now - busy_at > idle_limit:
+                waits = not (self._calls or self._formats or self.monitor.is_busy)
+                if waits and now - busy_at > idle_limit:
                     return False
         finally:
             self._formats.close()
