@@ -30,7 +30,7 @@ _HEAD_BYTES = 4096  # an SVG may begin with comments
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What decides how an answer is sent; the worker understands only its own choice.
 _OWN_HEADERS = frozenset(
-    {"accept-encoding", "connection", "content-length", "host", "range", "te", "transfer-encoding", "upgrade"}
+    {"accept-encoding", "connection", "content-length", "host", "range", "transfer-encoding", "upgrade"}
 )
 
 
