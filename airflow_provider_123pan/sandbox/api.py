@@ -6,12 +6,14 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from airflow_provider_123pan.sandbox import copy_calls, upload_calls
 from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.backend import Backend
 from airflow_provider_123pan.sandbox.calls import CALLS, Call, log_in
@@ -26,19 +28,38 @@ IMAGE_HEADERS = {
 }
 
 Handler = Callable[[Request], Awaitable[Any]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_CALLS = {
+    **CALLS,
+    ("POST", "/upload/v1/oss/file/create"): upload_calls.create_upload,
+    ("POST", "/upload/v1/oss/file/get_upload_url"): upload_calls.get_upload_url,
+    ("POST", "/upload/v1/oss/file/upload_complete"): upload_calls.complete_upload,
+    ("POST", "/upload/v1/oss/file/upload_async_result"): upload_calls.get_upload_result,
+    ("POST", "/api/v1/oss/source/copy"): copy_calls.copy_from_drive,
+    ("GET", "/api/v1/oss/source/copy/process"): copy_calls.get_copy,
+    ("GET", "/api/v1/oss/source/copy/fail"): copy_calls.list_copy_failures,
+}
+# What a ban on writing refuses.
+_WRITES = frozenset({"/upload/v1/oss/file/create", "/api/v1/oss/source/copy"}) | {
+    path for _, path in CALLS if path.endswith(("/download", "/mkdir", "/move", "/delete"))
+}
 
 
 def add_routes(app: FastAPI, backend: Backend) -> None:
     """Add the service's routes to an application."""
     # Starlette's plain routes: FastAPI's would validate bodies by their own rules, and more slowly.
-    app.add_route(LOGIN, _endpoint(backend, _login(backend)), methods=["POST"])
-    for (method, path), call in CALLS.items():
-        app.add_route(path, _endpoint(backend, _with_token(backend, call)), methods=[method])
+    app.add_route(LOGIN, _endpoint(backend, _in_envelope(backend, _login(backend))), methods=["POST"])
+    for (method, path), call in _CALLS.items():
+        process = _in_envelope(backend, _with_token(backend, call))
+        app.add_route(path, _endpoint(backend, process), methods=[method])
+    storage = _endpoint(backend, partial(upload_calls.take_slice, backend))
+    app.add_route(upload_calls.STORAGE, storage, methods=["PUT"])
     app.add_route("/{user_id:int}/{name}", _image(backend), methods=["GET"])
 
 
-def _endpoint(backend: Backend, handle: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that adds counts, scripted answers, latency and refusals to a handler."""
+def _in_envelope(backend: Backend, handle: Handler) -> Endpoint:
+    """Return an endpoint that answers with the result of a handler, or with its refusal."""
 
     async def process(request: Request) -> Response:
         try:
@@ -48,6 +69,12 @@ def _endpoint(backend: Backend, handle: Handler) -> Callable[[Request], Awaitabl
         except Refusal as refusal:
             backend.refusals[refusal.code] += 1
             return envelope(None, refusal.code, refusal.message)
+
+    return process
+
+
+def _endpoint(backend: Backend, process: Endpoint) -> Endpoint:
+    """Return an endpoint that adds counts, scripted answers and latency to another one."""
 
     async def endpoint(request: Request) -> Response:
         path = request.url.path
@@ -105,6 +132,8 @@ def _with_token(backend: Backend, call: Callable[[Call], Awaitable[Any]]) -> Han
         rate = backend.options.rate
         if rate and not backend.limits.allows(client_id, rate, backend.options.rate_kind):
             raise Refusal(RATE_EXCEEDED, TOO_FREQUENT)
+        if request.url.path in _WRITES:
+            backend.uploads.check_ban(client_id)
         return await call(Call(backend, client_id, await _params(request), str(request.base_url).rstrip("/")))
 
     return handle

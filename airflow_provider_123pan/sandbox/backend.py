@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from airflow_provider_123pan.sandbox.callbacks import Callbacks
+from airflow_provider_123pan.sandbox.copies import Copies
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.faults import Faults
 from airflow_provider_123pan.sandbox.fetcher import Fetcher
@@ -17,6 +18,7 @@ from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import Store
 from airflow_provider_123pan.sandbox.tasks import OfflineTasks
 from airflow_provider_123pan.sandbox.tokens import Token, Tokens
+from airflow_provider_123pan.sandbox.uploads import Uploads
 
 LOGIN_REFUSED = "clientID or clientSecret is wrong"
 
@@ -51,6 +53,8 @@ class Backend:
         self.faults = Faults(self.options)
         self.callbacks.reset()
         self.tasks = OfflineTasks(self.options, self.store, self.fetcher, self.callbacks.announce, last_id)
+        self.uploads = Uploads(self.options, self.store)
+        self.copies = Copies(self.options, self.store)
         self._ending = asyncio.Event()
         self.requests: Counter[str] = Counter()
         self.refusals: Counter[int] = Counter()
@@ -103,4 +107,6 @@ class Backend:
     def _stop(self) -> None:
         self.end()
         self.tasks.clear()
+        self.copies.clear()
+        self.uploads.close()
         self.store.close()

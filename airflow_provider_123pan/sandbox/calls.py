@@ -17,7 +17,7 @@ from airflow_provider_123pan.sandbox.images import EXTENSIONS, extension_of
 from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.store import HEALTHY, LAST_PAGE, Directory, Entry, Image, Tree
 
-_MAX_ITEMS = 100  # files per page of a list, and fileIDs per call
+MAX_ITEMS = 100  # files per page of a list, and fileIDs per call
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,8 @@ async def list_files(call: Call) -> dict[str, Any]:
     """
     call.require_type()
     limit = call.integer("limit")
-    if not 1 <= limit <= _MAX_ITEMS:
-        raise Refusal(f"limit must be 1 to {_MAX_ITEMS}")
+    if not 1 <= limit <= MAX_ITEMS:
+        raise Refusal(f"limit must be 1 to {MAX_ITEMS}")
     options = call.backend.options
     directory = call.tree.directory(call.text("parentFileId", ""))
     start, end = call.integer("startTime", 0), call.integer("endTime", 2**62)
@@ -242,8 +242,8 @@ def item(entry: Entry, tree: Tree, base_url: str, options: Options, with_urls: b
 def _entries(call: Call) -> list[Entry]:
     """Return all entries of `fileIDs`; a call with an invalid one is refused as a whole."""
     file_ids = call.params.get("fileIDs")
-    if not isinstance(file_ids, list) or not 1 <= len(file_ids) <= _MAX_ITEMS:
-        raise Refusal(f"fileIDs must be a list of 1 to {_MAX_ITEMS} ids")
+    if not isinstance(file_ids, list) or not 1 <= len(file_ids) <= MAX_ITEMS:
+        raise Refusal(f"fileIDs must be a list of 1 to {MAX_ITEMS} ids")
     return [call.tree.entry(str(file_id)) for file_id in file_ids]
 
 

@@ -12,6 +12,7 @@ INTERNAL = 1  # the service's catch-all, also for invalid input (observed)
 TOKEN = 401
 TOO_FREQUENT = 429
 NO_FILE = 5066
+NAME_TAKEN = 5060  # observed on the cloud drive, a sister product
 
 
 class Refusal(Exception):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from airflow_provider_123pan.sandbox.answers import ScriptedAnswer
 from airflow_provider_123pan.sandbox.callback_forms import CallbackForm, StatusForm
 from airflow_provider_123pan.sandbox.dates import DateForm, ExpiryForm
+from airflow_provider_123pan.sandbox.drive import DriveFile
 from airflow_provider_123pan.sandbox.limits import RateKind
 from airflow_provider_123pan.sandbox.naming import (
     DEFAULT_DIRECTORY_NAMES,
@@ -192,6 +193,31 @@ class Options(BaseModel):
     own_domain: str = Field(
         "", description="base of userSelfURL, such as https://img.example.com; empty = no userSelfURL"
     )
+    slice_size: int = Field(104_857_600, ge=1, description="bytes of each slice of an upload but the last")
+    reuse: bool = Field(
+        True, description="an announced image whose bytes the account has already is stored without an upload"
+    )
+    upload_url_life: float = Field(3600, ge=0, description="seconds for which a presigned URL is valid")
+    upload_end: Literal["async", "at-once"] = Field(
+        "async",
+        description="how an upload is completed: async: upload_async_result reports the fileID; "
+        "at-once: upload_complete does",
+    )
+    upload_delay: float = Field(
+        0, ge=0, description="seconds from the completion of an upload to the stored image"
+    )
+    upload_cap: int | None = Field(
+        60,
+        ge=0,
+        description="number of uploads per clientID that may be in flight; one above this bans its calls that write",
+    )
+    ban_seconds: float = Field(9000, ge=0, description="seconds for which such a ban lasts")
+    drive_files: Annotated[list[DriveFile], BeforeValidator(_json)] = Field(
+        [],
+        description="files of the cloud drive that can be copied, as a JSON list of objects such as "
+        '`[{"file_id": "1", "filename": "a.png", "fails": true}]`',
+    )
+    copy_delay: float = Field(0, ge=0, description="seconds that a copy from the cloud drive takes")
     gateway: Pattern = Field(None, description="regex on path: the gateway answers with HTTP 502 and HTML")
     gateway_times: int | None = Field(
         None, ge=0, description="number of calls that `gateway` fails; none = unlimited"

@@ -15,8 +15,9 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_123pan.sandbox.envelope import Refusal
 from airflow_provider_123pan.sandbox.fetcher import Fetcher, FetchError
 from airflow_provider_123pan.sandbox.images import Picture, extension_of
-from airflow_provider_123pan.sandbox.naming import DEFAULT_DIRECTORY_NAMES, stored_name
+from airflow_provider_123pan.sandbox.naming import DEFAULT_DIRECTORY_NAMES
 from airflow_provider_123pan.sandbox.options import Options
+from airflow_provider_123pan.sandbox.saving import save_picture
 from airflow_provider_123pan.sandbox.store import HEALTHY, REJECTED, Image, Store
 
 RUNNING, FAILED, SUCCESS, RETRYING = 0, 1, 2, 3
@@ -244,19 +245,14 @@ class OfflineTasks:
         else:
             directory = tree.directory(task.directory_id)
         rejected = options.review and options.review.search(task.url)
-        now = time.time() + options.clock_offset
-        wanted = task.file_name or name_from(task.url, picture)
-        self._store.keep(picture)
-        return tree.save(
+        return save_picture(
+            options,
+            self._store,
+            tree,
             picture,
-            stored_name(wanted, picture.etag, now, options.naming),
+            task.file_name or name_from(task.url, picture),
             directory,
-            numbering=options.numbering,
-            rename=options.same_etag == "rename",
-            refresh=options.same_etag_dates == "refresh",
             status=REJECTED if rejected else HEALTHY,
-            now=now,
-            visible_at=time.monotonic() + options.visible_after,
         )
 
 

@@ -30,7 +30,7 @@ _HEAD_BYTES = 4096  # an SVG may begin with comments
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What decides how an answer is sent; the worker understands only its own choice.
 _OWN_HEADERS = frozenset(
-    {"accept-encoding", "connection", "content-length", "host", "range", "te", "transfer-encoding", "upgrade"}
+    {"accept-encoding", "connection", "content-length", "host", "range", "transfer-encoding", "upgrade"}
 )
 
 
@@ -48,7 +48,7 @@ def fetch_image(source: object) -> ImageFile:
         return _copy(_chunks_of(source), "source")
     if isinstance(source, str) and "://" in source:
         source = path_of("source", source)
-    if not isinstance(source, (str, os.PathLike)) or source == "":
+    if not (isinstance(source, (str, os.PathLike)) or hasattr(source, "open")) or source == "":
         raise Pan123InputError(f"source: got {quoted(source)}; give a URL, a path or a binary file")
     shown = redact_url(str(source))
     try:
@@ -138,10 +138,9 @@ def _body_of(response: HTTPResponse, with_referer: bool) -> Iterator[bytes]:
         raise _RefusedError(f"source sent {response.length} bytes less than it announced")
 
 
-def _opened(source: str | os.PathLike[str]) -> IO[bytes]:
-    if isinstance(source, str) or not hasattr(source, "open"):
-        return open(source, "rb")
-    file: IO[bytes] = source.open("rb")
+def _opened(source: Any) -> IO[bytes]:
+    # A path of pathlib or of Airflow's object storage opens itself.
+    file: IO[bytes] = source.open("rb") if hasattr(source, "open") else open(source, "rb")  # noqa: SIM115
     return file
 
 

@@ -20,8 +20,8 @@ def path_of(field: str, path: str) -> ObjectStoragePath:
     """
     from airflow.sdk import ObjectStoragePath
 
-    place = ObjectStoragePath(path)
     try:
+        place = ObjectStoragePath(path)
         log.debug("%s: opened with %s", field, type(place.fs).__name__)
     except (ValueError, ImportError) as error:
         scheme = path.partition("://")[0]

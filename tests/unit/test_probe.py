@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
-from airflow_provider_123pan.source.addresses import Connector, is_public, resolve_host
+from airflow_provider_123pan.source.addresses import Connector, is_public
 from airflow_provider_123pan.source.client import MAX_REDIRECTS
 from airflow_provider_123pan.source.probe import Finding, Prober, complete_name
-from tests.sources import AVIF, JPEG, Source, get_only, image, redirect, serve
+from tests.sources import AVIF, JPEG, Network, Source, get_only, image, redirect, serve
 
 PUBLIC = "93.184.215.14"
 SHORT = 0.3  # seconds
@@ -31,30 +31,6 @@ SHORT = 0.3  # seconds
 def source() -> Iterator[Source]:
     with serve() as running:
         yield running
-
-
-class Network:
-    """A network in which the test's source has a public address.
-
-    :ivar opened: the addresses to which connections were opened.
-    """
-
-    def __init__(self, source: Source, **addresses: list[str]) -> None:
-        self.addresses = {name.replace("_", "."): found for name, found in addresses.items()}
-        self.resolved: list[str] = []
-        self.opened: list[str] = []
-        self._source = source
-
-    def resolve(self, host: str, port: int) -> list[str]:
-        self.resolved.append(host)
-        return self.addresses.get(host) or resolve_host(host, port)
-
-    def open_socket(self, address: tuple[str, int], timeout: float) -> socket.socket:
-        self.opened.append(address[0])
-        return socket.create_connection(("127.0.0.1", self._source.port), timeout)
-
-    def prober(self, *private_hosts: str) -> Prober:
-        return Prober(Connector(frozenset(private_hosts), self.resolve, self.open_socket))
 
 
 def probe(source: Source, path: str = "/x", seconds: float = 10.0) -> Finding:
@@ -198,7 +174,7 @@ def test_a_format_that_may_show_later_is_retried(source: Source) -> None:
 def test_an_address_that_is_not_public_is_refused(address: str, source: Source) -> None:
     assert not is_public(address)
     network = Network(source, images_example=[address])
-    finding = network.prober().probe("http://images.example/x")
+    finding = Prober(network.connector()).probe("http://images.example/x")
     assert finding.is_final
     assert finding.extension is None
     assert "which is not public; add the host if workers may connect to it" in finding.answer
@@ -211,21 +187,21 @@ def test_an_address_that_is_not_public_is_refused(address: str, source: Source) 
 def test_a_public_address_is_connected_to(address: str, source: Source) -> None:
     source.answers["/x"] = image()
     network = Network(source, images_example=[address])
-    assert network.prober().probe("http://images.example/x").extension == "jpg"
+    assert Prober(network.connector()).probe("http://images.example/x").extension == "jpg"
     assert network.opened == [address]
 
 
 def test_of_several_addresses_only_public_ones_are_tried(source: Source) -> None:
     source.answers["/x"] = image()
     network = Network(source, images_example=["10.0.0.1", PUBLIC])
-    assert network.prober().probe("http://images.example/x").extension == "jpg"
+    assert Prober(network.connector()).probe("http://images.example/x").extension == "jpg"
     assert network.opened == [PUBLIC]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "017700000001", "[::1]"])
 def test_no_spelling_of_loopback_is_connected_to(host: str, source: Source) -> None:
     network = Network(source)
-    finding = network.prober().probe(f"http://{host}:{source.port}/x")
+    finding = Prober(network.connector()).probe(f"http://{host}:{source.port}/x")
     assert "which is not public" in finding.answer
     assert network.opened == []
 
@@ -233,7 +209,7 @@ def test_no_spelling_of_loopback_is_connected_to(host: str, source: Source) -> N
 def test_private_hosts_may_have_any_address(source: Source) -> None:
     source.answers["/x"] = image()
     network = Network(source, images_intranet=["10.0.0.1"], other_intranet=["10.0.0.1"])
-    prober = network.prober("images.intranet")
+    prober = Prober(network.connector("images.intranet"))
     assert prober.probe("http://IMAGES.intranet/x").extension == "jpg"
     assert network.opened == ["10.0.0.1"]
     assert "not public" in prober.probe("http://other.intranet/x").answer
@@ -253,7 +229,7 @@ def test_private_hosts_may_have_any_address(source: Source) -> None:
 def test_redirects_are_checked_at_each_hop(location: str, source: Source) -> None:
     source.answers |= {"/x": redirect("/y"), "/y": redirect(location)}
     network = Network(source, images_example=[PUBLIC], metadata_example=["169.254.169.254"])
-    finding = network.prober().probe("http://images.example/x")
+    finding = Prober(network.connector()).probe("http://images.example/x")
     assert finding.is_final
     assert finding.extension is None
     assert network.opened == [PUBLIC, PUBLIC]
@@ -263,7 +239,9 @@ def test_redirects_are_checked_at_each_hop(location: str, source: Source) -> Non
 def test_a_private_host_may_not_redirect_to_another_one(source: Source) -> None:
     source.answers["/x"] = redirect("http://10.0.0.2/x")
     network = Network(source, images_intranet=["10.0.0.1"])
-    assert "not public" in network.prober("images.intranet").probe("http://images.intranet/x").answer
+    assert (
+        "not public" in Prober(network.connector("images.intranet")).probe("http://images.intranet/x").answer
+    )
     assert network.opened == ["10.0.0.1"]
 
 
@@ -272,7 +250,7 @@ def test_redirects_are_followed(status: int, source: Source) -> None:
     location = "../é?w=1".encode().decode("latin-1")  # a raw byte for each character
     source.answers |= {"/x": redirect(location, status), "/%C3%A9": image()}
     network = Network(source, images_example=[PUBLIC])
-    assert network.prober().probe("http://images.example/x").extension == "jpg"
+    assert Prober(network.connector()).probe("http://images.example/x").extension == "jpg"
 
 
 def test_redirects_without_end_are_cut(source: Source) -> None:
@@ -437,15 +415,15 @@ def test_the_certificate_counts_for_the_name_and_not_the_address(
 ) -> None:
     monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     network = Network(tls_source, images_example=[PUBLIC], other_example=[PUBLIC])
-    assert network.prober().probe("https://images.example/x").extension == "jpg"
+    assert Prober(network.connector()).probe("https://images.example/x").extension == "jpg"
     assert tls_source.asked[0].headers["Host"] == "images.example"
-    answer = network.prober().probe("https://other.example/x").answer
+    answer = Prober(network.connector()).probe("https://other.example/x").answer
     assert answer == "source gave the worker no answer: SSLCertVerificationError"
 
 
 def test_a_certificate_that_nobody_knows_is_refused(tls_source: Source) -> None:
     network = Network(tls_source, images_example=[PUBLIC])
-    answer = network.prober().probe("https://images.example/x").answer
+    answer = Prober(network.connector()).probe("https://images.example/x").answer
     assert answer == "source gave the worker no answer: SSLCertVerificationError"
     assert tls_source.asked == []
 
