@@ -61,8 +61,6 @@ class Rewriter:
         self._owner = owner
         self._encoding = encoding
         self._earlier: dict[str, str] = {}  # the hash after, by page
-        #: The new texts that this task has put into pages.
-        self.inserted: set[str] = set()
 
     def run(self) -> Iterator[RewrittenPage | PageProblem]:
         """Rewrite the pages, and yield each one when it is done."""
@@ -101,7 +99,6 @@ class Rewriter:
             for entry in entries:
                 discard_unfinished(page_at(place, entry.page).path, self._owner)
                 self._earlier[entry.page] = entry.after
-                self.inserted.update(replacement.new for replacement in entry.replacements)
 
     def _write(
         self, batch: Sequence[tuple[PageText, list[Edit], bytes]]
@@ -117,7 +114,6 @@ class Rewriter:
             except (OSError, UnreadablePageError) as error:
                 yield PageProblem.of(page.name, error)
                 continue
-            self.inserted.update(edit.new for edit in edits)
             log.info("Rewrote %s: %d replacements", page.name, len(edits))
             yield RewrittenPage(page.name, page.text, edits)
 
