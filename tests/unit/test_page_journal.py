@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -216,6 +217,25 @@ def test_pages_of_an_object_store_are_rewritten_and_restored(object_store: Any, 
     assert object_store.cat_file("/site/c/d.txt").decode("utf-16") == f"![]({NEW % 'a'})"
     assert len(undo("memory://journal/2026").restored) == CHANGED
     assert {name: object_store.cat_file(f"/site/{name}") for name in PAGES} == PAGES
+
+
+def test_a_stored_journal_is_still_read(site: Path) -> None:
+    before, after = b"\xef\xbb\xbf![](a) b", b"\xef\xbb\xbf![](new) b"
+    (site / "a.md").write_bytes(after)
+    entry = {
+        "page": "a.md",
+        "encoding": ["utf-8", "surrogateescape"],
+        "before": hashlib.sha256(before).hexdigest(),
+        "after": hashlib.sha256(after).hexdigest(),
+        "replacements": [[5, "a", "new"]],
+    }
+    lines = [{"version": 1, "pages": str(site)}, entry]
+    journal = Path(journal_of(site))
+    journal.mkdir()
+    path = journal / "rewritten-20261126T010203.000004Z-0123456789ab.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert undo(str(journal)).restored == [str(site / "a.md")]
+    assert (site / "a.md").read_bytes() == before
 
 
 def test_a_journal_that_was_changed_restores_nothing_wrong(site: Path) -> None:
