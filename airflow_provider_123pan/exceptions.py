@@ -22,6 +22,7 @@ The tree::
     │   ├── Pan123DownloadFailedError        123pan could not download or keep the image
     │   ├── Pan123UnknownTaskError           123pan does not know the taskID
     │   ├── Pan123InvisibleError             the offline task succeeded, but its image is not listed
+    │   ├── Pan123PagesError                 pages could not be read or written
     │   ├── Pan123WaitTimeoutError           the wait reached its time limit
     │   └── Pan123WaitError                  an error in the triggerer ended the wait
     ├── InboxUnreachableError                the receiver of callbacks cannot be reached from here
@@ -162,6 +163,10 @@ class Pan123UnknownTaskError(Pan123Error):
 
 class Pan123InvisibleError(Pan123Error):
     """The offline task succeeded, but its image is not listed in the directory."""
+
+
+class Pan123PagesError(Pan123Error):
+    """The storage failed at pages; a retry does them, and leaves those that are done."""
 
 
 class Pan123WaitTimeoutError(Pan123Error):

@@ -94,6 +94,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
     record = example_result() | {"download_url": "https://vip.123pan.cn/1/cat.jpg"}
     (bucket / "results" / "2026-11-24.jsonl").write_text(json.dumps(record) + "\n")
+    (bucket / "site").mkdir()
+    (bucket / "site" / "page.md").write_text("![A dog](https://example.com/dog.png)\n")
+    (bucket / "journals" / "2026-11-26").mkdir(parents=True)
+    segment = "rewritten-20261126T010203.000004Z-0123456789ab.jsonl"
+    (bucket / "journals" / "2026-11-26" / segment).write_text('{"version": 1, "pages": "/site"}\n')
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.md").write_text("![A cat](https://example.com/cat.jpg)\n")
     monkeypatch.chdir(tmp_path)
