@@ -5,6 +5,7 @@ The tree::
     Exception
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
+    │   ├── Pan123SourceError                a sitemap, a feed or a page could not be read
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
     │   ├── Pan123RedirectError              the configured host redirects to another one
     │   ├── Pan123ServiceError               the service answered with an error code
@@ -85,6 +86,10 @@ class Pan123InputError(Pan123Error, ValueError):
     """Bad input, found before anything was sent; the message names the field and the fix."""
 
     retryable = False
+
+
+class Pan123SourceError(Pan123Error):
+    """A sitemap, a feed or a page could not be read; the message names it."""
 
 
 class Pan123CredentialsError(Pan123Error):

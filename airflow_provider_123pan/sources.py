@@ -1,0 +1,62 @@
+"""Write lists of images for a sync, from where the images are shown or stored.
+
+    manifest = from_sitemap("https://example.com/sitemap.xml", "s3://my-bucket/images.jsonl")
+
+Each function writes a manifest, JSON lines for the sync operator's ``manifest``, and returns its path. The file is
+written as a stream, and replaced as a whole or not at all. Call them in a task.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.sitemap import read_sitemap
+from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.sync.atomic_file import write_file
+from airflow_provider_123pan.sync.files import path_of
+
+log = logging.getLogger(__name__)
+
+
+def from_sitemap(url: str, manifest: str) -> str:
+    """Write a manifest of the images that a website's sitemaps list with the image extension.
+
+    :param url: of a sitemap, an index of sitemaps, or a ``robots.txt`` that names some; each may be compressed.
+    :param manifest: the path of the manifest, which ends with ``.jsonl``.
+    :returns: ``manifest``.
+    :raises Pan123SourceError: one of the sitemaps cannot be read; the message names it.
+    """
+    from airflow_provider_123pan.source.documents import Documents
+
+    with Documents() as documents:
+        return _write(manifest, _entries(read_sitemap(url, documents.read)), redact_url(url))
+
+
+def _entries(urls: Iterable[str]) -> Iterator[dict[str, Any]]:
+    return ({"url": url} for url in urls)
+
+
+def _write(manifest: str, entries: Iterable[dict[str, Any]], source: str) -> str:
+    """Write a manifest, and return its path.
+
+    :param source: where the entries come from, for the log.
+    """
+    if not manifest.endswith(".jsonl"):
+        raise Pan123InputError(f"manifest: {manifest!r} must end with .jsonl")
+    count = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for count, entry in enumerate(entries, 1):  # noqa: B007
+            yield json.dumps(entry) + "\n"
+
+    write_file(path_of("manifest", manifest), lines(), uuid.uuid4().hex)
+    log.log(
+        logging.INFO if count else logging.WARNING, "%s: %d entries written to %s", source, count, manifest
+    )
+    return manifest
