@@ -14,7 +14,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.rewriting import find_images
 from airflow_provider_123pan.source.sitemap import read_sitemap
 from airflow_provider_123pan.source.urls import redact_url
 from airflow_provider_123pan.sync.atomic_file import write_file
@@ -35,6 +36,41 @@ def from_sitemap(url: str, manifest: str) -> str:
 
     with Documents() as documents:
         return _write(manifest, _entries(read_sitemap(url, documents.read)), redact_url(url))
+
+
+def from_pages(pages: str, manifest: str) -> str:
+    """Write a manifest of the images that pages show, as :func:`~airflow_provider_123pan.rewriting.find_images` does.
+
+    Pages are files in Markdown, MDX, HTML, reStructuredText, AsciiDoc, Org, CSS, JSON, YAML, TOML, XML and plain text,
+    in any encoding. Hidden folders and binary files are left out. A page that cannot be read is named in the log, and
+    the others count.
+
+    :param pages: the path of a folder, or of one page, that Airflow's object storage opens.
+    :param manifest: the path of the manifest, which ends with ``.jsonl``.
+    :returns: ``manifest``.
+    :raises Pan123SourceError: none of the pages can be read.
+    """
+    from airflow_provider_123pan.rewriting.folder import find_pages, read_page
+
+    def images() -> Iterator[str]:
+        read, failed = 0, 0
+        for path in find_pages(path_of("pages", pages)):
+            try:
+                page = read_page(path)
+            except Pan123SourceError as error:
+                failed += 1
+                log.error("The images of a page are missing: %s", error)
+            else:
+                read += 1
+                if page is not None:
+                    yield from dict.fromkeys(image.url for image in find_images(page.text))
+        if failed and not read:
+            raise Pan123SourceError(
+                f"none of the {failed} pages in {pages} can be read; the log has the reasons"
+            )
+        log.info("%d pages read in %s, %d could not be read", read, pages, failed)
+
+    return _write(manifest, _entries(images()), pages)
 
 
 def _entries(urls: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -8,13 +8,14 @@ import re
 #: Bytes at the start of a document in which its encoding is declared.
 HEAD_BYTES = 1024
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+# UTF-32 comes before UTF-16, whose mark it begins with.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 _XML = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([\w.:-]{1,40})""", re.ASCII)
 _CSS = re.compile(rb"""@charset\s+["']([\w.:-]{1,40})""", re.ASCII)
 _HTML = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?([\w.:-]{1,40})""", re.ASCII | re.IGNORECASE)
@@ -29,9 +30,17 @@ _SUPERSETS = {
 }
 
 
-def marked_encoding(head: bytes) -> str | None:
-    """Return the encoding of a document's byte order mark, as Python calls it."""
-    return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+def byte_order_mark(head: bytes) -> tuple[bytes, str] | None:
+    """Return a document's byte order mark and the encoding that it stands for, as Python calls it."""
+    return next(((mark, encoding) for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
+
+
+def unmarked_utf16(head: bytes) -> str | None:
+    """Return which UTF-16 a document without a mark has, judged by the NULs of its ASCII characters."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if odd > 8 * even:
+        return "utf-16-le"
+    return "utf-16-be" if even > 8 * odd else None
 
 
 def xml_encoding(head: bytes) -> str:
@@ -40,11 +49,10 @@ def xml_encoding(head: bytes) -> str:
     :param head: the first HEAD_BYTES.
     :raises LookupError: Python does not know the encoding.
     """
-    if marked := marked_encoding(head):
-        return marked
-    start = head.lstrip()[:2]
-    if start in (b"<\0", b"\0<"):
-        return "utf-16-le" if start[1:] == b"\0" else "utf-16-be"
+    if marked := byte_order_mark(head):
+        return marked[1]
+    if utf16 := unmarked_utf16(head):
+        return utf16
     return _python_name(declared[1]) if (declared := _XML.match(head)) else "utf-8"
 
 

@@ -11,6 +11,8 @@ from airflow_provider_123pan.exceptions import Pan123SourceError
 from airflow_provider_123pan.source.declared_encoding import HEAD_BYTES, xml_encoding
 
 _MAX_DEPTH = 100
+# A byte order mark and white space, which may precede the declaration here.
+_BEFORE = "\ufeff \t\r\n"
 
 
 class Element(NamedTuple):
@@ -55,7 +57,7 @@ def _decoded(blocks: Iterator[bytes]) -> Iterator[str]:
         if len(head) >= HEAD_BYTES:
             break
     decoder = codecs.getincrementaldecoder(xml_encoding(head[:HEAD_BYTES]))()
-    yield decoder.decode(head).lstrip()
+    yield decoder.decode(head).lstrip(_BEFORE)
     for block in blocks:
         yield decoder.decode(block)
     yield decoder.decode(b"", final=True)
