@@ -13,15 +13,20 @@ import logging
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
+from airflow_provider_123pan.download.request import EXTENSIONS
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.rewriting import find_images
+from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.sitemap import read_sitemap
 from airflow_provider_123pan.source.urls import redact_url
 from airflow_provider_123pan.sync.atomic_file import write_file
 from airflow_provider_123pan.sync.files import path_of
 
 log = logging.getLogger(__name__)
+
+_ENDS = tuple(f".{extension}" for extension in sorted(EXTENSIONS))
 
 
 def from_sitemap(url: str, manifest: str) -> str:
@@ -36,6 +41,51 @@ def from_sitemap(url: str, manifest: str) -> str:
 
     with Documents() as documents:
         return _write(manifest, _entries(read_sitemap(url, documents.read)), redact_url(url))
+
+
+def from_feed(url: str, manifest: str) -> str:
+    """Write a manifest of the images that a feed shows: in its content, as enclosures, and as its logo.
+
+    :param url: of a feed in RSS or Atom; it may be compressed.
+    :param manifest: the path of the manifest, which ends with ``.jsonl``.
+    :returns: ``manifest``.
+    :raises Pan123SourceError: the feed cannot be read; the message names it.
+    """
+    from airflow_provider_123pan.rewriting.feed import images_of_feed
+    from airflow_provider_123pan.source.documents import Documents
+
+    with Documents() as documents:
+        images = images_of_feed(documents.read(url), redact_url(url))
+        return _write(manifest, _entries(images), redact_url(url))
+
+
+def from_bucket(bucket: str, base_url: str, manifest: str) -> str:
+    """Write a manifest of the images in a bucket or a folder, and those below it, with their sizes.
+
+    123pan downloads the images itself, so they must be public below ``base_url``.
+
+    :param bucket: a path that Airflow's object storage opens.
+    :param base_url: the public URL of ``bucket``.
+    :param manifest: the path of the manifest, which ends with ``.jsonl``.
+    :returns: ``manifest``.
+    :raises Pan123InputError: there is no such bucket or folder.
+    """
+    if not base_url.lower().startswith(("http://", "https://")):
+        raise Pan123InputError(f"base_url: {quoted(base_url)} must begin with http:// or https://")
+    folder = path_of("bucket", bucket)
+
+    def images() -> Iterator[dict[str, Any]]:
+        found = folder.fs.find(
+            folder.path, detail=True
+        )  # with the sizes, so that no further calls are needed
+        if not found and not folder.is_dir():
+            raise Pan123InputError(f"bucket: there is no bucket or folder {bucket!r}")
+        for path, details in found.items():
+            if path.lower().endswith(_ENDS):
+                name = path.removeprefix(folder.path).lstrip("/")
+                yield {"url": f"{base_url.rstrip('/')}/{quote(name)}", "size": details["size"]}
+
+    return _write(manifest, images(), bucket)
 
 
 def from_pages(pages: str, manifest: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.source.documents import DocumentLimits, Documents
-from airflow_provider_123pan.sources import from_sitemap
+from airflow_provider_123pan.sources import from_feed, from_sitemap
 from tests.integration.source.conftest import Website
 
 SITEMAP = b"""<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
@@ -54,6 +54,17 @@ def test_an_error_names_the_sitemap_and_leaves_the_manifest(website: Website, ma
         from_sitemap(index, manifest)
     assert entries(manifest) == [{"url": "https://example.com/1.png"}]
     assert [path.name for path in Path(manifest).parent.iterdir()] == ["images.jsonl"]
+
+
+def test_a_feed_is_read(website: Website, manifest: str) -> None:
+    feed = b"<rss><channel><item><description>![](https://example.com/1.png)</description></item></channel></rss>"
+    assert from_feed(website.serve("/feed", gzip.compress(feed)), manifest) == manifest
+    assert entries(manifest) == [{"url": "https://example.com/1.png"}]
+
+
+def test_a_feed_that_is_not_there_is_an_error_that_names_it(website: Website, manifest: str) -> None:
+    with pytest.raises(Pan123SourceError, match="/feed answered 404"):
+        from_feed(f"{website.url}/feed", manifest)
 
 
 def _cut(handler: BaseHTTPRequestHandler) -> None:
