@@ -5,7 +5,7 @@ The tree::
     Exception
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
-    │   ├── Pan123SourceError                a sitemap, a feed or a page could not be read
+    │   ├── Pan123DocumentError              a sitemap, a feed or a page could not be read
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
     │   ├── Pan123RedirectError              the configured host redirects to another one
     │   ├── Pan123ServiceError               the service answered with an error code
@@ -88,7 +88,7 @@ class Pan123InputError(Pan123Error, ValueError):
     retryable = False
 
 
-class Pan123SourceError(Pan123Error):
+class Pan123DocumentError(Pan123Error):
     """A sitemap, a feed or a page could not be read; the message names it."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_123pan.download.request import EXTENSIONS
-from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.rewriting import find_images
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.sitemap import read_sitemap
@@ -35,7 +35,7 @@ def from_sitemap(url: str, manifest: str) -> str:
     :param url: of a sitemap, an index of sitemaps, or a ``robots.txt`` that names some; each may be compressed.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
     :returns: ``manifest``.
-    :raises Pan123SourceError: one of the sitemaps cannot be read; the message names it.
+    :raises Pan123DocumentError: one of the sitemaps cannot be read; the message names it.
     """
     from airflow_provider_123pan.source.documents import Documents
 
@@ -49,7 +49,7 @@ def from_feed(url: str, manifest: str) -> str:
     :param url: of a feed in RSS or Atom; it may be compressed.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
     :returns: ``manifest``.
-    :raises Pan123SourceError: the feed cannot be read; the message names it.
+    :raises Pan123DocumentError: the feed cannot be read; the message names it.
     """
     from airflow_provider_123pan.rewriting.feed import images_of_feed
     from airflow_provider_123pan.source.documents import Documents
@@ -98,7 +98,7 @@ def from_pages(pages: str, manifest: str) -> str:
     :param pages: the path of a folder, or of one page, that Airflow's object storage opens.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
     :returns: ``manifest``.
-    :raises Pan123SourceError: none of the pages can be read.
+    :raises Pan123DocumentError: none of the pages can be read.
     """
     from airflow_provider_123pan.rewriting.folder import find_pages, read_page
 
@@ -107,7 +107,7 @@ def from_pages(pages: str, manifest: str) -> str:
         for path in find_pages(path_of("pages", pages)):
             try:
                 page = read_page(path)
-            except Pan123SourceError as error:
+            except Pan123DocumentError as error:
                 failed += 1
                 log.error("The images of a page are missing: %s", error)
             else:
@@ -115,7 +115,7 @@ def from_pages(pages: str, manifest: str) -> str:
                 if page is not None:
                     yield from dict.fromkeys(image.url for image in find_images(page.text))
         if failed and not read:
-            raise Pan123SourceError(
+            raise Pan123DocumentError(
                 f"none of the {failed} pages in {pages} can be read; the log has the reasons"
             )
         log.info("%d pages read in %s, %d could not be read", read, pages, failed)

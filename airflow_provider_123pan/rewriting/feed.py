@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from airflow_provider_123pan.exceptions import Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError
 from airflow_provider_123pan.rewriting.images import find_images
 from airflow_provider_123pan.source.xml_stream import Element, read_xml
 
@@ -17,12 +17,12 @@ def images_of_feed(blocks: Iterable[bytes], name: str) -> Iterator[str]:
 
     :param blocks: the bytes of the feed.
     :param name: its name in errors.
-    :raises Pan123SourceError: it cannot be read; the message names it.
+    :raises Pan123DocumentError: it cannot be read; the message names it.
     """
     known: set[str] = set()
     for element in read_xml(blocks, name):
         if element.path[0] not in _ROOTS:
-            raise Pan123SourceError(f"{name} is not a feed, its root element is <{element.path[0]}>")
+            raise Pan123DocumentError(f"{name} is not a feed, its root element is <{element.path[0]}>")
         for html in _as_html(element):
             for image in find_images(html):
                 if image.url not in known:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from charset_normalizer import from_bytes
 
-from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.source.declared_encoding import (
     HEAD_BYTES,
     byte_order_mark,
@@ -79,19 +79,19 @@ def find_pages(folder: ObjectStoragePath) -> Iterator[ObjectStoragePath]:
 def read_page(path: ObjectStoragePath) -> Page | None:
     """Return a page; None for a binary file.
 
-    :raises Pan123SourceError: it cannot be read; the message names it.
+    :raises Pan123DocumentError: it cannot be read; the message names it.
     """
     try:
         with path.open("rb") as file:  # type: ignore[no-untyped-call]
             data = file.read(MAX_PAGE_BYTES + 1)
     except OSError as error:
-        raise Pan123SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise Pan123DocumentError(f"{path} cannot be read: {error.strerror or error}") from None
     if len(data) > MAX_PAGE_BYTES:
-        raise Pan123SourceError(f"{path} has more than {MAX_PAGE_BYTES // 2**20} MiB")
+        raise Pan123DocumentError(f"{path} has more than {MAX_PAGE_BYTES // 2**20} MiB")
     try:
         return decode_page(data, path.suffix)
     except UnicodeError as error:
-        raise Pan123SourceError(f"{path} cannot be read: {error}") from None
+        raise Pan123DocumentError(f"{path} cannot be read: {error}") from None
 
 
 def decode_page(data: bytes, suffix: str) -> Page | None:
@@ -111,6 +111,8 @@ def decode_page(data: bytes, suffix: str) -> Page | None:
                 return None if "\0" in text else Page(text, candidate, mark)
         except UnicodeError:
             continue
+    if encoding and not mark:  # the NULs are not those of UTF-16
+        return None
     raise UnicodeError(
         f"it is not {encoding}" if encoding else "its encoding is not known; convert it to UTF-8"
     )

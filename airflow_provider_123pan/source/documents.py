@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_123pan import __version__
-from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.service.endpoint import words_of
 from airflow_provider_123pan.service.time_limit import TimeLimitAdapter, time_limit
 from airflow_provider_123pan.source.urls import redact_text, redact_url
@@ -58,7 +58,7 @@ class Documents:
         """Yield the bytes of a document; one that is compressed with gzip is decompressed, whatever its name.
 
         :raises Pan123InputError: the URL is not http or https.
-        :raises Pan123SourceError: the document cannot be downloaded whole.
+        :raises Pan123DocumentError: the document cannot be downloaded whole.
         """
         if not url.lower().startswith(("http://", "https://")):
             raise Pan123InputError(f"url: {redact_url(url)!r} must begin with http:// or https://")
@@ -70,18 +70,18 @@ class Documents:
                 )
             with response:
                 if response.status_code != requests.codes.ok:
-                    raise Pan123SourceError(f"{redact_url(url)} answered {response.status_code}")
+                    raise Pan123DocumentError(f"{redact_url(url)} answered {response.status_code}")
                 yield from self._blocks(url, _content(response))
         except (requests.RequestException, HTTPError, OSError, EOFError, zlib.error) as error:
             words = redact_text(words_of(error), url)
-            raise Pan123SourceError(f"{redact_url(url)} cannot be read: {words}") from None
+            raise Pan123DocumentError(f"{redact_url(url)} cannot be read: {words}") from None
 
     def _blocks(self, url: str, content: BinaryIO) -> Iterator[bytes]:
         size = 0
         while block := content.read(_BLOCK_BYTES):
             size += len(block)
             if size > self._limits.max_bytes:
-                raise Pan123SourceError(f"{redact_url(url)} has more than {self._limits.max_bytes} bytes")
+                raise Pan123DocumentError(f"{redact_url(url)} has more than {self._limits.max_bytes} bytes")
             yield block
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from xml.parsers import expat
 
-from airflow_provider_123pan.exceptions import Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError
 from airflow_provider_123pan.source.declared_encoding import HEAD_BYTES, xml_encoding
 
 _MAX_DEPTH = 100
@@ -36,7 +36,7 @@ def read_xml(blocks: Iterable[bytes], name: str) -> Iterator[Element]:
 
     :param blocks: the bytes of the document; white space may precede its declaration.
     :param name: the document's name in errors.
-    :raises Pan123SourceError: it is not well-formed, not in the encoding that it declares, or not safe to read.
+    :raises Pan123DocumentError: it is not well-formed, not in the encoding that it declares, or not safe to read.
     """
     reader = _Reader(name)
     try:
@@ -44,9 +44,9 @@ def read_xml(blocks: Iterable[bytes], name: str) -> Iterator[Element]:
             yield from reader.feed(text)
         yield from reader.feed("", is_final=True)
     except expat.ExpatError as error:
-        raise Pan123SourceError(f"{name} is not well-formed XML: {error}") from None
+        raise Pan123DocumentError(f"{name} is not well-formed XML: {error}") from None
     except (UnicodeError, LookupError) as error:
-        raise Pan123SourceError(f"{name} is not in the encoding that it declares: {error}") from None
+        raise Pan123DocumentError(f"{name} is not in the encoding that it declares: {error}") from None
 
 
 def _decoded(blocks: Iterator[bytes]) -> Iterator[str]:
@@ -87,7 +87,7 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._path) == _MAX_DEPTH:
-            raise Pan123SourceError(f"{self._name} has elements nested more than {_MAX_DEPTH} levels deep")
+            raise Pan123DocumentError(f"{self._name} has elements nested more than {_MAX_DEPTH} levels deep")
         self._path.append(name.rpartition(":")[2].lower())
         self._attributes.append(attributes)
         self._texts.append([])
@@ -100,4 +100,4 @@ class _Reader:
         self._texts[-1].append(text)
 
     def _refuse_entity(self, *declaration: object) -> None:
-        raise Pan123SourceError(f"{self._name} declares entities, which are not read for safety")
+        raise Pan123DocumentError(f"{self._name} declares entities, which are not read for safety")

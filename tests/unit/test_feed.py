@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_123pan.exceptions import Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError
 from airflow_provider_123pan.rewriting.feed import images_of_feed
 
 NAME = "https://example.com/feed"
@@ -87,5 +87,5 @@ def test_older_feeds_are_read() -> None:
     [("<urlset/>", "is not a feed, its root element is <urlset>"), (rss("")[:-1], "is not well-formed XML")],
 )
 def test_what_cannot_be_read_is_an_error_that_names_the_feed(text: str, reason: str) -> None:
-    with pytest.raises(Pan123SourceError, match=f"{NAME} {reason}"):
+    with pytest.raises(Pan123DocumentError, match=f"{NAME} {reason}"):
         images(text)

@@ -12,7 +12,7 @@ from airflow.sdk import ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.rewriting.folder import MAX_PAGE_BYTES, decode_page, find_pages, read_page
 from airflow_provider_123pan.sources import from_pages
 
@@ -123,6 +123,8 @@ def test_a_declared_encoding_decides_where_the_text_is_short(text: str, suffix: 
 
 def test_a_wrong_declaration_does_not_count() -> None:
     for text in (
+        f"<meta charset=gbk>{'图文' * 10}",
+        "<meta charset=utf-7>+AGE-",
         f"<meta charset=gbk>{CHINESE}",
         f"<meta charset=klingon>{CHINESE}",
         f"<meta charset=hex>{CHINESE}",
@@ -149,6 +151,11 @@ def test_whatever_is_read_is_written_byte_for_byte(data: bytes, suffix: str) -> 
         assert page.encode(page.text) == data
 
 
+@pytest.mark.parametrize("data", [bytes(9), b"a\0b\0c", b"\xff\xfea\0\0\0", b"a\0\0\0b\0" * 9])
+def test_data_with_nul_is_binary(data: bytes) -> None:
+    assert decode_page(data, ".txt") is None
+
+
 def test_binary_files_are_left_out(write: Write, site: Path, tmp_path: Path) -> None:
     write("a.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) + IMAGE.encode())
     write("b.md")
@@ -169,7 +176,7 @@ def test_a_bad_page_is_named_and_the_others_are_read(
 
 def test_if_no_page_can_be_read_it_is_an_error(write: Write, site: Path, tmp_path: Path) -> None:
     write("a.md", b"\xff\xfe\x00\xd8")
-    with pytest.raises(Pan123SourceError, match="none of the 1 pages"):
+    with pytest.raises(Pan123DocumentError, match="none of the 1 pages"):
         urls(site, tmp_path)
     assert not (tmp_path / "images.jsonl").exists()
 
@@ -177,7 +184,7 @@ def test_if_no_page_can_be_read_it_is_an_error(write: Write, site: Path, tmp_pat
 def test_a_huge_page_is_not_read(write: Write) -> None:
     path = write("a.md")
     os.truncate(path, MAX_PAGE_BYTES + 1)
-    with pytest.raises(Pan123SourceError, match=r"a\.md has more than 100 MiB"):
+    with pytest.raises(Pan123DocumentError, match=r"a\.md has more than 100 MiB"):
         read_page(ObjectStoragePath(f"file://{path}"))
 
 

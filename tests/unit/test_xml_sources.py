@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_123pan.exceptions import Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError
 from airflow_provider_123pan.source.sitemap import read_sitemap
 from airflow_provider_123pan.source.xml_stream import read_xml
 
@@ -75,6 +75,15 @@ def test_the_declared_encoding_is_read(declared: str, encoding: str) -> None:
     assert images((DECLARATION.format(declared) + sitemap(image)).encode(encoding)) == [image]
 
 
+@pytest.mark.parametrize(
+    ("declared", "character"), [("GB2312", "镕"), ("GBK", "㐀"), ("Shift_JIS", "①"), ("EUC-KR", "똠")]
+)
+def test_characters_that_the_declared_encoding_got_later_are_read(declared: str, character: str) -> None:
+    encoding = {"Shift_JIS": "cp932", "EUC-KR": "cp949"}.get(declared, "gb18030")
+    image = f"https://example.com/{character}.png"
+    assert images((DECLARATION.format(declared) + sitemap(image)).encode(encoding)) == [image]
+
+
 @pytest.mark.parametrize("before", ["\n", " \r\n\t\n", "\ufeff\n", "\n" * 3000])
 def test_white_space_before_the_declaration_is_skipped(before: str) -> None:
     assert images(before + DECLARATION.format("UTF-8") + sitemap(IMAGE)) == [IMAGE]
@@ -97,13 +106,17 @@ def test_the_sitemaps_of_an_index_are_read_once() -> None:
     assert found == [IMAGE]
 
 
-def test_robots_txt_names_sitemaps() -> None:
-    robots = (
-        b"\xef\xbb\xbfUser-agent: *\nDisallow: /\n\nsitemap: https://example.com/a.xml\nSitemap: /b.xml\n"
-    )
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_robots_txt_names_sitemaps(end: str) -> None:
+    lines = [
+        "\ufeffSitemap: https://example.com/a.xml?a=%26",
+        "User-agent: *",
+        "Disallow: /",
+        "  sitemap :/b.xml # b",
+    ]
     served = {
-        "https://example.com/robots.txt": robots,
-        "https://example.com/a.xml": sitemap(IMAGE).encode(),
+        "https://example.com/robots.txt": end.join([*lines, "# Sitemap: /c.xml"]).encode(),
+        "https://example.com/a.xml?a=%26": sitemap(IMAGE).encode(),
         "https://example.com/b.xml": sitemap("https://example.com/2.png").encode(),
     }
     found = read_sitemap("https://example.com/robots.txt", lambda url: iter([served[url]]))
@@ -111,7 +124,7 @@ def test_robots_txt_names_sitemaps() -> None:
 
 
 def test_robots_txt_without_a_sitemap_is_an_error() -> None:
-    with pytest.raises(Pan123SourceError, match=r"https://example.com/robots.txt names no sitemap"):
+    with pytest.raises(Pan123DocumentError, match=r"https://example.com/robots.txt names no sitemap"):
         [*read_sitemap("https://example.com/robots.txt", lambda url: iter([b"User-agent: *"]))]
 
 
@@ -139,7 +152,7 @@ EXTERNAL = '<!DOCTYPE urlset [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
     ],
 )
 def test_what_cannot_be_read_is_an_error_that_names_the_sitemap(text: str | bytes, reason: str) -> None:
-    with pytest.raises(Pan123SourceError, match=reason) as caught:
+    with pytest.raises(Pan123DocumentError, match=reason) as caught:
         images(text)
     assert URL in str(caught.value)
 
@@ -147,7 +160,7 @@ def test_what_cannot_be_read_is_an_error_that_names_the_sitemap(text: str | byte
 def test_an_error_in_a_sitemap_of_an_index_names_that_one_without_secrets() -> None:
     place = "https://example.com/a?token=verysecret"
     served = {URL: index(place).encode(), place: b"<html/>"}
-    with pytest.raises(Pan123SourceError, match=r"https://example.com/a\?token=\*\*\* is not a sitemap"):
+    with pytest.raises(Pan123DocumentError, match=r"https://example.com/a\?token=\*\*\* is not a sitemap"):
         [*read_sitemap(URL, lambda url: iter([served[url]]))]
 
 
@@ -156,7 +169,7 @@ def test_an_index_without_end_is_an_error() -> None:
         number = int(url.rpartition("/")[2])
         yield index(f"https://example.com/{number + 1}").encode()
 
-    with pytest.raises(Pan123SourceError, match="refers to more than 50000 sitemaps"):
+    with pytest.raises(Pan123DocumentError, match="refers to more than 50000 sitemaps"):
         [*read_sitemap("https://example.com/0", read)]
 
 

@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.source.documents import DocumentLimits, Documents
 from airflow_provider_123pan.sources import from_feed, from_sitemap
 from tests.integration.source.conftest import Website
@@ -50,7 +50,7 @@ def test_a_file_that_is_compressed_twice_is_read(website: Website, manifest: str
 def test_an_error_names_the_sitemap_and_leaves_the_manifest(website: Website, manifest: str) -> None:
     from_sitemap(website.serve("/1.xml", SITEMAP % 1), manifest)
     index = website.serve("/index.xml", b"<sitemapindex><sitemap><loc>/2.xml</loc></sitemap></sitemapindex>")
-    with pytest.raises(Pan123SourceError, match=f"{website.url}/2.xml answered 404"):
+    with pytest.raises(Pan123DocumentError, match=f"{website.url}/2.xml answered 404"):
         from_sitemap(index, manifest)
     assert entries(manifest) == [{"url": "https://example.com/1.png"}]
     assert [path.name for path in Path(manifest).parent.iterdir()] == ["images.jsonl"]
@@ -63,7 +63,7 @@ def test_a_feed_is_read(website: Website, manifest: str) -> None:
 
 
 def test_a_feed_that_is_not_there_is_an_error_that_names_it(website: Website, manifest: str) -> None:
-    with pytest.raises(Pan123SourceError, match="/feed answered 404"):
+    with pytest.raises(Pan123DocumentError, match="/feed answered 404"):
         from_feed(f"{website.url}/feed", manifest)
 
 
@@ -104,7 +104,7 @@ def test_a_document_that_cannot_be_read_whole_is_an_error(
     website.answers["/document"] = answer  # type: ignore[assignment]
     with (
         Documents(DocumentLimits(max_bytes=1_000_000)) as documents,
-        pytest.raises(Pan123SourceError, match=reason) as caught,
+        pytest.raises(Pan123DocumentError, match=reason) as caught,
     ):
         [*documents.read(f"{website.url}/document?token=verysecret")]
     assert f"{website.url}/document?token=***" in str(caught.value)
@@ -123,7 +123,7 @@ def test_a_document_that_trickles_ends_at_its_time_limit(website: Website) -> No
     website.answers["/slow"] = trickle
     with (
         Documents(DocumentLimits(total_seconds=0.5, max_bytes=2**40)) as documents,
-        pytest.raises(Pan123SourceError, match="/slow cannot be read"),
+        pytest.raises(Pan123DocumentError, match="/slow cannot be read"),
     ):
         [*documents.read(f"{website.url}/slow")]
     gone.set()
