@@ -56,6 +56,15 @@ def test_an_error_names_the_sitemap_and_leaves_the_manifest(website: Website, ma
     assert [path.name for path in Path(manifest).parent.iterdir()] == ["images.jsonl"]
 
 
+def test_the_proxy_of_the_environment_is_used(
+    website: Website, manifest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", website.url)
+    website.answers["http://website.test/1.xml"] = (200, {}, SITEMAP % 1)
+    from_sitemap("http://website.test/1.xml", manifest)
+    assert entries(manifest) == [{"url": "https://example.com/1.png"}]
+
+
 def test_a_feed_is_read(website: Website, manifest: str) -> None:
     feed = b"<rss><channel><item><description>![](https://example.com/1.png)</description></item></channel></rss>"
     assert from_feed(website.serve("/feed", gzip.compress(feed)), manifest) == manifest
