@@ -6,6 +6,7 @@ The tree::
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
     │   ├── Pan123SourceError                the format of an image is unknown, and its source did not show it
+    │   ├── Pan123DocumentError              a sitemap, a feed or a page could not be read
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
     │   ├── Pan123RedirectError              the configured host redirects to another one
     │   ├── Pan123ServiceError               the service answered with an error code
@@ -91,6 +92,10 @@ class Pan123InputError(Pan123Error, ValueError):
 
 class Pan123SourceError(Pan123Error):
     """Neither the URL of an image shows its format, nor did its source; found before anything was sent to 123pan."""
+
+
+class Pan123DocumentError(Pan123Error):
+    """A sitemap, a feed or a page could not be read; the message names it."""
 
 
 class Pan123CredentialsError(Pan123Error):

@@ -30,6 +30,7 @@ from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
+from airflow_provider_123pan.source.documents import Documents
 from tests.support import run
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +89,7 @@ def is_test(block: Block) -> bool:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with all files that the pages mention the current directory."""
+    """Make a folder with all files that the pages mention the current directory, and answer for their websites."""
     bucket = tmp_path / "my-bucket"
     (bucket / "results").mkdir(parents=True)
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
@@ -101,6 +102,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bucket / "journals" / "2026-11-26" / segment).write_text('{"version": 1, "pages": "/site"}\n')
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.md").write_text("![A cat](https://example.com/cat.jpg)\n")
+    sitemap = b"<urlset><url><image:image><image:loc>https://example.com/cat.jpg</image:loc></image:image></url></urlset>"
+    monkeypatch.setattr(Documents, "read", lambda self, url: iter([sitemap]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
