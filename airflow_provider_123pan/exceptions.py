@@ -6,7 +6,7 @@ The tree::
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
     │   ├── Pan123SourceError                the format of an image is unknown, and its source did not show it
-    │   ├── Pan123DocumentError              a sitemap, a feed or a page could not be read
+    │   ├── Pan123DocumentError              a sitemap or a feed could not be read
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
     │   ├── Pan123RedirectError              the configured host redirects to another one
     │   ├── Pan123ServiceError               the service answered with an error code
@@ -95,7 +95,7 @@ class Pan123SourceError(Pan123Error):
 
 
 class Pan123DocumentError(Pan123Error):
-    """A sitemap, a feed or a page could not be read; the message names it."""
+    """A sitemap or a feed could not be read; the message names it."""
 
 
 class Pan123CredentialsError(Pan123Error):
@@ -171,7 +171,7 @@ class Pan123InvisibleError(Pan123Error):
 
 
 class Pan123PagesError(Pan123Error):
-    """The storage failed at pages; a retry does them, and leaves those that are done."""
+    """Pages could not be read or written; after a migration, a retry does these and leaves those that are done."""
 
 
 class Pan123WaitTimeoutError(Pan123Error):

@@ -15,10 +15,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_123pan.download.request import EXTENSIONS
-from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
-from airflow_provider_123pan.rewriting import find_images
+from airflow_provider_123pan.exceptions import Pan123InputError, Pan123PagesError
 from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.rules import EXTENSIONS
 from airflow_provider_123pan.source.sitemap import read_sitemap
 from airflow_provider_123pan.source.urls import redact_url
 from airflow_provider_123pan.sync.atomic_file import write_file
@@ -92,35 +91,37 @@ def from_pages(pages: str, manifest: str) -> str:
     """Write a manifest of the images that pages show, as :func:`~airflow_provider_123pan.rewriting.find_images` does.
 
     Pages are files in Markdown, MDX, HTML, reStructuredText, AsciiDoc, Org, CSS, JSON, YAML, TOML, XML and plain text,
-    in any encoding. Hidden folders and binary files are left out. A page that cannot be read is named in the log, and
-    the others count.
+    in any encoding. Hidden files and folders, symbolic links and binary files are left out, and so are images that
+    123pan serves. A page that cannot be read is named in the log, and the others count.
 
     :param pages: the path of a folder, or of one page, that Airflow's object storage opens.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
     :returns: ``manifest``.
-    :raises Pan123DocumentError: none of the pages can be read.
+    :raises Pan123PagesError: none of the pages can be read.
     """
-    from airflow_provider_123pan.rewriting.folder import find_pages, read_page
+    from airflow_provider_123pan.pages.folder import PageFolder
+    from airflow_provider_123pan.pages.page_images import PageImages
+    from airflow_provider_123pan.pages.page_text import PageProblem, read_texts
+    from airflow_provider_123pan.pages.selection import Selection
 
-    def images() -> Iterator[str]:
+    folder, images = PageFolder(pages), PageImages(Selection(None))
+
+    def entries() -> Iterator[dict[str, Any]]:
         read, failed = 0, 0
-        for path in find_pages(path_of("pages", pages)):
-            try:
-                page = read_page(path)
-            except Pan123DocumentError as error:
+        for page in read_texts(folder):
+            if isinstance(page, PageProblem):
                 failed += 1
-                log.error("The images of a page are missing: %s", error)
+                log.error("The images of %s are missing: %s", page.name, page.reason)
             else:
                 read += 1
-                if page is not None:
-                    yield from dict.fromkeys(image.url for image in find_images(page.text))
+                yield from ({**entry.values} for entry in images.of_page(page))
         if failed and not read:
-            raise Pan123DocumentError(
+            raise Pan123PagesError(
                 f"none of the {failed} pages in {pages} can be read; the log has the reasons"
             )
         log.info("%d pages read in %s, %d could not be read", read, pages, failed)
 
-    return _write(manifest, _entries(images()), pages)
+    return _write(manifest, entries(), pages)
 
 
 def _entries(urls: Iterable[str]) -> Iterator[dict[str, Any]]:

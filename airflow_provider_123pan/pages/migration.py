@@ -21,10 +21,10 @@ from airflow_provider_123pan.pages.tally import Tally
 from airflow_provider_123pan.rewriting import Addresses
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import find_default_directories
+from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.source.signatures import configured_parameters
 from airflow_provider_123pan.source.urls import canonical_url
 from airflow_provider_123pan.sync.inventory import Inventory
-from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.results import read_results
 

@@ -20,10 +20,10 @@ from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import ROOT, visit_images
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.service.protocol import PAGE
+from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.directory import find_path
 from airflow_provider_123pan.sync.entries import ManifestEntry, comparable_folder
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
-from airflow_provider_123pan.sync.naming import Naming
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
 if TYPE_CHECKING:

@@ -53,28 +53,41 @@ def xml_encoding(head: bytes) -> str:
         return marked[1]
     if utf16 := unmarked_utf16(head):
         return utf16
-    return _python_name(declared[1]) if (declared := _XML.match(head)) else "utf-8"
+    return _declared_name(declared) if (declared := _XML.match(head)) else "utf-8"
 
 
-def page_encoding(head: bytes, suffix: str) -> str | None:
+def page_encoding(head: bytes, name: str) -> str | None:
     """Return the encoding that a page declares, as Python calls it; None if it declares none that Python knows.
 
     :param head: the first HEAD_BYTES.
-    :param suffix: the end of the page's name, such as ``.html``.
+    :param name: its name, which ends as ``.html`` where a ``meta`` element is no example.
     """
     declared = _XML.match(head) or _CSS.match(head)
-    if declared is None and suffix.lower() in (".html", ".htm", ".xhtml"):
+    if declared is None and name.lower().endswith((".html", ".htm", ".xhtml")):
         declared = _HTML.search(head)
     try:
-        return _python_name(declared[1]) if declared else None
+        return _declared_name(declared) if declared else None
     except LookupError:
         return None
 
 
-def _python_name(declared: bytes) -> str:
-    name = declared.decode("ascii")
-    "".encode(name)  # raises a LookupError also for what is no encoding of text
-    found = codecs.lookup(name).name
-    if found.startswith(("utf-16", "utf-32")):  # then the declaration could not be read as it was
-        return "utf-8"
-    return _SUPERSETS.get(found, found)
+def ascii_superset(name: str) -> str:
+    """Return the name that Python has for an encoding, or for the larger one that documents in it really have.
+
+    :raises LookupError: Python knows none of this name, or ASCII is no part of it.
+    """
+    try:
+        found = codecs.lookup(name).name
+        found = _SUPERSETS.get(found, found)
+        if "<a>".encode(found) == b"<a>":
+            return found
+    except (UnicodeError, ValueError):
+        pass  # a name with a NUL, or an encoding that is made to fail
+    raise LookupError(f"ASCII is no part of {name}")
+
+
+def _declared_name(declared: re.Match[bytes]) -> str:
+    name = declared[1].decode("ascii")
+    if name.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+        return "utf-8"  # or the declaration could not be read as it was
+    return ascii_superset(name)

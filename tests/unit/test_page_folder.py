@@ -1,4 +1,4 @@
-"""Which files of a folder are pages, and in which encodings they are read and written."""
+"""Which files of a folder are pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.pages.encoding import check_encoding, decode_page
 from airflow_provider_123pan.pages.folder import MAX_PAGE_BYTES, PageFolder, page_at
 from airflow_provider_123pan.pages.page_text import PageProblem, PageText, read_texts
 
@@ -100,64 +99,3 @@ def test_one_bad_page_is_named_and_the_others_are_read(tmp_path: Path) -> None:
         "it begins as UTF-16-LE and is none; repair it",
         "it has more than 32 MiB; split it or leave it out with exclude",
     ]
-
-
-CHINESE = "# 图片\r\n\r\n![图](https://x.com/图.png) 你好\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "name", "encoding"),
-    [
-        (CHINESE.encode(), "a.md", "utf-8"),
-        (codecs.BOM_UTF8 + CHINESE.encode(), "a.md", "utf-8"),
-        (codecs.BOM_UTF16_LE + CHINESE.encode("utf-16-le"), "a.md", "utf-16-le"),
-        (codecs.BOM_UTF16_BE + CHINESE.encode("utf-16-be"), "a.md", "utf-16-be"),
-        (codecs.BOM_UTF32_LE + CHINESE.encode("utf-32-le"), "a.md", "utf-32-le"),
-        (CHINESE.encode("utf-16-le"), "a.md", "utf-16-le"),
-        (CHINESE.encode("gbk"), "a.md", "gb18030"),
-        ((CHINESE * 30).encode("gbk"), "a.md", "gb18030"),
-        (b"<html><meta charset=gb2312>" + "图".encode("gbk"), "a.html", "gb18030"),
-        (b'<?xml version="1.0" encoding="Big5"?>' + "圖".encode("big5"), "a.xml", "big5"),
-        (b'@charset "shift_jis";' + "図".encode("shift_jis"), "a.css", "shift_jis"),
-    ],
-)
-def test_encodings_are_detected_and_kept(data: bytes, name: str, encoding: str) -> None:
-    found = decode_page(data, name)
-    assert found is not None
-    text, used = found
-    assert used.name == encoding
-    assert used.encode(text) == data
-    assert "\ufffd" not in text
-
-
-def test_a_declaration_in_markdown_is_an_example() -> None:
-    data = '<meta charset="gb2312"> 图https://x.com'.encode()
-    found = decode_page(data, "a.md")
-    assert found is not None
-    assert found[1].name == "utf-8"
-
-
-def test_a_given_encoding_replaces_detection_only() -> None:
-    found = decode_page("図".encode("shift_jis"), "a.md", "shift_jis")
-    assert found is not None
-    assert found[0] == "図"
-    found = decode_page("図".encode(), "a.md", "shift_jis")
-    assert found is not None
-    assert found[0] == "図"
-    with pytest.raises(Pan123InputError, match="encoding: Python knows none of the name 'klingon'"):
-        check_encoding("klingon")
-
-
-def test_any_bytes_without_zeros_are_read_and_written_again() -> None:
-    data = b"a" + bytes(range(255, 0, -1)) * 3
-    found = decode_page(data, "a.md")
-    assert found is not None
-    assert found[1].encode(found[0]) == data
-    assert decode_page(b"a\0b\0\0c", "a.md") is None
-
-
-def test_a_page_declared_in_another_encoding_is_read_as_it_is() -> None:
-    data = b"<meta charset=utf-16><meta charset=rot13>" + "图".encode()
-    found = decode_page(data, "a.html")
-    assert found is not None
-    assert found[1].name == "utf-8"
