@@ -28,32 +28,40 @@ log = logging.getLogger(__name__)
 _ENDS = tuple(f".{extension}" for extension in sorted(EXTENSIONS))
 
 
-def from_sitemap(url: str, manifest: str) -> str:
+def from_sitemap(url: str, manifest: str, *, private_hosts: Iterable[str] = ()) -> str:
     """Write a manifest of the images that a website's sitemaps list with the image extension.
 
     :param url: of a sitemap, an index of sitemaps, or a ``robots.txt`` that names some; each may be compressed.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
+    :param private_hosts: hosts that may be read although their addresses are not public. The host of ``url`` must be
+        named as well, since it may come from the parameters of a run.
     :returns: ``manifest``.
+    :raises Pan123InputError: a host, also of a redirect, has no public address and is not named.
     :raises Pan123DocumentError: one of the sitemaps cannot be read; the message names it.
     """
+    from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
     from airflow_provider_123pan.source.documents import Documents
 
-    with Documents() as documents:
+    with Documents(Connector(check_private_hosts(private_hosts))) as documents:
         return _write(manifest, _entries(read_sitemap(url, documents.read)), redact_url(url))
 
 
-def from_feed(url: str, manifest: str) -> str:
+def from_feed(url: str, manifest: str, *, private_hosts: Iterable[str] = ()) -> str:
     """Write a manifest of the images that a feed shows: in its content, as enclosures, and as its logo.
 
     :param url: of a feed in RSS or Atom; it may be compressed.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
+    :param private_hosts: hosts that may be read although their addresses are not public. The host of ``url`` must be
+        named as well, since it may come from the parameters of a run.
     :returns: ``manifest``.
+    :raises Pan123InputError: a host, also of a redirect, has no public address and is not named.
     :raises Pan123DocumentError: the feed cannot be read; the message names it.
     """
     from airflow_provider_123pan.rewriting.feed import images_of_feed
+    from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
     from airflow_provider_123pan.source.documents import Documents
 
-    with Documents() as documents:
+    with Documents(Connector(check_private_hosts(private_hosts))) as documents:
         images = images_of_feed(documents.read(url), redact_url(url))
         return _write(manifest, _entries(images), redact_url(url))
 

@@ -31,6 +31,9 @@ from airflow_provider_123pan.sources import from_sitemap
         "sitemap": Param(
             "https://example.com/sitemap.xml", type="string", format="uri", title="URL of the sitemap"
         ),
+        "private_hosts": Param(
+            [], type="array", items={"type": "string"}, title="Hosts of your own network that may be read"
+        ),
         "results": Param("s3://my-bucket/results", type="string", title="Folder for manifests and results"),
     },
 )
@@ -41,7 +44,8 @@ def example_pan123_sync_sitemap() -> None:
     def listing(**context: Any) -> str:
         """Write a manifest of the images on all pages, and return its path."""
         params, day = context["params"], context["dag_run"].run_after.date()
-        return from_sitemap(params["sitemap"], f"{params['results']}/{day}-manifest.jsonl")
+        manifest = f"{params['results']}/{day}-manifest.jsonl"
+        return from_sitemap(params["sitemap"], manifest, private_hosts=params["private_hosts"])
 
     manifest: Any = listing()
     Pan123SyncImagesOperator(

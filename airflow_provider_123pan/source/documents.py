@@ -15,7 +15,9 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_123pan import __version__
 from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.service.endpoint import words_of
-from airflow_provider_123pan.service.time_limit import TimeLimitAdapter, time_limit
+from airflow_provider_123pan.service.time_limit import time_limit
+from airflow_provider_123pan.source.addresses import Connector
+from airflow_provider_123pan.source.public_adapter import PublicAdapter
 from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 _BLOCK_BYTES = 65_536
@@ -37,14 +39,17 @@ class DocumentLimits:
 
 
 class Documents:
-    """Downloads documents over kept connections, through the proxies that the environment names."""
+    """Downloads documents over kept connections, through the proxies that the environment names.
 
-    def __init__(self, limits: DocumentLimits | None = None) -> None:
+    :param connector: opens the connections; the hosts may be named by the documents of others.
+    """
+
+    def __init__(self, connector: Connector, limits: DocumentLimits | None = None) -> None:
         self._limits = limits or DocumentLimits()
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"airflow-provider-123pan/{__version__}"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, TimeLimitAdapter())
+            self._session.mount(scheme, PublicAdapter(connector))
 
     def __enter__(self) -> Documents:
         """Return the object itself."""
@@ -57,7 +62,7 @@ class Documents:
     def read(self, url: str) -> Iterator[bytes]:
         """Yield the bytes of a document; one that is compressed with gzip is decompressed, whatever its name.
 
-        :raises Pan123InputError: the URL is not http or https.
+        :raises Pan123InputError: the URL is not http or https, or leads to an address that is not public.
         :raises Pan123DocumentError: the document cannot be downloaded whole.
         """
         if not url.lower().startswith(("http://", "https://")):

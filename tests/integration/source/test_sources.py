@@ -7,14 +7,18 @@ import json
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
 from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
+from airflow_provider_123pan.source.addresses import Connector
 from airflow_provider_123pan.source.documents import DocumentLimits, Documents
 from airflow_provider_123pan.sources import from_feed, from_sitemap
 from tests.integration.source.conftest import Website
 
+PRIVATE: dict[str, Any] = {"private_hosts": ["127.0.0.1"]}
+LOOPBACK = Connector(frozenset(PRIVATE["private_hosts"]))
 SITEMAP = b"""<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
 <url><loc>https://example.com/</loc><image:image><image:loc>https://example.com/%d.png</image:loc></image:image></url>
 </urlset>"""
@@ -36,44 +40,35 @@ def test_a_website_is_read_from_its_robots_txt(website: Website, manifest: str) 
     website.serve("/1.xml.gz", gzip.compress(SITEMAP % 1), Content_Type="application/x-gzip")
     website.serve("/moved", b"", 301, Location="/2.xml")
     website.serve("/2.xml", SITEMAP % 2, Content_Type="text/xml")
-    assert from_sitemap(f"{website.url}/robots.txt", manifest) == manifest
+    assert from_sitemap(f"{website.url}/robots.txt", manifest, **PRIVATE) == manifest
     assert entries(manifest) == [{"url": "https://example.com/1.png"}, {"url": "https://example.com/2.png"}]
     assert website.agents[0].startswith("airflow-provider-123pan/")
 
 
 def test_a_file_that_is_compressed_twice_is_read(website: Website, manifest: str) -> None:
     body = gzip.compress(gzip.compress(SITEMAP % 1))
-    from_sitemap(website.serve("/1.xml.gz", body, Content_Encoding="gzip"), manifest)
+    from_sitemap(website.serve("/1.xml.gz", body, Content_Encoding="gzip"), manifest, **PRIVATE)
     assert entries(manifest) == [{"url": "https://example.com/1.png"}]
 
 
 def test_an_error_names_the_sitemap_and_leaves_the_manifest(website: Website, manifest: str) -> None:
-    from_sitemap(website.serve("/1.xml", SITEMAP % 1), manifest)
+    from_sitemap(website.serve("/1.xml", SITEMAP % 1), manifest, **PRIVATE)
     index = website.serve("/index.xml", b"<sitemapindex><sitemap><loc>/2.xml</loc></sitemap></sitemapindex>")
     with pytest.raises(Pan123DocumentError, match=f"{website.url}/2.xml answered 404"):
-        from_sitemap(index, manifest)
+        from_sitemap(index, manifest, **PRIVATE)
     assert entries(manifest) == [{"url": "https://example.com/1.png"}]
     assert [path.name for path in Path(manifest).parent.iterdir()] == ["images.jsonl"]
 
 
-def test_the_proxy_of_the_environment_is_used(
-    website: Website, manifest: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", website.url)
-    website.answers["http://website.test/1.xml"] = (200, {}, SITEMAP % 1)
-    from_sitemap("http://website.test/1.xml", manifest)
-    assert entries(manifest) == [{"url": "https://example.com/1.png"}]
-
-
 def test_a_feed_is_read(website: Website, manifest: str) -> None:
     feed = b"<rss><channel><item><description>![](https://example.com/1.png)</description></item></channel></rss>"
-    assert from_feed(website.serve("/feed", gzip.compress(feed)), manifest) == manifest
+    assert from_feed(website.serve("/feed", gzip.compress(feed)), manifest, **PRIVATE) == manifest
     assert entries(manifest) == [{"url": "https://example.com/1.png"}]
 
 
 def test_a_feed_that_is_not_there_is_an_error_that_names_it(website: Website, manifest: str) -> None:
     with pytest.raises(Pan123DocumentError, match="/feed answered 404"):
-        from_feed(f"{website.url}/feed", manifest)
+        from_feed(f"{website.url}/feed", manifest, **PRIVATE)
 
 
 def _cut(handler: BaseHTTPRequestHandler) -> None:
@@ -112,7 +107,7 @@ def test_a_document_that_cannot_be_read_whole_is_an_error(
 ) -> None:
     website.answers["/document"] = answer  # type: ignore[assignment]
     with (
-        Documents(DocumentLimits(max_bytes=1_000_000)) as documents,
+        Documents(LOOPBACK, DocumentLimits(max_bytes=1_000_000)) as documents,
         pytest.raises(Pan123DocumentError, match=reason) as caught,
     ):
         [*documents.read(f"{website.url}/document?token=verysecret")]
@@ -131,7 +126,7 @@ def test_a_document_that_trickles_ends_at_its_time_limit(website: Website) -> No
 
     website.answers["/slow"] = trickle
     with (
-        Documents(DocumentLimits(total_seconds=0.5, max_bytes=2**40)) as documents,
+        Documents(LOOPBACK, DocumentLimits(total_seconds=0.5, max_bytes=2**40)) as documents,
         pytest.raises(Pan123DocumentError, match="/slow cannot be read"),
     ):
         [*documents.read(f"{website.url}/slow")]
@@ -152,6 +147,6 @@ def test_a_manifest_must_be_json_lines(website: Website, tmp_path: Path) -> None
 def test_nothing_found_is_a_warning(
     website: Website, manifest: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from_sitemap(website.serve("/empty.xml", b"<urlset/>"), manifest)
+    from_sitemap(website.serve("/empty.xml", b"<urlset/>"), manifest, **PRIVATE)
     assert "0 entries" in caplog.text
     assert caplog.records[-1].levelname == "WARNING"
