@@ -1,4 +1,4 @@
-"""Storages for pages: an object store in memory, and a disk on which a process can be killed."""
+"""What unit tests read and write: lists, sources of images, an object store, and a disk that fails."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_123pan.sync import atomic_file
+from airflow_provider_123pan.sync.manifest import read_manifest
+from tests.lists import Loaded, load
+from tests.sources import Source, serve
 
 
 @pytest.fixture
@@ -87,3 +90,19 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     monkeypatch.setattr(Path, "replace", lambda file, target: made.replace(file, target))
     monkeypatch.setattr(Path, "unlink", lambda file, missing_ok=False: made.unlink(file, missing_ok))
     return made
+
+
+@pytest.fixture
+def load_file(tmp_path: Path) -> Callable[..., Loaded]:
+    def load_content(name: str, content: str | bytes, encoding: str | None = None) -> Loaded:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load(read_manifest(str(path), encoding))
+
+    return load_content
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    with serve() as running:
+        yield running
