@@ -6,6 +6,7 @@ This DAG shows how to sync what a website's sitemaps list. `listing` reads the s
 and a run without new images only lists the directory. The results file is named after the date of the run and has one
 line per image with its new URL.
 
+A website of your own network must be named in the Variable `example_pan123_private_hosts`, a JSON list of hosts.
 All workers must have access to the folder `results`.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Param, Variable, dag, task
 
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sources import from_sitemap
@@ -31,9 +32,6 @@ from airflow_provider_123pan.sources import from_sitemap
         "sitemap": Param(
             "https://example.com/sitemap.xml", type="string", format="uri", title="URL of the sitemap"
         ),
-        "private_hosts": Param(
-            [], type="array", items={"type": "string"}, title="Hosts of your own network that may be read"
-        ),
         "results": Param("s3://my-bucket/results", type="string", title="Folder for manifests and results"),
     },
 )
@@ -45,7 +43,9 @@ def example_pan123_sync_sitemap() -> None:
         """Write a manifest of the images on all pages, and return its path."""
         params, day = context["params"], context["dag_run"].run_after.date()
         manifest = f"{params['results']}/{day}-manifest.jsonl"
-        return from_sitemap(params["sitemap"], manifest, private_hosts=params["private_hosts"])
+        # Not a parameter: who starts a run must not choose which hosts of your network workers read.
+        private_hosts = Variable.get("example_pan123_private_hosts", default=[], deserialize_json=True)
+        return from_sitemap(params["sitemap"], manifest, private_hosts=private_hosts)
 
     manifest: Any = listing()
     Pan123SyncImagesOperator(

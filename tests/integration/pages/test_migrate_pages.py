@@ -174,6 +174,20 @@ def test_own_images_stay(context: dict[str, Any], sandbox: Sandbox, site: Path) 
     assert not any("vip.123pan.cn" in url or url == own for url in submitted(sandbox))
 
 
+def test_pages_with_other_signatures_of_one_image_show_the_new_url(
+    context: dict[str, Any], sandbox: Sandbox, site: Path
+) -> None:
+    signed = "https://example.com/i.png?X-Amz-Date={0}&X-Amz-Signature={0}"
+    for page in ("posts/a.md", "posts/c.md", "posts/d.md"):
+        (site / page).write_text(f"![]({signed.format(page[6])})")
+    result = migrate(context, site, include=["posts/*.md"])
+    assert (result["images"], result["pages_changed"], result["unknown"]) == (1, 3, {})
+    assert sum(submitted(sandbox).values()) == 1
+    (record,) = read_results(result["results"])
+    for page in ("posts/a.md", "posts/c.md", "posts/d.md"):
+        assert (site / page).read_text() == f"![]({record.download_url})"
+
+
 def test_an_asset_event_names_the_folder(context: dict[str, Any], site: Path) -> None:
     migrate(context, site)
     (event,) = context["outlet_events"][PAGES].asset_alias_events
