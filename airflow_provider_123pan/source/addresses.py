@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.urls import ascii_host
 
 MAX_ATTEMPTS = 4  # addresses of one host that are tried
 
@@ -90,7 +91,7 @@ def _refusal(address: str) -> Pan123InputError:
 
 
 def check_private_hosts(hosts: object) -> frozenset[str]:
-    """Return an operator's argument ``private_hosts``, in lower case.
+    """Return the argument ``private_hosts``, in lower case, and domain names in ASCII.
 
     :raises Pan123InputError: it is no list of hosts.
     """
@@ -102,7 +103,7 @@ def check_private_hosts(hosts: object) -> frozenset[str]:
             raise Pan123InputError(
                 f"private_hosts: {quoted(host)} is not a host; give its name or its address"
             )
-    return frozenset(host.lower().strip("[]") for host in found)
+    return frozenset(ascii_host(host.strip("[]")) for host in found)
 
 
 def is_public(address: str) -> bool:

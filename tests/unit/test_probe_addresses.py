@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.source.addresses import Connector, is_public
+from airflow_provider_123pan.source.addresses import Connector, check_private_hosts, is_public
 from airflow_provider_123pan.source.probe import MAX_REDIRECTS, Prober
 from tests.sources import Network, Source, get_only, image, redirect
 
@@ -143,6 +143,11 @@ def test_the_environments_proxy_is_not_used(source: Source, monkeypatch: pytest.
     source.answers["/x"] = image()
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert Prober(LOOPBACK).probe(f"{source.url}/x").extension == "jpg"
+
+
+def test_private_hosts_are_spelled_as_urls_are_compared() -> None:
+    hosts = check_private_hosts(["Images.Intranet", "图.Intranet", "[::1]", "FD12::1"])
+    assert hosts == {"images.intranet", "xn--wcs.intranet", "::1", "fd12::1"}
 
 
 @pytest.mark.parametrize("hosts", ["a.example", ["https://a.example"], [""], [7], None])
