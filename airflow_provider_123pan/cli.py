@@ -36,13 +36,15 @@ _CONN_ID = Arg(  # type: ignore[no-untyped-call]
 _HOST = Arg(("--host",), default="127.0.0.1", help="Address to listen on (default: 127.0.0.1)")  # type: ignore[no-untyped-call]
 _PORT = Arg(("--port",), default=8123, type=int, help="Port to listen on (default: 8123)")  # type: ignore[no-untyped-call]
 
+_JOURNAL = Arg(("journal",), help="Folder that the operator got as journal: a path, or a URL such as s3://…")  # type: ignore[no-untyped-call]
+
 
 def get_pan123_cli_commands() -> list[CLICommand]:
     """Return the commands, for Airflow's provider manager."""
     return [
         GroupCommand(
             name="pan123",
-            help="123pan: check a deployment, and receive the service's callbacks",
+            help="123pan: check a deployment, receive the service's callbacks, and undo a migration of pages",
             subcommands=[
                 ActionCommand(
                     name="check",
@@ -72,6 +74,16 @@ def get_pan123_cli_commands() -> list[CLICommand]:
                     help="Create the inbox's tables if the receiver's database user may not",
                     func=lazy_load_command(f"{__name__}.create_tables"),
                     args=(),
+                ),
+                ActionCommand(
+                    name="undo",
+                    help="Restore the pages that a migration has rewritten",
+                    description=(
+                        "Restores every page of a journal byte for byte. A page that was edited since is left and "
+                        "named, and the exit code is 1. The command can be repeated. The images stay on 123pan."
+                    ),
+                    func=lazy_load_command(f"{__name__}.undo"),
+                    args=(_JOURNAL, ARG_VERBOSE),
                 ),
             ],
         )
@@ -143,6 +155,26 @@ def create_tables(args: Namespace) -> None:
     engine = _engine()
     Inbox(lambda: engine).create()
     print(f"The inbox is in {engine.url.render_as_string(hide_password=True)}")
+
+
+@suppress_logs_and_warning
+def undo(args: Namespace) -> None:
+    """Restore the pages of a journal, name those that are left, and exit with 1 if there are any."""
+    from airflow_provider_123pan.exceptions import Pan123InputError
+    from airflow_provider_123pan.pages import undo as undo_pages
+
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # for the connections of object stores
+    try:
+        done = undo_pages(args.journal)
+    except Pan123InputError as error:
+        raise SystemExit(error.message) from None
+    for page, reason in sorted(done.left.items()):
+        print(f"left: {page}: {reason}")
+    print(
+        f"{len(done.restored)} pages restored, {len(done.untouched)} as before already, {len(done.left)} left"
+    )
+    if done.left:
+        raise SystemExit(1)
 
 
 def _engine() -> Engine:

@@ -6,6 +6,7 @@ The tree::
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
     │   ├── Pan123SourceError                the source of an image did not give it, or did not show its format
+    │   ├── Pan123DocumentError              a sitemap or a feed could not be read
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
     │   ├── Pan123RedirectError              the configured host redirects to another one
     │   ├── Pan123ServiceError               the service answered with an error code
@@ -23,6 +24,7 @@ The tree::
     │   ├── Pan123DownloadFailedError        123pan could not download or keep the image
     │   ├── Pan123UnknownTaskError           123pan does not know the taskID
     │   ├── Pan123InvisibleError             the offline task succeeded, but its image is not listed
+    │   ├── Pan123PagesError                 pages could not be read or written
     │   ├── Pan123WaitTimeoutError           the wait reached its time limit
     │   └── Pan123WaitError                  an error in the triggerer ended the wait
     ├── InboxUnreachableError                the receiver of callbacks cannot be reached from here
@@ -91,6 +93,10 @@ class Pan123InputError(Pan123Error, ValueError):
 
 class Pan123SourceError(Pan123Error):
     """The source of an image did not give it, or did not show its format; found before anything was sent to 123pan."""
+
+
+class Pan123DocumentError(Pan123Error):
+    """A sitemap or a feed could not be read; the message names it."""
 
 
 class Pan123CredentialsError(Pan123Error):
@@ -167,6 +173,10 @@ class Pan123UnknownTaskError(Pan123Error):
 
 class Pan123InvisibleError(Pan123Error):
     """The offline task succeeded, but its image is not listed in the directory."""
+
+
+class Pan123PagesError(Pan123Error):
+    """Pages could not be read or written; after a migration, a retry does these and leaves those that are done."""
 
 
 class Pan123WaitTimeoutError(Pan123Error):

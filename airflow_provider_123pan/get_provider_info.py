@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": integration,
                 "python-modules": [
+                    f"{package}.operators.migrate_pages",
                     f"{package}.operators.offline_download",
                     f"{package}.operators.sync_images",
                 ],
@@ -94,6 +95,7 @@ def get_provider_info() -> dict[str, object]:
                 },
             }
         ],
+        "extra-links": [f"{package}.links.PagesReportLink"],
         "cli": [f"{package}.cli.get_pan123_cli_commands"],
         "config": {
             "pan123": {

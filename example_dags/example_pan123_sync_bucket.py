@@ -5,22 +5,19 @@ supports: S3, Google Cloud Storage, a local folder. It writes a manifest with th
 and returns only its path, because millions of lines do not fit into an XCom. `sync` submits the images that are missing
 from the directory `bucket` or that have another size there.
 
-123pan downloads the objects itself, so they must be public below `base_url`. The folder `work` must exist, and all
-workers must have access to it.
+123pan downloads the objects itself, so they must be public below `base_url`. All workers must have access to the folder
+`work`.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote
 
-from airflow.sdk import ObjectStoragePath, Param, dag, task
+from airflow.sdk import Param, dag, task
 
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
-
-IMAGES = (".png", ".gif", ".jpeg", ".tiff", ".webp", ".jpg", ".tif", ".svg", ".bmp")
+from airflow_provider_123pan.sources import from_bucket
 
 
 @dag(
@@ -48,19 +45,8 @@ def example_pan123_sync_bucket() -> None:
     def listing(**context: Any) -> str:
         """Write a manifest of all images in the bucket, subfolders included, and return its path."""
         params, day = context["params"], context["dag_run"].run_after.date()
-        bucket = ObjectStoragePath(params["bucket"])
-        manifest = ObjectStoragePath(params["work"]) / f"{day}-manifest.jsonl"
-        found = bucket.fs.find(
-            bucket.path, detail=True
-        )  # with the sizes, so that no further calls are needed
-        lines = []
-        for path, details in found.items():
-            if path.lower().endswith(IMAGES):
-                name = path.removeprefix(bucket.path).lstrip("/")
-                url = f"{params['base_url'].rstrip('/')}/{quote(name)}"
-                lines.append(json.dumps({"url": url, "size": details["size"]}) + "\n")
-        manifest.write_text("".join(lines), encoding="utf-8")
-        return str(manifest)
+        manifest = f"{params['work']}/{day}-manifest.jsonl"
+        return from_bucket(params["bucket"], params["base_url"], manifest)
 
     manifest: Any = listing()
     Pan123SyncImagesOperator(

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.source.addresses import Connector, resolve_host
+from airflow_provider_123pan.source.probe import Prober
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
 AVIF = b"\0\0\0\x1cftypavif" + bytes(60)
@@ -46,30 +47,6 @@ class Source:
         return [request.method for request in self.asked]
 
 
-class Network:
-    """A network in which the test's source has a public address.
-
-    :ivar opened: the addresses to which connections were opened.
-    """
-
-    def __init__(self, source: Source, **addresses: list[str]) -> None:
-        self.addresses = {name.replace("_", "."): found for name, found in addresses.items()}
-        self.resolved: list[str] = []
-        self.opened: list[str] = []
-        self._source = source
-
-    def resolve(self, host: str, port: int) -> list[str]:
-        self.resolved.append(host)
-        return self.addresses.get(host) or resolve_host(host, port)
-
-    def open_socket(self, address: tuple[str, int], timeout: float) -> socket.socket:
-        self.opened.append(address[0])
-        return socket.create_connection(("127.0.0.1", self._source.port), timeout)
-
-    def connector(self, *private_hosts: str) -> Connector:
-        return Connector(frozenset(private_hosts), self.resolve, self.open_socket)
-
-
 def image(media_type: str | None = "image/jpeg", body: bytes = JPEG, status: int = 200) -> Answer:
     """Answer HEAD and GET alike."""
 
@@ -102,6 +79,33 @@ def redirect(location: str, status: int = 302) -> Answer:
         request.end_headers()
 
     return answer
+
+
+class Network:
+    """A network in which the test's source has a public address.
+
+    :ivar opened: the addresses to which connections were opened.
+    """
+
+    def __init__(self, source: Source, **addresses: list[str]) -> None:
+        self.addresses = {name.replace("_", "."): found for name, found in addresses.items()}
+        self.resolved: list[str] = []
+        self.opened: list[str] = []
+        self._source = source
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        self.resolved.append(host)
+        return self.addresses.get(host) or resolve_host(host, port)
+
+    def open_socket(self, address: tuple[str, int], timeout: float) -> socket.socket:
+        self.opened.append(address[0])
+        return socket.create_connection(("127.0.0.1", self._source.port), timeout)
+
+    def connector(self, *private_hosts: str) -> Connector:
+        return Connector(frozenset(private_hosts), self.resolve, self.open_socket)
+
+    def prober(self, *private_hosts: str) -> Prober:
+        return Prober(self.connector(*private_hosts))
 
 
 class _Server(ThreadingHTTPServer):

@@ -9,7 +9,7 @@ from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl
 
-# The fields of a callback. One of them is enough to recognise it inside of a wrapper.
+# The fields of a callback. One of them is enough to recognize it inside of a wrapper.
 FIELDS = frozenset({"status", "url", "failReason", "fileReason", "fileID", "fileId"})
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _MAX_WRAPPERS = 3

@@ -25,7 +25,7 @@ class Likeness(IntEnum):
 
 
 def split_name(file_name: str) -> tuple[str, str]:
-    """Return stem and extension of a name, normalised: NFC, and one spelling for each format."""
+    """Return stem and extension of a name, normalized: NFC, and one spelling for each format."""
     name = unicodedata.normalize("NFC", file_name)
     stem, dot, extension = name.rpartition(".")
     if not dot:

@@ -18,7 +18,7 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 class Submission:
     """A submission; its fields are the operator's XCom keys.
 
-    :ivar taskID: the service's number of the offline task; None only if an earlier try was recognised by its image.
+    :ivar taskID: the service's number of the offline task; None only if an earlier try was recognized by its image.
     :ivar url: the source URL.
     :ivar file_name: the name that was sent; None if only the taskID is known.
     :ivar directory_id: as the operator got it.

@@ -84,7 +84,7 @@ def submit_once(
 
     :param use_callback: None: if the connection has a ``callback_base_url``.
     :param prober: finds the format that the name lacks. The record's digest does not cover that format, so an earlier
-        try is recognised whatever the source answers now.
+        try is recognized whatever the source answers now.
     """
     signer = CallbackSigner.of(hook.settings, use_callback)
     store: Any = context.get("task_state_store")  # Airflow 3.3

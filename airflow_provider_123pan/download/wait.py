@@ -218,7 +218,7 @@ def _verdict(
 
     :returns: the verdict, and the answer that it is about.
     """
-    if submission.taskID is None:  # an earlier try that was recognised by its image
+    if submission.taskID is None:  # an earlier try that was recognized by its image
         return Succeeded(), None
     facts = Facts(
         submitted_at=submission.moment.timestamp() if submission.moment else None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Pan123OfflineDownloadOperator(BaseOperator):
     """Have 123pan fetch an image by itself (offline migration) into its image host.
 
-    Returns, and pushes each key as a separate XCom: ``taskID`` (int; None only if an earlier try was recognised by
+    Returns, and pushes each key as a separate XCom: ``taskID`` (int; None only if an earlier try was recognized by
     its image), ``url``, ``file_name``, ``directory_id`` (as given), ``callback_id`` and ``submitted_at``
     (ISO 8601, UTC). Pass it to :class:`~airflow_provider_123pan.sensors.offline_download.\
 Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's keys.

@@ -168,17 +168,16 @@ class Pan123SyncImagesOperator(BaseOperator):
         :param aborted_by: the error that ended the wait; then only the known results are written.
         """
         from airflow_provider_123pan.callbacks.client import CallbackSigner
-        from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
         from airflow_provider_123pan.sync.checkpoint import Checkpoint
         from airflow_provider_123pan.sync.inventory import Inventory
-        from airflow_provider_123pan.sync.lineage import MAX_HOSTS, announce
+        from airflow_provider_123pan.sync.lineage import MAX_HOSTS
         from airflow_provider_123pan.sync.run import SyncRun
         from airflow_provider_123pan.sync.timing import SyncTiming
 
         with failing_without_retry():
-            allowed = _allowance(self.max_failures)
+            _allowance(self.max_failures)
             checkpoint = Checkpoint.load(state) if state else None
             options = self._options(checkpoint.deadline if checkpoint else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
@@ -202,21 +201,42 @@ class Pan123SyncImagesOperator(BaseOperator):
                 inventory.close()
             if pause is not None:
                 self._defer(pause.checkpoint.dump(), pause.trigger, options)
-            if found["failed"] > allowed(found["total"]):
-                self._push(context, found)
-                first = "; ".join(f"{each['url']}: {each['reason']}" for each in sync_run.failures[:3])
-                raise Pan123DownloadFailedError(
-                    f"{found['failed']} of {found['total']} images failed, max_failures is {self.max_failures}: "
-                    f"{first}{' …' if found['failed'] > 3 else ''}"
-                    + (f"; all are in {self.results}" if self.results else "")
-                )
-            announce(context, DIRECTORIES, self._uri(), inventory.counts())
-            return found
+            return self._conclude(context, found)
+
+    def _conclude(self, context: Context, found: dict[str, Any]) -> dict[str, Any]:
+        """Return what was found at the end of the sync, unless too many images have failed."""
+        self._check_failures(context, found, found["total"])
+        self._announce(context, {key: found[key] for key in ("total", "present", "migrated", "failed")})
+        return found
+
+    def _check_failures(self, context: Context, found: Mapping[str, Any], total: int) -> None:
+        """Raise an error if more images have failed than ``max_failures`` allows."""
+        from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
+
+        if found["failed"] <= _allowance(self.max_failures)(total):
+            return
+        self._push(context, found)
+        first = "; ".join(f"{each['url']}: {each['reason']}" for each in found["failures"][:3])
+        raise Pan123DownloadFailedError(
+            f"{found['failed']} of {total} images failed, max_failures is {self.max_failures}: "
+            f"{first}{' …' if found['failed'] > 3 else ''}"
+            + (f"; all are in {self._results_path()}" if self._results_path() else "")
+        )
+
+    def _announce(self, context: Context, counts: dict[str, Any]) -> None:
+        """Add the asset event of the directory."""
+        from airflow_provider_123pan.sync.lineage import announce
+
+        announce(context, DIRECTORIES, self._uri(), counts)
+
+    def _results_path(self) -> str | None:
+        """Return the path of the results file."""
+        return self.results
 
     def _found(self, inventory: Inventory, sync_run: SyncRun) -> dict[str, Any]:
         return inventory.counts() | {
             "directory_id": sync_run.directory_id,
-            "results": self.results,
+            "results": self._results_path(),
             "failures": sync_run.failures,
         }
 
@@ -244,7 +264,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         return SyncOptions(
             directory_id=check_directory_id(self.directory_id),
             names=parse_path(self.directory) if self.directory is not None else (),
-            results=self.results,
+            results=self._results_path(),
             overwrite=self.if_exists == "overwrite",
             max_in_flight=max_in_flight,
             deferrable=self.deferrable,

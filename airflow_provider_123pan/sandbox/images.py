@@ -1,4 +1,4 @@
-"""Image formats: the nine extensions that the service accepts, recognising formats, and thumbnails."""
+"""Image formats: the nine extensions that the service accepts, recognizing formats, and thumbnails."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import math
 import socket
 import time
 from collections.abc import Iterator
@@ -16,11 +17,17 @@ from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # The end of the call that this thread makes, in monotonic seconds; None: no limit.
 _deadline: ContextVar[float | None] = ContextVar("pan123_deadline", default=None)
+
+
+def time_left() -> float:
+    """Return how many seconds are left to the call that this thread makes; infinity without a limit."""
+    deadline = _deadline.get()
+    return math.inf if deadline is None else deadline - time.monotonic()
 
 
 @contextlib.contextmanager
@@ -44,7 +51,8 @@ class TimeLimitAdapter(HTTPAdapter):
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
         """Return the connection pools of a proxy."""
         manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOL_CLASSES
+        if isinstance(manager, ProxyManager):  # connections to a SOCKS proxy are of its own classes
+            manager.pool_classes_by_scheme = _POOL_CLASSES
         return manager
 
 
@@ -78,20 +86,30 @@ class TimeLimitedResponse(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_LimitedReader(self.fp.detach(), sock, deadline))
 
 
-class _LimitedConnection(HTTPConnection):
+class LimitedConnection(HTTPConnection):
+    """A connection that obeys :func:`time_limit`."""
+
     response_class = TimeLimitedResponse
 
 
-class _LimitedTlsConnection(HTTPSConnection):
+class LimitedTlsConnection(HTTPSConnection):
+    """A connection with TLS that obeys :func:`time_limit`."""
+
     response_class = TimeLimitedResponse
 
 
-class _LimitedPool(HTTPConnectionPool):
-    ConnectionCls = _LimitedConnection
+def pool_classes(
+    http: type[HTTPConnection], https: type[HTTPSConnection]
+) -> dict[str, type[HTTPConnectionPool]]:
+    """Return classes of pools, by scheme, that make connections of these classes."""
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = http
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = https
+
+    return {"http": Pool, "https": TlsPool}
 
 
-class _LimitedTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _LimitedTlsConnection
-
-
-_POOL_CLASSES = {"http": _LimitedPool, "https": _LimitedTlsPool}
+_POOL_CLASSES = pool_classes(LimitedConnection, LimitedTlsConnection)

@@ -6,6 +6,7 @@ another one (DNS rebinding).
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.quoting import quoted
+from airflow_provider_123pan.source.urls import ascii_host
 
 MAX_ATTEMPTS = 4  # addresses of one host that are tried
 
@@ -47,15 +49,7 @@ class Connector:
         :raises Pan123InputError: none of its addresses is public.
         :raises OSError: it has no address, or accepts no connection.
         """
-        addresses = [*(self.resolve or resolve_host)(host, port)]
-        if host not in self.private_hosts:
-            public = [address for address in addresses if is_public(address)]
-            if addresses and not public:
-                raise Pan123InputError(
-                    f"private_hosts: the source's host has the address {quoted(addresses[0])}, which is not public; "
-                    "add the host if workers may connect to it"
-                )
-            addresses = public
+        addresses = self._allowed(host, port)
         failure: OSError = OSError("the host has no address")
         for tried, address in enumerate(addresses[:MAX_ATTEMPTS]):
             attempts_left = min(len(addresses), MAX_ATTEMPTS) - tried
@@ -65,9 +59,39 @@ class Connector:
                 failure = error
         raise failure
 
+    def check(self, host: str, port: int) -> None:
+        """Check a host to which a proxy will connect. A host whose addresses only the proxy knows passes.
+
+        :raises Pan123InputError: one of its addresses is not public.
+        """
+        with contextlib.suppress(OSError, UnicodeError):
+            for address in () if host in self.private_hosts else self._resolved(host, port):
+                if not is_public(address):
+                    raise _refusal(address)
+
+    def _allowed(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a host to which a connection may lead."""
+        addresses = self._resolved(host, port)
+        if host in self.private_hosts:
+            return addresses
+        public = [address for address in addresses if is_public(address)]
+        if addresses and not public:
+            raise _refusal(addresses[0])
+        return public
+
+    def _resolved(self, host: str, port: int) -> list[str]:
+        return [*(self.resolve or resolve_host)(host, port)]
+
+
+def _refusal(address: str) -> Pan123InputError:
+    return Pan123InputError(
+        f"private_hosts: the source's host has the address {quoted(address)}, which is not public; "
+        "add the host if workers may connect to it"
+    )
+
 
 def check_private_hosts(hosts: object) -> frozenset[str]:
-    """Return an operator's argument ``private_hosts``, in lower case.
+    """Return the argument ``private_hosts``, in lower case, and domain names in ASCII.
 
     :raises Pan123InputError: it is no list of hosts.
     """
@@ -79,7 +103,7 @@ def check_private_hosts(hosts: object) -> frozenset[str]:
             raise Pan123InputError(
                 f"private_hosts: {quoted(host)} is not a host; give its name or its address"
             )
-    return frozenset(host.lower().strip("[]") for host in found)
+    return frozenset(ascii_host(host.strip("[]")) for host in found)
 
 
 def is_public(address: str) -> bool:

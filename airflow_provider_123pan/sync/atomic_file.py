@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 
-def write_file(path: ObjectStoragePath, blocks: Iterable[str], owner: str) -> None:
-    """Write a file and replace an earlier one by it. An error leaves the earlier one as it is.
+def write_file(path: ObjectStoragePath, blocks: Iterable[str | bytes], owner: str) -> None:
+    """Write a file, text in UTF-8, and replace an earlier one by it. An error leaves the earlier one as it is.
 
     A local file is written beside its path and renamed. An object is written to the local disk and uploaded, because
     a store shows an object only when its upload has finished.
@@ -22,7 +23,7 @@ def write_file(path: ObjectStoragePath, blocks: Iterable[str], owner: str) -> No
     """
     if not _is_local(path):
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "file")
+            file = Path(folder, path.name)  # a store derives the content type from the name
             _write(file, blocks)
             path.fs.put_file(str(file), path.path)
         return
@@ -30,6 +31,8 @@ def write_file(path: ObjectStoragePath, blocks: Iterable[str], owner: str) -> No
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         _write(unfinished, blocks)
+        if target.exists():
+            shutil.copymode(target, unfinished)
         unfinished.replace(target)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -52,8 +55,8 @@ def _places(path: ObjectStoragePath, owner: str) -> tuple[Path, Path]:
     return target, target.with_name(f"{target.name}.{owner}.tmp")
 
 
-def _write(file: Path, blocks: Iterable[str]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        stream.writelines(blocks)
+def _write(file: Path, blocks: Iterable[str | bytes]) -> None:
+    with file.open("wb") as stream:
+        stream.writelines(block.encode() if isinstance(block, str) else block for block in blocks)
         stream.flush()
         os.fsync(stream.fileno())

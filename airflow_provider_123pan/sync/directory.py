@@ -55,6 +55,16 @@ def retry_reads(flow: Flow[T], pauses: tuple[float, ...]) -> Flow[T]:
     return within(flow, again)
 
 
+def find_path(names: Iterable[str], directory_id: str = ROOT) -> Flow[str | None]:
+    """Return the id of the directory at a path below another one, or None if it does not exist."""
+    found: str | None = directory_id
+    for name in names:
+        if found is None:
+            break
+        found = yield from find_directory(found, name)
+    return found
+
+
 def ensure_directory(names: tuple[str, ...]) -> Flow[str]:
     """Return the id of the directory at a path; make what is missing."""
     directory_id = ROOT

@@ -1,4 +1,4 @@
-"""An entry of the list: the source URL of an image, and the name by which the next run recognises it."""
+"""An entry of the list: the source URL of an image, and the name by which the next run recognizes it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MAX_AHEAD = 2 * PROBE_THREADS  # probes that are running or waiting for a thread
 class FormatProbes:
     """Finds the formats of images for one worker.
 
-    An image is probed only before it is submitted: what the directory holds is recognised by a name without extension.
+    An image is probed only before it is submitted: what the directory holds is recognized by a name without extension.
     So nothing about a probe is kept across a deferral, and the next worker probes what is then still to be submitted.
 
     :param prober: None: every image of the list has a format.

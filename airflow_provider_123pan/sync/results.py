@@ -39,11 +39,7 @@ class Results:
     @classmethod
     def of(cls, path: str | None, context: Context, parts: int = 0) -> Results | None:
         """Return the results file of a task, if it has one."""
-        ti: Any = context["ti"]
-        owner = hashlib.sha256(f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}".encode()).hexdigest()[
-            :12
-        ]
-        return cls(path, owner, parts) if path else None
+        return cls(path, owner_of(context), parts) if path else None
 
     def spill(self, records: Iterable[ResultRecord]) -> None:
         """Write records to a part, for the next worker."""
@@ -73,6 +69,13 @@ class Results:
 
     def _part(self, number: int) -> ObjectStoragePath:
         return _place(f"{self._path}.{self._owner}.part{number}")
+
+
+def owner_of(context: Context) -> str:
+    """Return a digest of a task in its DAG run, which all of its tries share."""
+    ti: Any = context["ti"]
+    coordinates = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
+    return hashlib.sha256(coordinates.encode()).hexdigest()[:12]
 
 
 def read_results(path: str) -> Iterator[ResultRecord]:

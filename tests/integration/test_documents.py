@@ -30,6 +30,7 @@ from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
+from airflow_provider_123pan.source.documents import Documents
 from tests.support import run
 
 ROOT = Path(__file__).parents[2]
@@ -88,14 +89,21 @@ def is_test(block: Block) -> bool:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with all files that the pages mention the current directory."""
+    """Make a folder with all files that the pages mention the current directory, and answer for their websites."""
     bucket = tmp_path / "my-bucket"
     (bucket / "results").mkdir(parents=True)
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
     record = example_result() | {"download_url": "https://vip.123pan.cn/1/cat.jpg"}
     (bucket / "results" / "2026-11-24.jsonl").write_text(json.dumps(record) + "\n")
+    (bucket / "site").mkdir()
+    (bucket / "site" / "page.md").write_text("![A dog](https://example.com/dog.png)\n")
+    (bucket / "journals" / "2026-11-26").mkdir(parents=True)
+    segment = "rewritten-20261126T010203.000004Z-0123456789ab.jsonl"
+    (bucket / "journals" / "2026-11-26" / segment).write_text('{"version": 1, "pages": "/site"}\n')
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.md").write_text("![A cat](https://example.com/cat.jpg)\n")
+    sitemap = b"<urlset><url><image:image><image:loc>https://example.com/cat.jpg</image:loc></image:image></url></urlset>"
+    monkeypatch.setattr(Documents, "read", lambda self, url: iter([sitemap]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -189,6 +189,7 @@ def example_sitemap(
         files["sitemap.xml"] = SITEMAP.format(pages="\n".join(pages)).encode()
         folder = tmp_path_factory.mktemp("sitemap")
         conf = {"sitemap": f"{host}/sitemap.xml", "results": f"file://{folder}/results"}
+        airflow.api.set_variable("example_pan123_private_hosts", ["127.0.0.1"])
         run = ExampleRun(airflow, sandbox, "example_pan123_sync_sitemap", conf, host, urls, folder)
         run.end_first_scheduled_run()
         yield run.start()

@@ -32,9 +32,11 @@ def _loaded_by(statement: str) -> set[str]:
 
 def test_dag_files_load_nothing_heavy() -> None:
     loaded = _loaded_by(
+        f"from {NAME}.operators.migrate_pages import Pan123MigratePagesOperator\n"
         f"from {NAME}.operators.offline_download import Pan123OfflineDownloadOperator\n"
         f"from {NAME}.operators.sync_images import Pan123SyncImagesOperator\n"
-        f"from {NAME}.sensors.offline_download import Pan123OfflineDownloadSensor"
+        f"from {NAME}.sensors.offline_download import Pan123OfflineDownloadSensor\n"
+        f"from {NAME}.sources import from_sitemap"
     )
     assert f"{NAME}.sensors.offline_download" in loaded
     roots = {name.split(".")[0] for name in loaded}

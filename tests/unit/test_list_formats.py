@@ -3,55 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
-from airflow_provider_123pan.sync.manifest import read_images, read_manifest
+from airflow_provider_123pan.sync.manifest import read_images
+from tests.lists import Loaded, load
 
 MD5 = "9b2cf535f27731c974343645a3985328"
 ONE, TWO = "https://a.com/1.png", "https://a.com/2.png"
 NAMED = [(ONE, "x.png"), (TWO, "y.png")]
-
-
-class Loaded(NamedTuple):
-    """What a list has: URL, name, size and MD5 of each image, and the reasons of the invalid entries."""
-
-    images: list[tuple[str, str, int | None, str | None]]
-    reasons: list[str | None]
-
-    @property
-    def names(self) -> list[tuple[str, str]]:
-        return [image[:2] for image in self.images]
-
-
-def load(rows: Any) -> Loaded:
-    inventory = Inventory()
-    try:
-        inventory.load(rows)
-        failed = [record.reason for record in inventory.records()]
-        valid = [number for number in range(len(inventory)) if inventory.state(number) is ImageState.MISSING]
-        entries = map(inventory.entry, valid)
-        images = [(entry.url, entry.file_name, entry.size, entry.md5) for entry in entries]
-        return Loaded(images, failed)
-    finally:
-        inventory.close()
-
-
-@pytest.fixture
-def load_file(tmp_path: Path) -> Callable[..., Loaded]:
-    def load_content(name: str, content: str | bytes, encoding: str | None = None) -> Loaded:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return load(read_manifest(str(path), encoding))
-
-    return load_content
 
 
 @pytest.mark.parametrize(
@@ -236,146 +200,3 @@ def test_a_nul_costs_one_line(load_file: Callable[..., Loaded]) -> None:
     found = load_file("a.csv", f"url\n{ONE}\nhttps://a.com/\0.png\n{TWO}\n")
     assert [url for url, *_ in found.images] == [ONE, TWO]
     assert len(found.reasons) == 1
-
-
-def s3_inventory(folder: Path, kind: str, schema: str, files: dict[str, bytes]) -> str:
-    """Write an inventory, and return the path of its manifest."""
-    base = folder / "inventories" / "photos" / "daily"
-    (base / "data").mkdir(parents=True)
-    (base / "2026-11-25T00-00Z").mkdir()
-    for name, content in files.items():
-        (base / "data" / name).write_bytes(content)
-    manifest = base / "2026-11-25T00-00Z" / "manifest.json"
-    keys = [{"key": f"inventories/photos/daily/data/{name}", "size": 1} for name in files]
-    manifest.write_text(
-        json.dumps({"sourceBucket": "photos", "fileFormat": kind, "fileSchema": schema, "files": keys})
-    )
-    return str(manifest)
-
-
-SCHEMA = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, ETag, EncryptionStatus"
-
-
-def test_an_s3_inventory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = (
-        f'"photos","a%2Bb.png","v2","true","false","12","{MD5}","SSE-S3"\n'
-        f'"photos","a%2Bb.png","v1","false","false","11","{MD5}","SSE-S3"\n'
-        '"photos","gone.png","v3","true","true","","",""\n'
-        '"photos","notes.txt","v4","true","false","5","","SSE-S3"\n'
-    )
-    second = (
-        f'"photos","c.png","v5","true","false","13","{MD5}","SSE-KMS"\n'
-        '"photos","raw","v6","true","false","1","",""\n'
-    )
-    files = {"1.csv.gz": gzip.compress(first.encode()), "2.csv.gz": gzip.compress(second.encode())}
-    found = load(read_manifest(s3_inventory(tmp_path, "CSV", SCHEMA, files)))
-    assert [(url, size, md5) for url, _, size, md5 in found.images] == [
-        ("https://photos.s3.amazonaws.com/a%2Bb.png", 12, MD5),
-        ("https://photos.s3.amazonaws.com/c.png", 13, None),
-    ]
-    (reason,) = found.reasons
-    assert str(reason).startswith("2.csv.gz line 2: file_name: the URL shows no image extension")
-    assert "are ignored" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "[1]",
-        "{",
-        '{"fileFormat": "CSV", "fileSchema": "Bucket, Key"}',
-        '{"fileFormat": "CSV", "fileSchema": "Size, Key", "files": []}',
-        '{"fileFormat": "CSV", "fileSchema": null, "files": []}',
-        "[" * 100_000,
-    ],
-    ids=range(6),
-)
-def test_what_is_no_s3_inventory(content: str, load_file: Callable[..., Loaded], tmp_path: Path) -> None:
-    with pytest.raises(Pan123InputError, match="is not the manifest of an S3 Inventory"):
-        load_file("manifest.json", content)
-    with pytest.raises(Pan123InputError, match="there is no file"):
-        load(read_manifest(str(tmp_path / "none" / "manifest.json")))
-
-
-def test_an_s3_inventory_names_no_file_outside_of_its_bucket(tmp_path: Path) -> None:
-    path = s3_inventory(tmp_path, "CSV", SCHEMA, {"../../secret.csv": b"x"})
-    with pytest.raises(Pan123InputError, match="which is not there"):
-        load(read_manifest(path))
-
-
-def test_an_s3_inventory_in_parquet_without_keys(tmp_path: Path) -> None:
-    path = s3_inventory(tmp_path, "Parquet", "message", {"1.parquet": parquet([{"bucket": "photos"}])})
-    with pytest.raises(Pan123InputError, match="has no columns bucket and key"):
-        load(read_manifest(path))
-
-
-def parquet(rows: list[dict[str, Any]]) -> bytes:
-    import pyarrow
-    from pyarrow import parquet as file_format
-
-    sink = pyarrow.BufferOutputStream()
-    file_format.write_table(pyarrow.Table.from_pylist(rows), sink)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def test_an_s3_inventory_in_parquet(tmp_path: Path) -> None:
-    rows = [
-        {"bucket": "photos", "key": "a+b %.png", "is_latest": True, "size": 12, "e_tag": MD5},
-        {"bucket": "photos", "key": "old.png", "is_latest": False, "size": 12, "e_tag": MD5},
-    ]
-    path = s3_inventory(tmp_path, "Parquet", "message s3.inventory { … }", {"1.parquet": parquet(rows)})
-    ((url, _, size, md5),) = load(read_manifest(path)).images
-    assert (url, size, md5) == ("https://photos.s3.amazonaws.com/a%2Bb%20%25.png", 12, MD5)
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"), [("ORC", "CSV and Parquet can be read"), ("CSV", "which is not there")]
-)
-def test_an_s3_inventory_that_cannot_be_read(tmp_path: Path, kind: str, words: str) -> None:
-    path = s3_inventory(tmp_path, kind, SCHEMA, {"1.csv.gz": b""})
-    (tmp_path / "inventories" / "photos" / "daily" / "data" / "1.csv.gz").unlink()
-    with pytest.raises(Pan123InputError, match=words):
-        load(read_manifest(path))
-
-
-def test_a_parquet_file(load_file: Callable[..., Loaded]) -> None:
-    rows = [
-        {"URL": ONE, "size": 12.0, "width": 3},
-        {"URL": TWO, "size": None, "width": 4},
-        {"URL": "ftp://a"},
-    ]
-    found = load_file("a.parquet", parquet(rows))
-    assert [(url, size) for url, _, size, _ in found.images] == [(ONE, 12), (TWO, None)]
-    assert str(found.reasons[0]).startswith("row 3: url: ")
-    with pytest.raises(Pan123InputError, match="has no column url"):
-        load_file("b.parquet", parquet([{"address": ONE}]))
-
-
-def test_other_columns_of_a_parquet_file_are_not_read(
-    load_file: Callable[..., Loaded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from pyarrow import parquet as file_format
-
-    read: list[Any] = []
-    genuine = file_format.ParquetFile.iter_batches
-
-    def iter_batches(*args: Any, **arguments: Any) -> Any:
-        read.append(arguments["columns"])
-        return genuine(*args, **arguments)
-
-    monkeypatch.setattr(file_format.ParquetFile, "iter_batches", iter_batches)
-    assert load_file("a.parquet", parquet([{"image": b"x" * 1000, "URL": ONE}])).images[0][0] == ONE
-    assert read == [["URL"]]
-    assert "'image' are ignored" in caplog.text
-
-
-def test_a_parquet_file_without_pyarrow(
-    load_file: Callable[..., Loaded], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = parquet([{"url": ONE}])
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(
-        Pan123InputError, match=r'needs pyarrow; run pip install "airflow-provider-123pan\[parquet\]"'
-    ):
-        load_file("a.parquet", content)

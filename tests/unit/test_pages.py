@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import json
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,75 +199,6 @@ def test_what_is_no_known_url_stays(text: str) -> None:
     assert rewrite(text, {A: NEW_A, BLANK: NEW_BLANK}) == text
 
 
-# -- find_images --
-
-CONTEXTS = [
-    ("![t](https://x.com/640)", "markdown image"),
-    ("![t](<https://x.com/640>)", "markdown image"),
-    ("[![t](https://x.com/640)](https://x.com/page)", "markdown image"),
-    ("![a [b] c](https://x.com/640)", "markdown image"),
-    ("![t][1]\n\n[1]: https://x.com/640\n[2]: https://x.com/page", "markdown image"),
-    ("![1]\n\n[1]: <https://x.com/640>", "markdown image"),
-    ("![[https://x.com/640|300]]", "wiki embed"),
-    ('<img src="https://x.com/640"> <a href="https://x.com/page">', "html attribute"),
-    ("<img data-src=https://x.com/640><script src=https://x.com/page></script>", "html attribute"),
-    ("&lt;img src=&quot;https://x.com/640&quot;&gt;", "html attribute"),
-    ('<svg><image xlink:href="https://x.com/640"/></svg>', "html attribute"),
-    ('<meta property="og:image" content="https://x.com/640">', "html attribute"),
-    (
-        '<link rel="icon" href="https://x.com/640"><link rel="next" href="https://x.com/page">',
-        "html attribute",
-    ),
-    (r'"<img src=\"https:\/\/x.com\/640\">"', "html attribute"),
-    ("<video src='https://x.com/page' poster='https://x.com/640'>", "value"),
-    ("<img srcset='https://x.com/640 1x'>", "srcset"),
-    ("a { background: url( 'https://x.com/640' ) }", "css url"),
-    ("[img width=1]https://x.com/640[/img]", "bbcode"),
-    ("image::https://x.com/640[t] link:https://x.com/page[t]", "asciidoc macro"),
-    (".. image:: https://x.com/640\n.. _t: https://x.com/page", "rst directive"),
-    ("{% img https://x.com/640 300 %} {% link https://x.com/page %}", "template tag"),
-    ("cover: https://x.com/640\nurl: https://x.com/page", "value"),
-    (r'{"image": "https:\/\/x.com\/640", "url": "https:\/\/x.com\/page"}', "value"),
-    ("<image:loc>https://x.com/640</image:loc><loc>https://x.com/page</loc>", "value"),
-]
-
-
-@pytest.mark.parametrize(("text", "context"), CONTEXTS)
-def test_images_without_an_extension_are_found_by_their_place(text: str, context: str) -> None:
-    (image,) = find_images(text)
-    assert (image.url, image.context.value) == ("https://x.com/640", context)
-    assert text[image.start : image.end].endswith("640")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://x.com/a.JPG",
-        "https://x.com/a.jpg!large",
-        "https://x.com/a.png@2x",
-        "https://x.com/a.jpg?w=1",
-        "https://x.com/a.webp#top",
-        "https://x.com/640?wx_fmt=png",
-        "https://x.com/a?format=image/webp",
-        "https://x.com/a.jpg/w=1200,h=620",
-    ],
-)
-def test_images_are_found_by_the_format_that_their_urls_show(url: str) -> None:
-    assert [image.url for image in find_images(f"See {url} or [t]({url}).")] == [url, url]
-
-
-def test_pages_and_other_files_are_no_images() -> None:
-    text = "https://x.com/ https://x.png.com/a [t](https://x.com/a.html) https://x.com/?f=a.png https://x.com/a.pngx"
-    assert [*find_images(text)] == []
-
-
-def test_the_first_end_that_shows_a_format_counts() -> None:
-    text = '"https://x.com/a b.png" "https://x.com/a.png and b.png" 图https://x.com/a.png，很好'
-    spelled = [text[image.start : image.end] for image in find_images(text)]
-    assert spelled == ["https://x.com/a b.png", "https://x.com/a.png", "https://x.com/a.png"]
-    assert [image.url for image in find_images("![](<https://x.com/a b.png>)")] == [BLANK]
-
-
 UNITS = [
     A,
     "https://x.com/a b.png",
@@ -321,62 +250,6 @@ def test_only_known_urls_are_replaced(text: str) -> None:
         spellings = {prefix + url for url in decodings(text[start:end]) for prefix in ("", "https:")}
         assert ADDRESSES.keys() & map(canonical_url, spellings) or new.isdecimal()
     assert rewritten == text[done:]
-
-
-# -- PHP --
-
-
-def serialized(text: str) -> str:
-    return f's:{len(text.encode())}:"{text}";'
-
-
-def in_sql(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("\n", "\\n")
-
-
-def in_json(text: str) -> str:
-    return json.dumps({"value": text})
-
-
-@pytest.mark.parametrize("spell", [str, in_sql, in_json, html.escape, lambda text: f"图<?>{text}图"])
-@pytest.mark.parametrize("content", ["{}", '<img src="{}"> 图', "{} {}", "it's 图 \\n \\ {}", "a\n{}\r\n"])
-def test_strings_of_php_keep_a_true_length(spell: Callable[[str], str], content: str) -> None:
-    def page(url: str) -> str:
-        value = serialized(content.replace("{}", url))
-        return spell(f'a:2:{{s:3:"url";{value}s:4:"more";{value}}}')
-
-    new = "https://images.example.org/a-longer-name.jpg"
-    assert rewrite(page(A), {A: new}) == page(new)
-
-
-@pytest.mark.parametrize("new", ["https://n.com/1", f"https://n.com/{'1' * 90}.jpg"])
-def test_strings_of_php_within_each_other_keep_true_lengths(new: str) -> None:
-    def page(url: str) -> str:
-        inner = serialized(f"图 {url}")
-        return serialized(f"a:2:{{{serialized('x')}{inner}}} {url} 图{serialized(inner)}") + serialized(url)
-
-    assert rewrite(page(A), {A: new}) == page(new)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f's:20:"{A}";',
-        f's:9999:"{A}";',
-        f's:18:"图{A}";',
-        f's:20:\\"{A}\\";',
-        f"s:20:&quot;{A}&quot;;",
-        f's:20:"{A}',
-    ],
-)
-def test_strings_of_php_with_a_wrong_length_stay_and_are_reported(
-    text: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        rewritten = rewrite(f"{text} {A}", {A: NEW_A})
-    assert rewritten == f"{text} {NEW_A}"
-    assert "1 known URLs stay, because PHP serialized them with a wrong length" in caplog.text
-    assert len([*find_images(f"{text} {A}")]) == 1
 
 
 # -- speed --

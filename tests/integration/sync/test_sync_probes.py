@@ -46,7 +46,7 @@ def test_a_missing_format_is_probed_once_and_never_again(
     assert sorted(name.rpartition(".")[2] for name in names(sandbox, "2026")) == ["jpg", "jpg", "webp"]
     assert sum(paths(source).values()) == 3
     assert counts(sync(context, images=urls, **PRIVATE)) == (3, 0, 0)
-    assert sum(paths(source).values()) == 3  # the second night recognises them without a probe
+    assert sum(paths(source).values()) == 3  # the second night recognizes them without a probe
     assert sum(submitted(sandbox).values()) == 3
 
 
@@ -178,18 +178,23 @@ def silent(source: Source) -> Answer:
 def test_a_failure_without_a_reason_is_explained_by_one_probe(
     source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path
 ) -> None:
-    source.answers |= {"/a.png": image(status=403), "/b.png": image("image/avif", AVIF)}
+    source.answers |= {
+        "/a.png": image(status=403),
+        "/b.png": image("image/avif", AVIF),
+        "/c.png": image("text/html", b"<html>not found"),
+    }
     sandbox.configure(fail=".")
-    urls = [f"{source.url}/a.png", f"{source.url}/b.png"]
+    urls = [f"{source.url}/{name}.png" for name in "abc"]
     results = tmp_path / "results.jsonl"
-    result = sync(context, images=urls, results=str(results), max_failures=2, **PRIVATE)
+    result = sync(context, images=urls, results=str(results), max_failures=3, **PRIVATE)
     expected = [
         "123pan could not download or keep the image; a probe by the worker: source answered 403 without Referer",
         "123pan could not download or keep the image; a probe by the worker: Content-Type image/avif",
+        "123pan could not download or keep the image; a probe by the worker: Content-Type text/html",
     ]
     assert [failure["reason"] for failure in result["failures"]] == expected
     assert [record["reason"] for record in records(results)] == expected
-    assert paths(source) == {"/a.png": 2, "/b.png": 2}  # HEAD and GET
+    assert paths(source) == {"/a.png": 2, "/b.png": 2, "/c.png": 2}  # HEAD and GET
 
 
 @pytest.mark.parametrize("option", [{"probe": False}, {"explained": False}])

@@ -1,0 +1,138 @@
+"""Rewrites the pages of a folder: each one once, atomically, after its entry in the journal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from airflow_provider_123pan.pages.folder import (
+    PageFolder,
+    UnreadablePageError,
+    opened_folder,
+    page_at,
+    read_page,
+)
+from airflow_provider_123pan.pages.page_journal import Entry, PageJournal, Replacement, read_segment, sha256
+from airflow_provider_123pan.pages.page_text import PageProblem, PageText, read_texts
+from airflow_provider_123pan.rewriting import Addresses, Edit, replacements
+from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
+
+log = logging.getLogger(__name__)
+
+# Pages whose entries are written together, and their bytes.
+_MAX_PAGES, _MAX_BYTES = 100, 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RewrittenPage:
+    """A page that is done.
+
+    :ivar text: its text before.
+    :ivar edits: what was replaced in it; empty if nothing was.
+    :ivar was_rewritten: an earlier try of this task has rewritten it.
+    """
+
+    name: str
+    text: str
+    edits: Sequence[Edit] = ()
+    was_rewritten: bool = False
+
+
+class Rewriter:
+    """Rewrites pages.
+
+    :param addresses: new URLs by old URL.
+    :param owner: the task, by which earlier tries of it are recognized.
+    :param encoding: of pages that are not UTF-8 and declare none; None to detect it.
+    """
+
+    def __init__(
+        self,
+        folder: PageFolder,
+        addresses: Addresses,
+        journal: PageJournal,
+        owner: str,
+        encoding: str | None = None,
+    ) -> None:
+        self._folder = folder
+        self._addresses = addresses
+        self._journal = journal
+        self._owner = owner
+        self._encoding = encoding
+        self._earlier: dict[str, str] = {}  # the hash after, by page
+
+    def run(self) -> Iterator[RewrittenPage | PageProblem]:
+        """Rewrite the pages, and yield each one when it is done."""
+        self._recover()
+        batch: list[tuple[PageText, list[Edit], bytes]] = []
+        size = 0
+        for page in read_texts(self._folder, self._encoding):
+            if isinstance(page, PageProblem):
+                yield page
+                continue
+            edits = replacements(page.text, self._addresses)
+            if not edits:
+                was_rewritten = self._earlier.get(page.name) == sha256(page.data)
+                yield RewrittenPage(page.name, page.text, was_rewritten=was_rewritten)
+                continue
+            try:
+                after = page.encoding.encode(replaced(page.text, edits))
+            except UnicodeError:
+                problem = f"a new URL cannot be written in its encoding, {page.encoding.name}"
+                yield PageProblem(page.name, problem)
+                continue
+            batch.append((page, edits, after))
+            size += len(after)
+            if len(batch) >= _MAX_PAGES or size >= _MAX_BYTES:
+                yield from self._write(batch)
+                batch, size = [], 0
+        yield from self._write(batch)
+
+    def _recover(self) -> None:
+        """Read what earlier tries of this task have rewritten, and remove what a crash left beside a page."""
+        for segment in self._journal.segments():
+            if segment.owner != self._owner:
+                continue
+            root, entries = read_segment(segment)
+            place = opened_folder("pages", root)
+            for entry in entries:
+                discard_unfinished(page_at(place, entry.page).path, self._owner)
+                self._earlier[entry.page] = entry.after
+
+    def _write(
+        self, batch: Sequence[tuple[PageText, list[Edit], bytes]]
+    ) -> Iterator[RewrittenPage | PageProblem]:
+        if batch:
+            self._journal.write(self._owner, self._folder.root, [_entry(*each) for each in batch])
+        for page, edits, after in batch:
+            try:
+                if read_page(page.page) != page.data:
+                    yield PageProblem(page.name, "it was edited while the task ran; the next run rewrites it")
+                    continue
+                write_file(page.page.path, [after], self._owner)
+            except (OSError, UnreadablePageError) as error:
+                yield PageProblem.of(page.name, error)
+                continue
+            log.info("Rewrote %s: %d replacements", page.name, len(edits))
+            yield RewrittenPage(page.name, page.text, edits)
+
+
+def replaced(text: str, edits: Sequence[Edit]) -> str:
+    """Return a text with edits, which are in its order."""
+    parts: list[str] = []
+    done = 0
+    for start, end, new in edits:
+        parts += text[done:start], new
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _entry(page: PageText, edits: Sequence[Edit], after: bytes) -> Entry:
+    return Entry(
+        page.name,
+        page.encoding,
+        before=sha256(page.data),
+        after=sha256(after),
+        replacements=[Replacement(start, page.text[start:end], new) for start, end, new in edits],
+    )
