@@ -13,7 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_123pan.rewriting import Addresses, find_images, replacements, rewrite
+from airflow_provider_123pan.rewriting import (
+    Addresses,
+    find_broken_images,
+    find_images,
+    replacements,
+    rewrite,
+)
 from airflow_provider_123pan.rewriting.escapes import decodings
 from airflow_provider_123pan.source.urls import canonical_url
 
@@ -377,6 +383,8 @@ def test_strings_of_php_with_a_wrong_length_stay_and_are_reported(
     assert rewritten == f"{text} {NEW_A}"
     assert "1 known URLs stay, because PHP serialized them with a wrong length" in caplog.text
     assert len([*find_images(f"{text} {A}")]) == 1
+    (left,) = find_broken_images(f"{text} {A}")
+    assert (left.url, left.start) == (A, text.index(A))
 
 
 # -- speed --
