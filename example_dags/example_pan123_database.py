@@ -265,7 +265,7 @@ def place(column: Column, key: int) -> str:
 def example_pan123_database() -> None:
     """Migrate the images of the texts in `COLUMNS`, and replace their URLs."""
 
-    @task
+    @task(retries=3)
     def plan(**context: Any) -> dict[str, Any]:
         """Write the list of images, and return the numbers."""
         params, day = context["params"], context["dag_run"].run_after.date()
