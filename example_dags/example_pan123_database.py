@@ -19,10 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
@@ -150,7 +149,9 @@ class Tables:
 @contextmanager
 def open_tables(conn_id: str, batch_rows: int = 500) -> Iterator[Tables]:
     """Connect to a database; what is not committed at the end is rolled back."""
-    hook = cast("DbApiHook", DbApiHook.get_hook(conn_id))
+    from airflow.providers.common.sql.hooks.sql import DbApiHook  # only when a task runs: it loads SQLAlchemy
+
+    hook: Any = DbApiHook.get_hook(conn_id)
     with closing(hook.get_conn()) as connection:
         is_mysql = hook.dialect_name in ("mysql", "mariadb")
         yield Tables(connection, hook.placeholder, is_mysql=is_mysql, batch_rows=batch_rows)
