@@ -26,7 +26,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
-	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
+	fuzz chromium mariadb bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -109,13 +109,13 @@ lint: venv ## Run ruff, codespell, and import-linter for the imports between mod
 types: venv ## Run mypy in strict mode
 	$(BIN)/mypy
 
-test: lint types $(READY) chromium ## Run lint, types and all tests (about 6 minutes on two cores)
+test: lint types $(READY) chromium mariadb ## Run lint, types and all tests (about 6 minutes on two cores)
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-unit: $(READY) ## Run the tests that need no network
 	$(IN) $(BIN)/pytest tests/unit $(ARGS)
 
-test-integration: $(READY) ## Run the tests against the sandbox
+test-integration: $(READY) mariadb ## Run the tests against the sandbox
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) tests/integration $(ARGS)
 
 coverage: $(READY) ## Measure the coverage of all tests but those in a real Airflow; fail below 94 %
@@ -130,7 +130,7 @@ faults: $(READY) ## Run the tests that kill components and workers of a real Air
 fuzz: $(READY) ## Try random inputs wherever some come from outside (takes minutes; not part of test; ARGS="protocol --seed 7" for one part)
 	$(IN) $(BIN)/python -m tests.fuzz $(ARGS)
 
-# Installed only as root on Debian. Elsewhere the tests that need it are skipped.
+# Both are installed only as root on Debian. Elsewhere the tests that need them are skipped.
 chromium:
 	@if (command -v chromium || command -v chromium-browser || command -v google-chrome) >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -138,6 +138,14 @@ chromium:
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 			chromium fonts-dejavu-core >/dev/null; } || echo "Chromium could not be installed: tests of the UI will be skipped"; \
 	else echo "No Chromium found: tests of the UI will be skipped"; fi
+
+mariadb:
+	@if command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing MariaDB"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			mariadb-server-core >/dev/null; } || echo "MariaDB could not be installed: its tests will be skipped"; \
+	else echo "No MariaDB found: its tests will be skipped"; fi
 
 # --- benchmarks ------------------------------------------------------------------------------------------
 

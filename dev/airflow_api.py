@@ -131,6 +131,14 @@ class AirflowAPI:
 
         return wait_for(ended, what=f"the end of {dag_id}, run {run_id}", timeout=timeout, every=0.5)
 
+    def approve(self, dag_id: str, run_id: str) -> None:
+        """Approve what the human-in-the-loop tasks of a run ask at present."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}"
+        asked = self.call("GET", f"{path}/hitlDetails", params={"response_received": False})["hitl_details"]
+        for instance in (detail["task_instance"] for detail in asked):
+            place = f"{path}/taskInstances/{instance['task_id']}/{instance['map_index']}/hitlDetails"
+            self.call("PATCH", place, json={"chosen_options": ["Approve"]})
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return all task instances of a run, with the mapped ones."""
         found: list[dict[str, Any]] = []

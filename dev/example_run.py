@@ -19,10 +19,12 @@ class ExampleRun:
     :ivar urls: the content of each image by its source URL; empty where the test lists them itself.
     :ivar folder: the folder with the DAG's inputs and results.
     :ivar add: adds an image of this name and content to the inputs, where the DAG has such a step.
+    :ivar asks: whether the DAG asks for an approval, which :meth:`wait` then gives.
     :ivar run_id: the latest run, or "" before the first one.
     """
 
     add: Callable[[str, bytes], None]
+    asks = False
 
     def __init__(
         self,
@@ -58,6 +60,8 @@ class ExampleRun:
     def _state_at_end(self) -> str | None:
         """Return the state of the latest run once it has ended, and end the run that a schedule made at midnight."""
         self._end_scheduled_runs()
+        if self.asks:
+            self.api.approve(self.dag_id, self.run_id)
         state = self.api.run_state(self.dag_id, self.run_id)
         return state if state in FINISHED else None
 

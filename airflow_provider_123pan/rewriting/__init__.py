@@ -11,7 +11,7 @@ spelled differently but mean the same image are equal, see
 from __future__ import annotations
 
 from airflow_provider_123pan.rewriting.addresses import Addresses, new_addresses
-from airflow_provider_123pan.rewriting.images import Context, FoundImage, find_images
+from airflow_provider_123pan.rewriting.images import Context, FoundImage, find_broken_images, find_images
 from airflow_provider_123pan.rewriting.replacing import replacements, rewrite
 from airflow_provider_123pan.rewriting.serialized import Edit
 
@@ -20,6 +20,7 @@ __all__ = [
     "Context",
     "Edit",
     "FoundImage",
+    "find_broken_images",
     "find_images",
     "new_addresses",
     "replacements",

@@ -86,10 +86,19 @@ def find_images(text: str) -> Iterator[FoundImage]:
     image's format in its path or query. :func:`rewrite` replaces exactly what is found here, because it reads the text
     with the same scanner.
     """
+    return _find(text, in_broken_strings=False)
+
+
+def find_broken_images(text: str) -> Iterator[FoundImage]:
+    """Yield the images that :func:`rewrite` leaves, because PHP serialized their strings with a wrong length."""
+    return _find(text, in_broken_strings=True)
+
+
+def _find(text: str, *, in_broken_strings: bool) -> Iterator[FoundImage]:
     strings = SerializedStrings(text)
     labels: frozenset[str] | None = None
     for reference in scan(text):
-        if strings.is_broken(reference.start):
+        if strings.is_broken(reference.start) is not in_broken_strings:
             continue
         head = text[max(0, reference.start - _MAX_BEFORE) : reference.start]
         context = _context(head)

@@ -22,6 +22,7 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
 from airflow_provider_123pan.sync.timing import SyncTiming
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
+from tests.integration import databases
 from tests.integration.receiver.support import Keys, ReceiverServer, running_receiver
 
 CONN_ID = "pan123_default"
@@ -142,6 +143,26 @@ def context() -> dict[str, Any]:
         get_first_reschedule_date=lambda _: None,
     )
     return {"ti": instance, "task_state_store": MemoryStore(), "outlet_events": OutletEventAccessors()}
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """Return the URL of a PostgreSQL database."""
+    try:
+        with databases.postgresql() as uri:
+            yield uri
+    except databases.Unavailable as error:
+        pytest.skip(f"no PostgreSQL: {error}")
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """Return the socket of a MariaDB server with the database ``wordpress``."""
+    try:
+        with databases.mariadb() as socket:
+            yield socket
+    except databases.Unavailable as error:
+        pytest.skip(f"no MariaDB: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL server, if its programs and a driver are installed."""
+"""Temporary servers of PostgreSQL and MariaDB, if their programs and drivers are installed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from dev.waiting import wait_for
 
 
 class Unavailable(Exception):
-    """PostgreSQL cannot be started; the message says why."""
+    """A server cannot be started; the message says why."""
 
 
 @contextlib.contextmanager
@@ -47,9 +50,45 @@ def postgresql() -> Iterator[str]:
             run(pg_ctl, "-D", data, "-m", "immediate", "stop")
 
 
+@contextlib.contextmanager
+def mariadb() -> Iterator[str]:
+    """Start a server that listens only on a socket in a temporary folder, and return the path of the socket.
+
+    Every user may do everything. It has the database ``wordpress``, with the character set utf8mb4.
+
+    :raises Unavailable: the program or the driver is missing.
+    """
+    if importlib.util.find_spec("pymysql") is None:
+        raise Unavailable("PyMySQL is not installed")
+    import pymysql
+
+    program = _program("mariadbd")
+    as_root = ["--user=root"] if os.getuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="pan123-maria-", ignore_cleanup_errors=True) as folder:
+        data, socket, log = (Path(folder, name) for name in ("data", "socket", "log"))
+        data.mkdir()
+        place = [f"--datadir={data}", f"--socket={socket}", f"--log-error={log}"]
+        options = ["--character-set-server=utf8mb4", "--skip-networking", "--skip-grant-tables"]
+        server = subprocess.Popen([program, "--no-defaults", *as_root, *place, *options])
+
+        def connection() -> Any:
+            if server.poll() is not None:
+                raise Unavailable(f"mariadbd: {log.read_text()[-1000:]}")
+            return pymysql.connect(unix_socket=str(socket)) if socket.exists() else None
+
+        try:
+            made = wait_for(connection, what="MariaDB", timeout=60)
+            with contextlib.closing(made), made.cursor() as cursor:
+                cursor.execute("CREATE DATABASE wordpress")
+            yield str(socket)
+        finally:
+            server.kill()
+            server.wait()
+
+
 def _program(name: str) -> str:
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), "/usr/sbin"]
     found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ.get("PATH", "")]))
     if not found:
-        raise Unavailable(f"no {name}: is PostgreSQL's server installed?")
+        raise Unavailable(f"no {name}: is its server installed?")
     return found

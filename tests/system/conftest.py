@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
 from dev.example_run import ExampleRun
 from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, signed
+from tests.system.wordpress import php_string, posts
 
 HERE = Path(__file__).parent
 SCHEDULED = {
@@ -280,6 +283,27 @@ def example_rewrite(
 
 
 @pytest.fixture(scope="session")
+def example_database(
+    airflow: Cluster, sandbox: Sandbox, pictures: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_database` with two pictures in an SQLite database with three rows."""
+    folder = tmp_path_factory.mktemp("database")
+    airflow.api.set_connection("wordpress", conn_type="sqlite", host=f"{folder}/wordpress.db")
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("lavender.png", "sunset.gif")}
+        with closing(sqlite3.connect(folder / "wordpress.db")) as database:
+            database.execute("CREATE TABLE wp_posts (ID INTEGER PRIMARY KEY, post_content TEXT)")
+            database.execute("CREATE TABLE wp_postmeta (meta_id INTEGER PRIMARY KEY, meta_value TEXT)")
+            database.executemany("INSERT INTO wp_posts VALUES (?, ?)", [*enumerate(posts(*urls), 1)])
+            database.execute("INSERT INTO wp_postmeta VALUES (1, ?)", [php_string(next(iter(urls)))])
+            database.commit()
+        conf = {"hosts": [host.partition("//")[2]], "work": f"file://{folder}"}
+        run = ExampleRun(airflow, sandbox, "example_pan123_database", conf, host, urls, folder)
+        run.asks = True
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
 def all_examples(
     example_one_image: ExampleRun,
     example_many_images: ExampleRun,
@@ -288,6 +312,7 @@ def all_examples(
     example_bucket: ExampleRun,
     example_partitions: ExampleRun,
     example_rewrite: ExampleRun,
+    example_database: ExampleRun,
 ) -> list[ExampleRun]:
     """Return every example DAG, each of which has run at least once."""
     runs = [
@@ -298,6 +323,7 @@ def all_examples(
         example_bucket,
         example_partitions,
         example_rewrite,
+        example_database,
     ]
     for run in runs:
         run.wait()

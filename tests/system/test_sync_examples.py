@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import requests
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
+from dev.cluster import Cluster
 from dev.example_run import ExampleRun
 from tests.system.canaries import source_name
+from tests.system.wordpress import php_string, posts
 
 
 def file_names(sandbox: Sandbox, directory_id: str) -> list[str]:
@@ -141,3 +145,34 @@ def test_pages_show_the_new_urls_and_a_second_run_changes_nothing(example_rewrit
     run.start().succeed(submissions=2)
     assert run.xcom("rewrite_pages") == []
     assert {name: (pages / name).read_bytes().decode() for name in expected} == expected
+
+
+def test_rows_of_a_database_show_the_new_urls_and_are_restored(
+    airflow: Cluster, example_database: ExampleRun
+) -> None:
+    run, database = example_database, example_database.folder / "wordpress.db"
+    results = run.folder / f"{run.day}-results.jsonl"
+    run.succeed(submissions=2)
+    stored = {record.url: str(record.download_url) for record in check_results(results, run.urls, "migrated")}
+    new = [stored[url] for url in run.urls]
+    plan = run.xcom("plan")
+    assert (plan["images"], plan["unreadable_images"]) == ({run.host.partition("//")[2]: 2}, 0)
+    assert run.xcom("rewrite_rows") == {"changed": 2, "edited": []}
+    assert texts_of(database) == [*posts(*new), php_string(new[0])]
+
+    run.start().succeed(submissions=2)
+    assert run.xcom("plan")["images"] == {}
+    assert run.xcom("rewrite_rows") == {"changed": 0, "edited": []}
+
+    undo = "example_pan123_database_undo"
+    run_id = airflow.api.trigger(undo)
+    assert airflow.api.wait_for_run(undo, run_id) == "success"
+    assert airflow.api.xcom(undo, run_id, "undo_rows") == {"restored": 2, "edited": []}
+    assert texts_of(database) == [*posts(*run.urls), php_string(next(iter(run.urls)))]
+
+
+def texts_of(path: Path) -> list[str]:
+    """Return the texts of the posts, and then of their metadata."""
+    with closing(sqlite3.connect(path)) as database:
+        texts = "SELECT post_content FROM wp_posts UNION ALL SELECT meta_value FROM wp_postmeta"
+        return [text for (text,) in database.execute(texts)]

@@ -11,7 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_123pan.rewriting import Addresses, find_images, replacements, rewrite
+from airflow_provider_123pan.rewriting import (
+    Addresses,
+    find_images,
+    replacements,
+    rewrite,
+)
 from airflow_provider_123pan.rewriting.escapes import decodings
 from airflow_provider_123pan.source.urls import canonical_url
 

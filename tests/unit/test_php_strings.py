@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_123pan.rewriting import find_images, rewrite
+from airflow_provider_123pan.rewriting import find_broken_images, find_images, rewrite
 
 A, NEW_A = "https://x.com/a.jpg", "https://n.com/1.jpg"
 
@@ -65,3 +65,5 @@ def test_strings_of_php_with_a_wrong_length_stay_and_are_reported(
     assert rewritten == f"{text} {NEW_A}"
     assert "1 known URLs stay, because PHP serialized them with a wrong length" in caplog.text
     assert len([*find_images(f"{text} {A}")]) == 1
+    (left,) = find_broken_images(f"{text} {A}")
+    assert (left.url, left.start) == (A, text.index(A))

@@ -10,19 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.receiver.inbox import Inbox
-from tests.integration import databases
 from tests.integration.receiver.inboxes import Inboxes
 from tests.integration.receiver.support import ReceiverServer, running_receiver
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """Return the URL of a PostgreSQL database."""
-    try:
-        with databases.postgresql() as uri:
-            yield uri
-    except databases.Unavailable as error:
-        pytest.skip(f"no PostgreSQL: {error}")
 
 
 @pytest.fixture
