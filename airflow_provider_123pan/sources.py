@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.rules import EXTENSIONS
 from airflow_provider_123pan.source.sitemap import read_sitemap
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.source.urls import is_web_url, redact_url
 from airflow_provider_123pan.sync.atomic_file import write_file
 
 log = logging.getLogger(__name__)
@@ -66,20 +67,20 @@ def from_feed(url: str, manifest: str, *, private_hosts: Iterable[str] = ()) -> 
         return _write(manifest, _entries(images), redact_url(url))
 
 
-def from_bucket(bucket: str, base_url: str, manifest: str) -> str:
+def from_bucket(bucket: str, base_url: str | None, manifest: str) -> str:
     """Write a manifest of the images in a bucket or a folder, and those below it, with their sizes.
 
-    123pan downloads the images itself, so they must be public below ``base_url``.
-
     :param bucket: a path that Airflow's object storage opens.
-    :param base_url: the public URL of ``bucket``.
+    :param base_url: the public URL of ``bucket``, from which 123pan downloads the images itself; None if they are not
+        public, so that the sync's worker reads and uploads them.
     :param manifest: the path of the manifest, which ends with ``.jsonl``.
     :returns: ``manifest``.
     :raises Pan123InputError: there is no such bucket or folder.
     """
-    if not base_url.lower().startswith(("http://", "https://")):
+    if base_url is not None and not is_web_url(base_url):
         raise Pan123InputError(f"base_url: {quoted(base_url)} must begin with http:// or https://")
     folder = path_of("bucket", bucket)
+    private = (bucket if "://" in bucket else f"file://{os.path.abspath(bucket)}").rstrip("/")
 
     def images() -> Iterator[dict[str, Any]]:
         found = folder.fs.find(
@@ -90,7 +91,8 @@ def from_bucket(bucket: str, base_url: str, manifest: str) -> str:
         for path, details in found.items():
             if path.lower().endswith(_ENDS):
                 name = path.removeprefix(folder.path).lstrip("/")
-                yield {"url": f"{base_url.rstrip('/')}/{quote(name)}", "size": details["size"]}
+                url = f"{private}/{name}" if base_url is None else f"{base_url.rstrip('/')}/{quote(name)}"
+                yield {"url": url, "size": details["size"]}
 
     return _write(manifest, images(), bucket)
 
@@ -133,7 +135,15 @@ def from_pages(pages: str, manifest: str) -> str:
 
 
 def _entries(urls: Iterable[str]) -> Iterator[dict[str, Any]]:
-    return ({"url": url} for url in urls)
+    """Yield an entry for each URL, unless it is a path of the worker's storage: the author of a website names no file.
+
+    Relative URLs and the like stay: the sync records them as invalid entries.
+    """
+    for url in urls:
+        if "://" in url and not is_web_url(url):
+            log.warning("%s is left out: it is not an http or https URL", redact_url(url))
+        else:
+            yield {"url": url}
 
 
 def _write(manifest: str, entries: Iterable[dict[str, Any]], source: str) -> str:

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -36,6 +37,19 @@ def no_network_for_probes(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(f"{host} is not resolved in tests") from None
 
     monkeypatch.setattr("airflow_provider_123pan.source.addresses.resolve_host", resolve)
+
+
+@pytest.fixture
+def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The store of ``memory://``, empty."""
+    from airflow.sdk.io import attach
+    from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+
+    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
+    store = MemoryFileSystem(skip_instance_cache=True)
+    attach("memory", fs=store)
+    yield store
+    store.rm("", recursive=True)
 
 
 ROOMS = ("system", "integration", "unit", "golden")

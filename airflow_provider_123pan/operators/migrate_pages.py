@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias
 
-from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.links import PagesReportLink
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
@@ -132,10 +131,10 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
 
     def _begin(self, context: Context) -> PageMigration:
         from airflow_provider_123pan.pages.migration import PageMigration
+        from airflow_provider_123pan.sync.options import check_choice
         from airflow_provider_123pan.sync.results import owner_of
 
-        if self.mode not in ("apply", "plan"):
-            raise Pan123InputError(f"mode: {self.mode!r} is neither 'apply' nor 'plan'")
+        check_choice("mode", self.mode, "apply", "plan")
         options = self._options(0.0)
         self._migration = PageMigration(
             pages=str(self.pages),
@@ -164,15 +163,19 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
             hook.client.close()
 
     def _plan(self, migration: PageMigration) -> dict[str, Any]:
+        options = self._options(0.0)
         found: dict[str, Any] = self._with_hook(
-            lambda hook: migration.plan(hook, self._naming(), overwrite=self.if_exists == "overwrite")
+            lambda hook: migration.plan(
+                hook, self._naming(), fetch=options.fetching.fetch, overwrite=options.overwrite
+            )
         )
         return found
 
     def _load(self, inventory: Inventory) -> None:
+        from airflow_provider_123pan.sync.options import check_choice
+
         assert self._migration is not None
-        if self.on_invalid not in ("record", "fail"):
-            raise Pan123InputError(f"on_invalid: {self.on_invalid!r} is neither 'record' nor 'fail'")
+        check_choice("on_invalid", self.on_invalid, "record", "fail")
         inventory.load(self._migration.images(), refuse_invalid=self.on_invalid == "fail")
 
     def _found(self, inventory: Inventory, sync_run: SyncRun) -> dict[str, Any]:

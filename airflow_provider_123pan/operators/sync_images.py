@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -12,6 +11,7 @@ from airflow.sdk import AssetAlias, BaseOperator, conf
 
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
 from airflow_provider_123pan.operators.offline_download import seconds
+from airflow_provider_123pan.source.masking import MaskedHeaders
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -56,7 +56,13 @@ class Pan123SyncImagesOperator(BaseOperator):
     :param on_invalid: ``record`` an invalid entry as a failed image, or ``fail`` before anything is submitted.
     :param probe: the worker may probe sources: for the format of an image whose URL shows none, before it is submitted,
         and for the reason of a failure that no callback explains.
-    :param private_hosts: hosts to which a probe may connect although their addresses are not public.
+    :param private_hosts: hosts to which the worker may connect although their addresses are not public.
+    :param fetch: who fetches the images: ``service``; ``worker``, which uploads them; or ``auto``, the worker what the
+        service fails. Paths such as ``s3://…`` and ``file:///…`` as URLs of the list are for the worker in any case.
+    :param fetch_headers: for patterns of hosts the headers that the worker sends, such as
+        ``{"*.example.com": {"Referer": "…"}}``. (templated)
+    :param fetch_conn_ids: for patterns of hosts an HTTP connection whose login, token or headers it sends. (templated)
+    :param max_uploads: images that the worker fetches and uploads at once, from 1 to 8.
     :param allow_empty: a list without entries is no error.
     :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
@@ -75,9 +81,12 @@ class Pan123SyncImagesOperator(BaseOperator):
         "directory",
         "results",
         "name",
+        "fetch_headers",
+        "fetch_conn_ids",
         "max_failures",
         "pan123_conn_id",
     )
+    fetch_headers = MaskedHeaders()
     #: None: the defaults, which a DAG file need not import.
     timing: ClassVar[SyncTiming | None] = None
     ui_color = "#d9ecff"
@@ -94,6 +103,10 @@ class Pan123SyncImagesOperator(BaseOperator):
         on_invalid: str = "record",
         probe: bool = True,
         private_hosts: Sequence[str] = (),
+        fetch: str = "service",
+        fetch_headers: Mapping[str, Mapping[str, str]] | None = None,
+        fetch_conn_ids: Mapping[str, str] | None = None,
+        max_uploads: int = 4,
         allow_empty: bool = False,
         encoding: str | None = None,
         name: str | None = None,
@@ -120,6 +133,10 @@ class Pan123SyncImagesOperator(BaseOperator):
         self.on_invalid = on_invalid
         self.probe = probe
         self.private_hosts = private_hosts
+        self.fetch = fetch
+        self.fetch_headers = fetch_headers
+        self.fetch_conn_ids = fetch_conn_ids
+        self.max_uploads = max_uploads
         self.allow_empty = allow_empty
         self.encoding = encoding
         self.name = name
@@ -173,17 +190,18 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.sync.checkpoint import Checkpoint
         from airflow_provider_123pan.sync.inventory import Inventory
         from airflow_provider_123pan.sync.lineage import MAX_HOSTS
+        from airflow_provider_123pan.sync.options import allowance
         from airflow_provider_123pan.sync.run import SyncRun
         from airflow_provider_123pan.sync.timing import SyncTiming
 
         with failing_without_retry():
-            _allowance(self.max_failures)
+            allowance(self.max_failures)
             checkpoint = Checkpoint.load(state) if state else None
             options = self._options(checkpoint.deadline if checkpoint else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
             # Before the list is read: a wrong connection fails at once.
             signer = CallbackSigner.of(hook.settings, self.use_callback)
-            inventory = Inventory(self._naming())
+            inventory = Inventory(self._naming(), options.fetching.fetch)
             try:
                 self._load(inventory)
                 self._hosts = inventory.hosts(MAX_HOSTS)
@@ -212,8 +230,9 @@ class Pan123SyncImagesOperator(BaseOperator):
     def _check_failures(self, context: Context, found: Mapping[str, Any], total: int) -> None:
         """Raise an error if more images have failed than ``max_failures`` allows."""
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
+        from airflow_provider_123pan.sync.options import allowance
 
-        if found["failed"] <= _allowance(self.max_failures)(total):
+        if found["failed"] <= allowance(self.max_failures)(total):
             return
         self._push(context, found)
         first = "; ".join(f"{each['url']}: {each['reason']}" for each in found["failures"][:3])
@@ -249,26 +268,23 @@ class Pan123SyncImagesOperator(BaseOperator):
     def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.source.probe import Prober
+        from airflow_provider_123pan.sync import options
         from airflow_provider_123pan.sync.directory import parse_path
-        from airflow_provider_123pan.sync.options import SyncOptions
 
         if self.directory is not None and self.directory_id is not None:
             raise Pan123InputError("directory: give either directory or directory_id")
-        if self.if_exists not in ("skip", "overwrite"):
-            raise Pan123InputError(f"if_exists: {self.if_exists!r} is neither 'skip' nor 'overwrite'")
-        max_in_flight: Any = self.max_active
-        if max_in_flight is not None and (
-            isinstance(max_in_flight, bool) or not isinstance(max_in_flight, int) or max_in_flight < 1
-        ):
-            raise Pan123InputError(f"max_active: {max_in_flight!r} is not a number above 0")
-        return SyncOptions(
+        options.check_choice("if_exists", self.if_exists, "skip", "overwrite")
+        return options.SyncOptions(
             directory_id=check_directory_id(self.directory_id),
             names=parse_path(self.directory) if self.directory is not None else (),
             results=self._results_path(),
             overwrite=self.if_exists == "overwrite",
-            max_in_flight=max_in_flight,
+            max_in_flight=options.check_max_active(self.max_active),
             deferrable=self.deferrable,
             deadline=deadline,
+            fetching=options.FetchOptions.of(
+                self.fetch, self.fetch_headers, self.fetch_conn_ids, self.private_hosts, self.max_uploads
+            ),
             prober=Prober.of(self.probe, self.private_hosts),
         )
 
@@ -281,15 +297,16 @@ class Pan123SyncImagesOperator(BaseOperator):
                 "keep_tree: give directory or directory_id, below which the directories are made"
             )
         template = DEFAULT_TEMPLATE if self.name is None else str(self.name)
-        return Naming(template, self.keep_tree, configured_parameters(), needs_format=not self.probe)
+        needs_format = not self.probe and self.fetch != "worker"
+        return Naming(template, self.keep_tree, configured_parameters(), needs_format=needs_format)
 
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest
+        from airflow_provider_123pan.sync.options import check_choice
 
         if (self.images is None) == (self.manifest is None):
             raise Pan123InputError("images: give either images or manifest")
-        if self.on_invalid not in ("record", "fail"):
-            raise Pan123InputError(f"on_invalid: {self.on_invalid!r} is neither 'record' nor 'fail'")
+        check_choice("on_invalid", self.on_invalid, "record", "fail")
         rows = (
             read_images(self.images)
             if self.manifest is None
@@ -316,17 +333,3 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.sync.lineage import directory_uri
 
         return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)
-
-
-def _allowance(max_failures: Any) -> Any:
-    """Return the function from the number of images to the number that may fail."""
-    text = str(max_failures).strip()
-    try:
-        share = float(text.removesuffix("%"))
-        if not 0 <= share < math.inf or not (text.endswith("%") or share.is_integer()):
-            raise ValueError
-    except ValueError:
-        raise Pan123InputError(
-            f"max_failures: {max_failures!r} is neither a number of images nor a share such as '5%'"
-        ) from None
-    return lambda total: total * share / 100 if text.endswith("%") else share

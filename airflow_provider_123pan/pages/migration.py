@@ -25,6 +25,7 @@ from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.source.signatures import configured_parameters
 from airflow_provider_123pan.source.urls import canonical_url
 from airflow_provider_123pan.sync.inventory import Inventory
+from airflow_provider_123pan.sync.options import Fetch
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.results import read_results
 
@@ -119,10 +120,10 @@ class PageMigration:
         """Return the hosts at which the account's images are served."""
         return hook.run(self._find_own_hosts())
 
-    def plan(self, hook: Pan123Hook, naming: Naming, *, overwrite: bool) -> dict[str, Any]:
+    def plan(self, hook: Pan123Hook, naming: Naming, *, fetch: Fetch, overwrite: bool) -> dict[str, Any]:
         """Write the report of what would be done, and return its counts."""
         plan = PagePlan(self.folder, self._choices(self.own_hosts(hook)), naming, self._encoding)
-        inventory = Inventory(naming)
+        inventory = Inventory(naming, fetch)
         try:
             inventory.load(plan.entries())
             self._check_pages(plan.tally.pages)

@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
 #: Stands for the URL at which 123pan will serve an image; the domain is reserved for examples.
 PLACEHOLDER = "https://123pan.example/"
+#: Calls that an upload of one slice takes: create, get_upload_url, upload_complete, upload_async_result and detail.
+CALLS_OF_UPLOAD = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a sync of the images would take.
 
-    :ivar missing: images that would be submitted.
+    :ivar missing: images that would be submitted or uploaded.
     :ivar probes: those of them whose format their source must show.
     :ivar calls: calls to the service.
     """
@@ -112,13 +114,14 @@ def forecast(inventory: Inventory, directory_ids: Sequence[str], *, overwrite: b
         nonlocal listed
         listed += 1
         for number in inventory.matches(image):
-            if not overwrite and inventory.state(number) is ImageState.MISSING:
+            if not overwrite and inventory.is_missing(number):
                 inventory.record(number, ImageState.FAILED if image.rejected else ImageState.PRESENT, image)
 
     for directory_id in (*directory_ids, *found.values()):
         yield from visit_images(directory_id, compare)
     counts = inventory.counts()
-    missing = inventory.count(ImageState.MISSING)
+    uploads = inventory.count(ImageState.WORKER)
+    missing = inventory.count(ImageState.MISSING) + uploads
     # The directory is listed before and after, a hundred images at a time.
     listings = 2 * (1 + len(directory_ids) + len(inventory.folders())) + (2 * listed + missing) // PAGE
     return Forecast(
@@ -126,7 +129,7 @@ def forecast(inventory: Inventory, directory_ids: Sequence[str], *, overwrite: b
         missing=missing,
         probes=inventory.count_without_format(),
         failed=counts["failed"],
-        calls=missing + listings,
+        calls=missing + (CALLS_OF_UPLOAD - 1) * uploads + listings,
     )
 
 

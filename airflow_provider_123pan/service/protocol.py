@@ -53,6 +53,7 @@ TOO_MANY_TASKS = "同时下载的任务超出最大限制"
 INTERNAL_ERROR = "internal error"
 # Both refuse the account rather than the image.
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
+NAME_TAKEN, TAKEN = 5060, "文件名重复"  # observed on the cloud drive, a sister product, with code 5060 or 1
 #: HTTP statuses after which the service may have received the request (assumed).
 AMBIGUOUS_STATUSES = frozenset({502, 504})
 
@@ -271,6 +272,16 @@ def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error
     if call.name == "login" and INTERNAL_ERROR not in message.lower():
         return Pan123CredentialsError
     return Pan123TokenError if code == 401 and call.name != "login" else Pan123ServiceError
+
+
+def concerns_account(error: Pan123ServiceError) -> bool:
+    """Return whether an error code refuses the account, and not the image of the call."""
+    return error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message
+
+
+def is_name_taken(error: Pan123ServiceError) -> bool:
+    """Return whether an image was refused because another one has its name."""
+    return error.code == NAME_TAKEN or TAKEN in error.message
 
 
 def _advice(kind: Callable[..., Pan123Error], code: int, message: str) -> str:

@@ -18,7 +18,7 @@ from airflow_provider_123pan.source.rules import (
     OTHER_FORMATS,
     RESERVED_CHARACTERS,
 )
-from airflow_provider_123pan.source.urls import canonical_url
+from airflow_provider_123pan.source.urls import canonical_url, is_web_url
 
 #: Query parameters that name the image's format if the path does not (``wx_fmt=png``, ``format=image/webp``).
 FORMAT_PARAMETERS = ("wx_fmt", "format", "fmt", "fm", "ext")
@@ -44,8 +44,8 @@ class Naming:
     :ivar template: a format string of FIELDS that ends with ``.{ext}``.
     :ivar keep_tree: images keep the directories of their source paths.
     :ivar signature_parameters: patterns of query parameters that sign a URL, besides those of known signers.
-    :ivar needs_format: a URL that shows no format gets no name. Otherwise its name ends with the dot, until a probe
-        finds the extension.
+    :ivar needs_format: an http or https URL that shows no format gets no name. Otherwise its name ends with the dot,
+        until a probe, or the image's bytes, show the extension.
     """
 
     template: str = DEFAULT_TEMPLATE
@@ -83,7 +83,7 @@ class Naming:
         """Return the directories of a source path, such as ``2026/11``, or an empty string."""
         if not self.keep_tree:
             return ""
-        return folder_of(map(unquote, urlsplit(url).path.split("/")[:-1]))
+        return folder_of(_split(url)[1].split("/")[:-1])
 
     def derive(self, url: str) -> str:
         """Return a name for the image of a source URL; by default the last part of the URL and a digest of the whole.
@@ -91,8 +91,8 @@ class Naming:
         :raises Pan123InputError: the URL shows no format, or one that the service does not take, or the template makes
             the name too long.
         """
-        parts = urlsplit(url)
-        path = unquote(parts.path).rstrip("/")
+        host, path = _split(url)
+        path = path.rstrip("/")
         stem, _, extension = path.rpartition("/")[2].rpartition(".")
         if stem and extension.lower() in EXTENSIONS:
             path = path[: -len(extension) - 1]
@@ -101,8 +101,9 @@ class Naming:
                 raise Pan123InputError(
                     f"url: 123pan takes no .{extension.lower()}; convert it to one of {', '.join(sorted(EXTENSIONS))}"
                 )
-            stem, extension = path.rpartition("/")[2], shown_format(parts)
-            if not extension and self.needs_format:
+            stem = path.rpartition("/")[2]
+            extension = shown_format(urlsplit(url)) if is_web_url(url) else ""
+            if not extension and self.needs_format and is_web_url(url):
                 raise Pan123InputError(
                     "file_name: the URL shows no image extension; give a name that has one"
                 )
@@ -113,7 +114,7 @@ class Naming:
             {
                 "stem": stem,
                 "digest": digest(self.canonical(url)),
-                "host": _plain(parts.hostname or ""),
+                "host": _plain(host),
                 "path": _plain(path[-_LONGEST_PATH:].strip("/")),
                 "ext": extension,
             }
@@ -123,6 +124,15 @@ class Naming:
                 f"name: the name has {len(name)} characters, at most {MAX_NAME_LENGTH} are allowed"
             )
         return name
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the host and the path of a source URL, decoded; the characters of a storage's path mean themselves."""
+    if is_web_url(url):
+        parts = urlsplit(url)
+        return parts.hostname or "", unquote(parts.path)
+    host, slash, path = url.partition("://")[2].partition("/")
+    return host.rpartition("@")[2], slash + path
 
 
 def folder_of(names: Iterable[str]) -> str:

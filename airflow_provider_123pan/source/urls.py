@@ -13,6 +13,7 @@ from airflow_provider_123pan.source.signatures import signature_names
 
 _MAX_SHOWN_LENGTH = 4  # of a query value in logs
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_WEB = re.compile("https?://", re.IGNORECASE)
 
 # A URL that is canonical already, as most are: the check is cheaper than the work.
 _CANONICAL = re.compile(r"https?://[a-z0-9.-]+/[\w.~!$&'()*,;=:@|\[\]+/-]*", re.ASCII)
@@ -24,6 +25,11 @@ _PLAIN_IN_PATH = _PLAIN | frozenset("&=;")
 _PLAIN_IN_QUERY = _PLAIN | frozenset("/?")
 
 
+def is_web_url(url: str) -> bool:
+    """Return whether a source URL is one of http or https; any other is a path of Airflow's object storage."""
+    return _WEB.match(url) is not None
+
+
 def canonical_url(url: str, signature_parameters: Sequence[str] = ()) -> str:
     """Return the form of a URL in which two URLs of the same image are equal.
 
@@ -31,9 +37,9 @@ def canonical_url(url: str, signature_parameters: Sequence[str] = ()) -> str:
     only where it is needed. The default port, the fragment and what a known signer adds are missing.
 
     :param signature_parameters: patterns of further parameters that sign a URL, in lower case.
-    :returns: the URL as it is if it cannot be parsed.
+    :returns: the URL as it is if it cannot be parsed, or is a path of Airflow's object storage.
     """
-    if _CANONICAL.fullmatch(url):
+    if _CANONICAL.fullmatch(url) or not is_web_url(url):
         return url
     try:
         parts = urlsplit(url)

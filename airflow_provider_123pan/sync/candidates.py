@@ -43,7 +43,7 @@ class Candidates:
         """Return the numbers of images to submit now.
 
         :param room: images that may be added to those in flight.
-        :param calling: submissions are being sent.
+        :param calling: submissions are being sent, or the worker uploads images.
         """
         state = self.next_state()
         if state is None or not room:

@@ -56,7 +56,7 @@ class Comparison:
             return
         for number in (*self._inventory.matches(image), *self._contents.with_md5(image.etag)):
             named = self._inventory.key_of(image) == self._inventory.key(number)
-            if not named and self._inventory.state(number) != ImageState.MISSING:
+            if not named and not self._inventory.is_missing(number):
                 continue
             self._in_flight.remove(number)
             if image.rejected:

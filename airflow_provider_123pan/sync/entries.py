@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_123pan.download.request import check_url
+from airflow_provider_123pan.download.request import MAX_URL_LENGTH, check_url
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import comparable_name
 from airflow_provider_123pan.source.naming import Naming, digest, folder_of
+from airflow_provider_123pan.source.paths import is_path
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.rules import check_file_name
 
@@ -25,6 +26,7 @@ _MULTIPART_ETAG = re.compile("[0-9a-fA-F]{32}-[0-9]{1,5}")
 _AMPERSAND = re.compile("&(?:amp|#0*38|#x0*26);", re.IGNORECASE)
 _BLANK = re.compile("[^\\S\x00-\x1f\x7f-\x9f]")
 _AUTHORITY = re.compile("[^/?#]*//[^/?#]*")
+_NO_SCHEME = re.compile("(?![A-Za-z][A-Za-z0-9+.-]+:).")
 
 ESCAPED_URL = "the URL is escaped for HTML; its &amp; is read as &"
 MULTIPART_ETAG = "md5: the ETag of a multipart upload is not an MD5, and is ignored"
@@ -34,7 +36,7 @@ MULTIPART_ETAG = "md5: the ETag of a multipart upload is not an MD5, and is igno
 class ManifestEntry:
     """An image that the directory should hold.
 
-    :ivar url: the source URL, as it is sent.
+    :ivar url: the source URL, as it is sent, or a path of Airflow's object storage.
     :ivar file_name: its name in the image host.
     :ivar size: bytes, if the list gives them.
     :ivar md5: lower-case hex, if the list gives it.
@@ -68,7 +70,7 @@ class ManifestEntry:
         :raises Pan123InputError: names the field.
         """
         url = row.get("url")
-        url = check_url(_repaired(url.strip(), warn) if isinstance(url, str) else url)
+        url = _source(url.strip(), warn) if isinstance(url, str) else check_url(url)
         naming = naming or Naming()
         folder, name = _given_name(row.get("file_name"), naming)
         if name is None:
@@ -104,6 +106,24 @@ def stem_of(file_name: str) -> str:
 def unnumbered(stem: str) -> str:
     """Return a name without the number that the service adds to a name that is taken (``a(1).jpg``)."""
     return _NUMBERED.sub("", stem)
+
+
+def _source(url: str, warn: Callable[[str], object]) -> str:
+    """Return a source URL, checked and repaired, or a path that only the worker can read."""
+    if len(url) <= MAX_URL_LENGTH and is_path(url):
+        if not url.isprintable():
+            raise Pan123InputError("url: the path contains control characters; rename the file")
+        if url.lower().startswith("file://") and not url.lower().startswith("file:///"):
+            raise Pan123InputError(
+                "url: give the absolute path of a file, with three slashes: file:///data/cat.png"
+            )
+        return url
+    if _NO_SCHEME.match(url):
+        raise Pan123InputError(
+            "url: the scheme '' is not http or https; for a file that the worker can read, write file:// before its "
+            "absolute path"
+        )
+    return check_url(_repaired(url, warn))
 
 
 def _given_name(value: Any, naming: Naming) -> tuple[str | None, str | None]:

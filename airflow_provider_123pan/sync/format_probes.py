@@ -46,8 +46,8 @@ class FormatProbes:
     def collect(self) -> bool:
         """Record what the probes found that have ended; return whether any has.
 
-        An image whose source shows no format has failed; after an answer that may change, its source is probed once
-        more when all other images have ended.
+        An image whose source shows no format has failed, unless the worker may fetch it; after an answer that may
+        change, its source is probed once more when all other images have ended.
         """
         done = [probe for probe in self._probes if probe.done()]
         for probe in done:
@@ -56,10 +56,12 @@ class FormatProbes:
             if finding.extension is not None:
                 self._inventory.add_format(number, finding.extension)
                 continue
-            again = self._inventory.state(number) is ImageState.MISSING and not finding.is_final
+            attempt = int(self._inventory.state(number) is ImageState.AGAIN)
+            # With its own headers the worker may get another answer.
+            again = self._inventory.falls_back or not finding.is_final
             reason = f"{self._inventory.place(number)}: {finding.error().message}"
             log.warning("%s: %s", self._inventory.redacted(number), reason)
-            state = ImageState.AGAIN if again else ImageState.FAILED
+            state = self._inventory.state_after_failure(attempt) if again else ImageState.FAILED
             self._inventory.record(number, state, reason=reason)
         return bool(done)
 

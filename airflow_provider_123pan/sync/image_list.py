@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, digest, lacks_format
 from airflow_provider_123pan.source.quoting import quoted
@@ -119,7 +120,8 @@ class ImageList:
 
     def hosts(self, limit: int) -> list[str]:
         """Return the schemes and hosts of the source URLs, up to a limit."""
-        host = "substr(url, 1, instr(substr(url || '/', 9), '/') + 7)"
+        begin = "instr(url, '://') + 3"
+        host = f"substr(url, 1, {begin} - 2 + instr(substr(url || '/', {begin}), '/'))"
         hosts = f"SELECT DISTINCT {host} FROM wanted WHERE key NOTNULL LIMIT ?"  # noqa: S608
         parts = (urlsplit(host) for (host,) in self._database.execute(hosts, (limit,)))
         return sorted({f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts})
@@ -169,6 +171,13 @@ class ImageList:
         number = self.entry_named(image)
         numbers = [] if number is None or difference(self.entry(number), image) else [number]
         return numbers + [each for each in self.with_md5(image.etag) if each != number]
+
+    def _paths(self) -> Iterator[int]:
+        """Yield the numbers of the images in Airflow's object storage."""
+        rows = self._database.execute(
+            "SELECT number FROM wanted WHERE key NOTNULL AND url NOT LIKE 'http://%' AND url NOT LIKE 'https://%'"
+        )
+        yield from (number for (number,) in rows)
 
     def _invalid(self) -> Iterator[tuple[int, str]]:
         """Yield the numbers of the invalid entries, and what is wrong with them."""
@@ -246,10 +255,11 @@ def _path(entry: ManifestEntry) -> str:
     return f"{entry.folder}/{entry.file_name}" if entry.folder else entry.file_name
 
 
-def difference(entry: ManifestEntry, image: Image) -> str | None:
-    """Return how a stored image differs from its entry in the list, or None."""
+def difference(entry: ManifestEntry, image: Image | ImageFile) -> str | None:
+    """Return how a stored image, or one that the worker fetched, differs from its entry in the list, or None."""
+    kind = "stored" if isinstance(image, Image) else "fetched"
     if entry.md5 is not None and image.etag is not None and image.etag != entry.md5:
-        return f"the stored image's MD5 is {image.etag}, the list says {entry.md5}"
+        return f"the {kind} image's MD5 is {image.etag}, the list says {entry.md5}"
     if entry.size is not None and image.size is not None and image.size != entry.size:
-        return f"the stored image has {image.size} bytes, the list says {entry.size}"
+        return f"the {kind} image has {image.size} bytes, the list says {entry.size}"
     return None

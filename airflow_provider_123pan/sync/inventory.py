@@ -18,6 +18,7 @@ from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, lacks_format
 from airflow_provider_123pan.sync.entries import comparable_folder
 from airflow_provider_123pan.sync.image_list import ImageList
+from airflow_provider_123pan.sync.options import Fetch
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 _TABLES = """
 CREATE TABLE outcomes (
     number INTEGER PRIMARY KEY, taskID TEXT, fileID TEXT, stored_name TEXT, download_url TEXT, user_url TEXT,
-    etag TEXT, size INTEGER, reason TEXT
+    etag TEXT, size INTEGER, reason TEXT, fetched_by TEXT
 );
 CREATE INDEX by_fileID ON outcomes (fileID) WHERE fileID IS NOT NULL;
 BEGIN;
@@ -41,6 +42,7 @@ class ImageState(IntEnum):
     MIGRATED = 3
     AGAIN = 4  # failed once: submitted again when all others have ended
     FAILED = 5
+    WORKER = 6  # missing, and the worker fetches it
 
 
 class ResultRecord(NamedTuple):
@@ -56,20 +58,28 @@ class ResultRecord(NamedTuple):
     etag: str | None
     size: int | None
     reason: str | None
+    fetched_by: str | None = None
 
 
 class Inventory(ImageList):
-    """The images of a list, with their states and results. An invalid entry is an image that has failed."""
+    """The images of a list, with their states and results. An invalid entry is an image that has failed.
 
-    def __init__(self, naming: Naming | None = None) -> None:
+    :param fetch: who fetches the images; the worker fetches those that are in Airflow's object storage in any case.
+    """
+
+    def __init__(self, naming: Naming | None = None, fetch: Fetch = Fetch.SERVICE) -> None:
         super().__init__(naming)
         self._database.executescript(_TABLES)
         self._states = bytearray()
+        self._fetch = fetch
+        self._missing = ImageState.WORKER if fetch is Fetch.WORKER else ImageState.MISSING
 
     def load(self, rows: Iterable[RawEntry], *, refuse_invalid: bool = False) -> None:
         """Take a list; see :meth:`ImageList.load`."""
         super().load(rows, refuse_invalid=refuse_invalid)
-        self._states = bytearray(len(self))
+        self._states = bytearray([self._missing]) * len(self)
+        for number in self._paths():
+            self._states[number] = ImageState.WORKER
         for number, reason in self._invalid():
             self.record(number, ImageState.FAILED, reason=reason)
 
@@ -101,7 +111,25 @@ class Inventory(ImageList):
 
     def put_back(self, number: int, attempt: int) -> None:
         """Return an image to its state before this attempt, because the submission did not arrive."""
-        self._states[number] = ImageState.AGAIN if attempt else ImageState.MISSING
+        self._states[number] = ImageState.AGAIN if attempt else self._missing
+
+    def is_missing(self, number: int) -> bool:
+        """Return whether an image is not there, and nothing was done about it yet."""
+        return self._states[number] in (ImageState.MISSING, ImageState.WORKER)
+
+    def state_after_failure(self, attempt: int) -> ImageState:
+        """Return the state of an image that the service failed to fetch.
+
+        :param attempt: 0, or 1 for its second submission.
+        """
+        if self.falls_back:
+            return ImageState.WORKER
+        return ImageState.FAILED if attempt else ImageState.AGAIN
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether the worker fetches what the service fails to fetch."""
+        return self._fetch is not Fetch.SERVICE
 
     def first(self, state: ImageState, start: int = 0) -> int | None:
         """Return the first image in a state, from number ``start`` on."""
@@ -134,8 +162,12 @@ class Inventory(ImageList):
         *,
         taskID: int | None = None,
         reason: str | None = None,
+        fetched_by: str | None = None,
     ) -> None:
-        """Set an image's state, and keep its result."""
+        """Set an image's state, and keep its result.
+
+        :param fetched_by: ``service`` or ``worker``, if this sync fetched it.
+        """
         self._states[number] = state
         if image is None:
             found: tuple[Any, ...] = (None,) * 6
@@ -149,8 +181,15 @@ class Inventory(ImageList):
                 image.size if image.size is None or image.size < 2**63 else None,
             )
         # SQLite's integers are signed, so a taskID of 64 bits may not fit.
-        values = (number, None if taskID is None else str(taskID), *found, reason)
-        self._database.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        values = (number, None if taskID is None else str(taskID), *found, reason, fetched_by)
+        self._database.execute(
+            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+        )
+
+    def reason(self, number: int) -> str | None:
+        """Return why an image failed the last time, if it did."""
+        found = self._database.execute("SELECT reason FROM outcomes WHERE number = ?", (number,)).fetchone()
+        return None if found is None else found[0]
 
     def under_other_names(self) -> Iterator[tuple[int, str]]:
         """Yield number and MD5 of the images that share a file, or whose file has another name.
@@ -191,7 +230,7 @@ class Inventory(ImageList):
         """Yield the results of the images that have ended since the list was loaded, one for each of their URLs."""
         rows = self._database.execute(
             "SELECT number, coalesce(given, url), coalesce(stored_name, file_name), taskID, fileID, download_url, "
-            "user_url, etag, outcomes.size, reason FROM outcomes JOIN wanted USING (number) ORDER BY number"
+            "user_url, etag, outcomes.size, reason, fetched_by FROM outcomes JOIN wanted USING (number) ORDER BY number"
         )
         for number, url, file_name, taskID, *rest in rows:
             state = ImageState(self._states[number])

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: What fetched an image, in its record.
+SERVICE = "service"
+
+_NEXT = {
+    ImageState.AGAIN: "; it will be submitted once more",
+    ImageState.WORKER: "; the worker will fetch it",
+}
+
 
 class Recorder:
     """Records the ends that a worker finds out.
@@ -40,6 +48,8 @@ class Recorder:
 
     def found(self, pending: InFlightImage, image: Image, matched_by: str) -> None:
         """Record a stored image: migrated, unless it was rejected or differs from its entry in the list.
+
+        The worker fetches one that differs if it may.
 
         One without a URL stays in flight: its URL may come later.
 
@@ -70,24 +80,34 @@ class Recorder:
                 matched_by,
             )
         reason = difference(self._inventory.entry(number), image)
-        state = ImageState.FAILED if reason else ImageState.MIGRATED
-        self._inventory.record(number, state, image, taskID=pending.taskID, reason=reason)
+        if reason is None:
+            state = ImageState.MIGRATED
+        else:
+            state = ImageState.WORKER if self._inventory.falls_back else ImageState.FAILED
+        self._inventory.record(
+            number,
+            state,
+            image,
+            taskID=pending.taskID,
+            reason=reason,
+            fetched_by=SERVICE if reason is None else None,
+        )
 
     def failed(self, pending: InFlightImage, reason: str, *, again: bool = True) -> None:
         """Record a failure.
 
-        :param again: it may be submitted once more, if that has not happened.
+        :param again: the worker may fetch it, or it may be submitted once more, if that has not happened.
         """
         number = pending.number
         reason = self._inventory.redact(number, reason)
         self._in_flight.remove(number)
-        state = ImageState.AGAIN if again and not pending.attempt else ImageState.FAILED
+        state = self._inventory.state_after_failure(pending.attempt) if again else ImageState.FAILED
         log.warning(
             "%s (taskID %s): %s%s",
             self._inventory.redacted(number),
             pending.taskID,
             reason,
-            "; it will be submitted once more" if state is ImageState.AGAIN else "",
+            _NEXT.get(state, ""),
         )
         self._inventory.record(number, state, taskID=pending.taskID, reason=reason)
 

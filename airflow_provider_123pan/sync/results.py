@@ -104,11 +104,11 @@ def _read_csv(path: ObjectStoragePath) -> Iterator[ResultRecord]:
         table = csv.reader(_ended(file), strict=True)
         try:
             header = next(table, [])
-            if not {*ResultRecord._fields} <= {*header}:
+            if not {*ResultRecord._fields} - {*ResultRecord._field_defaults} <= {*header}:
                 raise ValueError("the header lacks a field")
             for row in filter(None, table):
                 cells = dict(zip(header, row, strict=True))
-                values: dict[str, Any] = {name: cells[name] or None for name in ResultRecord._fields}
+                values: dict[str, Any] = {name: cells.get(name) or None for name in ResultRecord._fields}
                 numbers = {name: int(cells[name]) for name in ("taskID", "size") if cells[name]}
                 yield ResultRecord(**values | numbers | {"url": cells["url"]})
         except (ValueError, csv.Error):
@@ -125,7 +125,7 @@ def _ended(lines: Iterable[str]) -> Iterator[str]:
 
 def _has_texts(record: ResultRecord) -> bool:
     """Return whether a record from JSON, where a value may have any type, has strings where they belong."""
-    texts: tuple[object, ...] = (*record[1:3], *record[4:8], record.reason)
+    texts: tuple[object, ...] = (*record[1:3], *record[4:8], record.reason, record.fetched_by)
     url: object = record.url
     return isinstance(url, str) and all(isinstance(text, str) or text is None for text in texts)
 

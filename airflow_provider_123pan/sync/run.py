@@ -27,6 +27,7 @@ from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.sync.submitter import Submitter
 from airflow_provider_123pan.sync.target import Target
 from airflow_provider_123pan.sync.timing import SyncTiming
+from airflow_provider_123pan.sync.worker_fetches import WorkerFetches
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -95,6 +96,7 @@ class SyncRun:
         :param earlier: what was in flight, from a checkpoint that no longer fits the list; by default what an earlier
             try of this task left in the journal.
         """
+        options.check_target(by_worker=inventory.count(ImageState.WORKER) > 0)
         journal = Journal.of(hook.settings.account, options.target, context)
         results = Results.of(options.results, context)
         target = Target.ensure(hook, inventory, options, timing.read_retry_pauses)
@@ -193,6 +195,9 @@ class SyncRun:
             deadline=self._options.deadline,
             timing=self._timing,
             prober=self._options.prober,
+            fetches=WorkerFetches(
+                self._hook, self._inventory, self._options, self._target.id_of, self._timing
+            ),
             report=self._reporter.report_if_due,
         )
         try:
@@ -209,7 +214,7 @@ class SyncRun:
 
     def abort(self, error: Pan123Error) -> NoReturn:
         """Write what is known to the results, and raise; the journal keeps what is in flight for the next try."""
-        for state in (ImageState.MISSING, ImageState.AGAIN, ImageState.ACTIVE):
+        for state in (ImageState.MISSING, ImageState.WORKER, ImageState.AGAIN, ImageState.ACTIVE):
             while (number := self._inventory.first(state)) is not None:
                 reason = self._inventory.redact(number, error.message)
                 taskID = self._in_flight.task_id(number)

@@ -20,12 +20,7 @@ from airflow_provider_123pan.exceptions import (
     may_have_arrived,
 )
 from airflow_provider_123pan.service.models import OfflineTask
-from airflow_provider_123pan.service.protocol import (
-    NO_DEVELOPER,
-    TRAFFIC_EXCEEDED,
-    create_offline_download,
-    list_directory,
-)
+from airflow_provider_123pan.service.protocol import concerns_account, create_offline_download, list_directory
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 from airflow_provider_123pan.source.probe import Prober
 from airflow_provider_123pan.sync.candidates import BLOCK, Candidates
@@ -37,6 +32,7 @@ from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.monitor import Monitor
 from airflow_provider_123pan.sync.timing import SyncTiming
+from airflow_provider_123pan.sync.worker_fetches import WorkerFetches
 
 if TYPE_CHECKING:
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
@@ -64,6 +60,7 @@ class Submitter:
     :param failing_since: when the service began to fail, in Unix seconds; None if it does not.
     :param deadline: Unix seconds.
     :param prober: finds the formats that names lack; None: no name lacks one.
+    :param fetches: fetches what the service cannot; it is closed at the end.
     :param report: called often, with the number of images in flight.
     """
 
@@ -86,6 +83,7 @@ class Submitter:
         deadline: float,
         report: Callable[[int], None],
         prober: Prober | None,
+        fetches: WorkerFetches,
         timing: SyncTiming,
     ) -> None:
         self._hook = hook
@@ -115,6 +113,7 @@ class Submitter:
         self._since_cap = 0  # submissions since the cap was changed
         self._announced: deque[InFlightImage] = deque()  # in the journal, but not yet submitted
         self._calls: dict[Future[OfflineTask], InFlightImage] = {}
+        self._fetches = fetches
         self._formats = FormatProbes(inventory, prober)
         self._candidates = Candidates(inventory, in_flight, self._formats, timing)
         self._not_before = 0.0  # monotonic: the service wants a pause
@@ -137,9 +136,13 @@ class Submitter:
                 if time.time() > self._deadline:
                     raise Pan123WaitTimeoutError("the sync has not ended within the timeout")
                 self._submit()
+                self._fetches.fill(others_ended=self._have_ended())
                 answered = self._collect()
                 if self._formats.collect() or answered:
                     busy_at = time.monotonic()
+                if self._fetches.collect():
+                    busy_at = time.monotonic()
+                    self._candidates.wait_alone()  # an image submitted alone is not one that was just uploaded
                 now = time.monotonic()
                 if self._in_flight and now >= checked_at + max(pause, self._listing_interval()):
                     if self.monitor.check():
@@ -151,17 +154,22 @@ class Submitter:
                     checked_at = time.monotonic()
                     self._check_took = checked_at - now
                 self._keep()
-                self._report(len(self._in_flight))
-                if not self._calls and not self._in_flight and self._candidates.next_state() is None:
+                self._report(len(self._in_flight) + len(self._fetches))
+                if self._have_ended() and not self._fetches.is_busy:
                     return True
-                waits = not (self._calls or self._formats or self.monitor.is_busy)
+                waits = not (self._calls or self._formats or self._fetches.is_busy or self.monitor.is_busy)
                 if waits and now - busy_at > idle_limit:
                     return False
         finally:
+            self._fetches.close()
             self._formats.close()
             self._threads.shutdown(cancel_futures=True)
             self.monitor.close()
             self._withdraw()
+
+    def _have_ended(self) -> bool:
+        """Whether the service has nothing left to do."""
+        return not (self._calls or self._in_flight) and self._candidates.next_state() is None
 
     def _listing_interval(self) -> float:
         """Seconds between two checks, so that listings take no more than their share of the calls."""
@@ -178,7 +186,8 @@ class Submitter:
     def _announce(self) -> None:
         """Choose the next images, and write them to the journal before anything is sent."""
         state = self._candidates.next_state()
-        chosen = self._candidates.choose(self._room(), calling=bool(self._calls))
+        calling = bool(self._calls) or self._fetches.is_uploading
+        chosen = self._candidates.choose(self._room(), calling=calling)
         if not chosen:
             return
         for number in chosen:
@@ -259,14 +268,11 @@ class Submitter:
             return
         self._in_flight.remove(pending.number)
         if self._is_the_images(pending, error):
-            state = ImageState.FAILED if pending.attempt else ImageState.AGAIN
+            state = self._inventory.state_after_failure(pending.attempt)
             reason = self._inventory.redact(pending.number, error.message)
             self._inventory.record(pending.number, state, reason=reason)
-            log.warning(
-                "%s: %s",
-                self._inventory.redacted(pending.number),
-                self._inventory.redact(pending.number, str(error)),
-            )
+            shown = self._inventory.redact(pending.number, str(error))
+            log.warning("%s: %s", self._inventory.redacted(pending.number), shown)
             return
         # Not because of this image: it is submitted first the next time.
         self._inventory.put_back(pending.number, pending.attempt)
@@ -282,7 +288,7 @@ class Submitter:
     def _is_the_images(self, pending: InFlightImage, error: Pan123Error) -> bool:
         """Return whether the service refuses this image, and not the account, or everything for now."""
         if isinstance(error, Pan123ServiceError):
-            return not (error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message)
+            return not concerns_account(error)
         if not isinstance(error, Pan123UnavailableError):
             return False
         self._put_back[pending.number] += 1

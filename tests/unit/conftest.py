@@ -1,4 +1,4 @@
-"""What unit tests read and write: lists, sources of images, an object store, and a disk that fails."""
+"""What unit tests read and write: lists, sources of images, and a disk that fails."""
 
 from __future__ import annotations
 
@@ -9,23 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.io import attach
-from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_123pan.sync import atomic_file
 from airflow_provider_123pan.sync.manifest import read_manifest
 from tests.lists import Loaded, load
 from tests.sources import Source, serve
-
-
-@pytest.fixture
-def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryFileSystem]:
-    """The store of ``memory://``, empty."""
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
-    store = MemoryFileSystem(skip_instance_cache=True)
-    attach("memory", fs=store)
-    yield store
-    store.rm("", recursive=True)
 
 
 class Killed(BaseException):

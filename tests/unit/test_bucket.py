@@ -20,7 +20,7 @@ def bucket(tmp_path: Path) -> Path:
     return folder
 
 
-def entries(bucket: Path, base_url: str = URL) -> list[dict[str, object]]:
+def entries(bucket: Path, base_url: str | None = URL) -> list[dict[str, object]]:
     manifest = from_bucket(f"file://{bucket}", base_url, f"file://{bucket.parent}/work/images.jsonl")
     assert manifest == f"file://{bucket.parent}/work/images.jsonl"
     text = (bucket.parent / "work" / "images.jsonl").read_text(encoding="utf-8")
@@ -36,6 +36,14 @@ def test_images_have_their_public_url_and_size(bucket: Path, base_url: str) -> N
         {"url": f"{URL}/2026/%E7%8C%AB%201%23%25.PNG", "size": 3},
         {"url": f"{URL}/a.webp", "size": 0},
     ]
+
+
+def test_images_that_are_not_public_have_their_paths(bucket: Path) -> None:
+    (bucket / "2026").mkdir()
+    (bucket / "2026" / "猫 1#%.PNG").write_bytes(bytes(3))
+    assert entries(bucket, None) == [{"url": f"file://{bucket}/2026/猫 1#%.PNG", "size": 3}]
+    from_bucket(str(bucket), None, f"file://{bucket.parent}/work/plain.jsonl")
+    assert "file://" in (bucket.parent / "work" / "plain.jsonl").read_text()
 
 
 def test_an_empty_bucket_is_an_empty_list(bucket: Path) -> None:

@@ -150,3 +150,16 @@ def test_nothing_found_is_a_warning(
     from_sitemap(website.serve("/empty.xml", b"<urlset/>"), manifest, **PRIVATE)
     assert "0 entries" in caplog.text
     assert caplog.records[-1].levelname == "WARNING"
+
+
+def test_a_website_names_no_files_of_the_worker(
+    website: Website, manifest: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = "".join(
+        f"<image:image><image:loc>{url}</image:loc></image:image>"
+        for url in ("file:///etc/logo.png", "s3://secrets/1.png", "a.png", "https://example.com/1.png")
+    )
+    body = f"<urlset><url>{images}</url></urlset>".encode()
+    from_sitemap(website.serve("/1.xml", body), manifest, **PRIVATE)
+    assert entries(manifest) == [{"url": "a.png"}, {"url": "https://example.com/1.png"}]
+    assert "file:///etc/logo.png is left out: it is not an http or https URL" in caplog.text
