@@ -4,6 +4,7 @@
 
 speed: one task for 10,000 images, and mapped HttpOperators for 100, in one Airflow on PostgreSQL and LocalExecutor.
 limit: the operator in its own process, without Airflow, against a sandbox that answers 429 above R requests per second.
+upload: the operator whose worker fetches and uploads, in its own process, beside plain `requests` with the same calls.
 memory: the same for manifests whose images are all stored already, against a stand-in with up to a million images.
 """
 
@@ -30,7 +31,7 @@ import requests
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.endpoint import HEADERS
 from dev.cluster import Cluster
-from tests.benchmarks import listing
+from tests.benchmarks import listing, sync_upload
 from tests.benchmarks.receiver import answers, free_port
 from tests.integration import databases
 
@@ -177,6 +178,53 @@ def limit(folder: Path, seconds: float) -> None:
             print(line, flush=True)
 
 
+def upload(folder: Path, images: int) -> None:
+    """Compare uploads of a sync with those of plain `requests`, with as many threads.
+
+    An earlier task has found the rate of the sandbox, which has no limit.
+    """
+    threads = 4
+    with (
+        Sandbox(fetch=False, reuse=False, upload_end="at-once") as sandbox,
+        sync_upload.source() as source,
+    ):
+        account = {"clientID": sandbox.client_id, "clientSecret": sandbox.client_secret}
+        given = {"base_url": sandbox.base_url, "account": account, "source": source, "threads": threads}
+
+        def peer() -> float:
+            command = [
+                sys.executable,
+                "-m",
+                "tests.benchmarks.sync_upload",
+                json.dumps(given | {"images": images}),
+            ]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            seconds = float(json.loads(done.stdout)["seconds"])
+            print(f"upload: plain requests: {images / seconds:.1f} per second", flush=True)
+            return images / seconds
+
+        before = peer()
+        found = worker(
+            folder,
+            {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret},
+            images=[f"{source}/{number}.png" for number in range(images)],
+            directory="ours",
+            fetch="worker",
+            max_uploads=threads,
+            found_rate=5000.0,
+            private_hosts=["127.0.0.1"],
+        )
+        assert found["migrated"] == images, found
+        reached = images / found["seconds"]
+        print(
+            f"upload: one task: {reached:.1f} per second, {found['peak']:.0f} MB at most "
+            f"({found['before']:.0f} before)",
+            flush=True,
+        )
+        after = peer()
+    print(f"upload: ratio {reached / max(before, after):.2f} (goal 0.9)", flush=True)
+
+
 @contextlib.contextmanager
 def directory(count: int) -> Iterator[str]:
     """Serve a directory of `count` images in its own process, and yield the base URL."""
@@ -224,11 +272,12 @@ def memory(folder: Path, lines: list[int]) -> None:
 def main() -> None:
     """Run the benchmark."""
     options = argparse.ArgumentParser(description="Speed and memory of a sync")
-    options.add_argument("--only", choices=("speed", "limit", "memory"))
+    options.add_argument("--only", choices=("speed", "limit", "upload", "memory"))
     options.add_argument("--images", type=int, default=10_000, help="images of the sync (speed)")
     options.add_argument(
         "--seconds", type=float, default=200, help="seconds that the sync takes at the limit (limit)"
     )
+    options.add_argument("--uploads", type=int, default=1000, help="images that are uploaded (upload)")
     options.add_argument(
         "--lines",
         type=int,
@@ -243,6 +292,7 @@ def main() -> None:
         parts = {
             "speed": partial(speed, folder, arguments.images),
             "limit": partial(limit, folder, arguments.seconds),
+            "upload": partial(upload, folder, arguments.uploads),
             "memory": partial(memory, folder, arguments.lines),
         }
         for part in [arguments.only] if arguments.only else parts:

@@ -1,6 +1,8 @@
 """Run the operator of the sync benchmark, with as much of Airflow as a task sees.
 
 python -m tests.benchmarks.sync_worker '{"manifest": …, and the operator's other arguments}'
+
+``found_rate`` among them is the rate that earlier tasks found, in requests per second; by default none has run.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 class Memory:
     """Airflow's Variables, or its ``task_state_store``, in memory."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, found_rate: float | None = None) -> None:
+        """Start empty, apart from a rate."""
         self._values: dict[str, str] = {}
+        self._rate = None if found_rate is None else json.dumps({"rate": found_rate, "process": "0123abcd"})
 
     def get(self, name: str) -> Any:
         """Return the value of a name, or None."""
-        return self._values.get(name)
+        return self._rate if name.startswith("pan123_rate__") else self._values.get(name)
 
     def set(self, name: str, value: Any, description: str = "") -> None:
         """Store a value, as JSON if it is no string."""
@@ -63,11 +66,12 @@ def megabytes(what: str) -> float:
 
 def main() -> None:
     """Run the operator with the arguments of the command line, and print its result with the figures as JSON."""
-    variables = Memory()
+    arguments = json.loads(sys.argv[1])
+    variables = Memory(arguments.pop("found_rate", None))
     with mock.patch("airflow_provider_123pan.account.account.AirflowVariables", return_value=variables):
         Pan123Hook().client.token()  # a token lives for at least 30 days, so nearly every task finds one
         before, started, cpu_before = megabytes("VmRSS"), time.monotonic(), time.process_time()
-        found = Pan123SyncImagesOperator(task_id="sync", **json.loads(sys.argv[1])).execute(context())
+        found = Pan123SyncImagesOperator(task_id="sync", **arguments).execute(context())
         figures = {
             "seconds": time.monotonic() - started,
             "cpu": time.process_time() - cpu_before,
