@@ -1,4 +1,4 @@
-"""Sources of images for probes: a server on loopback whose answers a test chooses."""
+"""Sources of images: a server on loopback whose answers a test chooses."""
 
 from __future__ import annotations
 
@@ -58,6 +58,16 @@ def image(media_type: str | None = "image/jpeg", body: bytes = JPEG, status: int
         request.end_headers()
         if request.command == "GET":
             request.wfile.write(body)
+
+    return answer
+
+
+def wants(name: str, value: str, body: bytes) -> Answer:
+    """Answer with an image if a header has a value, and refuse all other requests."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        welcome = request.headers.get(name, "") == value
+        (image("image/png", body) if welcome else image(status=403))(request)
 
     return answer
 

@@ -153,3 +153,14 @@ def test_a_file_of_another_kind_is_reported(tmp_path: Path, suffix: str, content
     path.write_text(content, encoding="utf-8")
     with pytest.raises(Pan123InputError, match="is not a whole record"):
         [*read_results(str(path))]
+
+
+@FORMATS
+def test_files_of_earlier_versions_are_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"results{suffix}"
+    Results(str(path), "owner").write([record(1), record(2)._replace(fetched_by="worker")])
+    assert [found.fetched_by for found in read_results(str(path))] == [None, "worker"]
+    text = path.read_text().replace(', "fetched_by": null', "").replace(', "fetched_by": "worker"', "")
+    path.write_text(text.replace(",fetched_by", "").replace("worker\n", "\n").replace(",\n", "\n"))
+    assert "fetched_by" not in path.read_text()
+    assert [*read_results(str(path))] == [record(1), record(2)]

@@ -27,7 +27,7 @@ from airflow_provider_123pan.sync.inventory import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
 from airflow_provider_123pan.sync.worker_fetches import WorkerFetches
 from tests.integration.uploads.support import md5, picture
-from tests.sources import Answer, Source, image, redirect, serve
+from tests.sources import Source, image, redirect, serve, wants
 from tests.support import counts, names, resume, submitted, sync
 
 PRIVATE = {"private_hosts": ["127.0.0.1", "other.example"]}
@@ -44,16 +44,6 @@ def source(sandbox: Sandbox) -> Iterator[Source]:
     sandbox.configure(fetch=True, upload_end="at-once", delay=0)
     with serve() as running:
         yield running
-
-
-def wants(name: str, value: str, body: bytes) -> Answer:
-    """Answer with an image if a header has a value, and refuse all other requests."""
-
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        welcome = request.headers.get(name, "") == value
-        (image("image/png", body) if welcome else image(status=403))(request)
-
-    return answer
 
 
 def records(results: Path) -> list[ResultRecord]:
