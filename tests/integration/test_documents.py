@@ -30,6 +30,7 @@ from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
+from airflow_provider_123pan.sandbox.images import tiny
 from airflow_provider_123pan.source.documents import Documents
 from tests.support import run
 
@@ -98,12 +99,16 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bucket / "site").mkdir()
     (bucket / "site" / "page.md").write_text("![A dog](https://example.com/dog.png)\n")
     (bucket / "journals" / "2026-11-26").mkdir(parents=True)
+    (bucket / "photos").mkdir()
+    (bucket / "photos" / "cat.jpg").write_bytes(tiny("cat").content)
     segment = "rewritten-20261126T010203.000004Z-0123456789ab.jsonl"
     (bucket / "journals" / "2026-11-26" / segment).write_text('{"version": 1, "pages": "/site"}\n')
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.md").write_text("![A cat](https://example.com/cat.jpg)\n")
     sitemap = b"<urlset><url><image:image><image:loc>https://example.com/cat.jpg</image:loc></image:image></url></urlset>"
     monkeypatch.setattr(Documents, "read", lambda self, url: iter([sitemap]))
+    login = {"conn_type": "http", "login": "reader", "password": "wiki-password"}
+    monkeypatch.setenv("AIRFLOW_CONN_WIKI_HTTP", json.dumps(login))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -165,6 +170,7 @@ def test_a_python_block_runs(
     context: dict[str, Any],
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
+    context["var"] = {"value": {"forum_cookie": "session-0123456789"}}
     for dag in build(block):
         if not is_mapped(dag):
             run_all(dag, context)
