@@ -17,7 +17,7 @@ from airflow_provider_123pan.service.protocol import get_offline_download
 from airflow_provider_123pan.sync import delivery_reader, progress_poller, submitter
 from airflow_provider_123pan.sync.checkpoint import Deferral
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
-from airflow_provider_123pan.sync.options import SyncOptions
+from airflow_provider_123pan.sync.options import FetchOptions, SyncOptions
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.run import SyncRun
 from airflow_provider_123pan.sync.timing import SyncTiming
@@ -87,8 +87,9 @@ class _Watched(Inventory):
         *,
         taskID: int | None = None,
         reason: str | None = None,
+        fetched_by: str | None = None,
     ) -> None:
-        super().record(number, state, image, taskID=taskID, reason=reason)
+        super().record(number, state, image, taskID=taskID, reason=reason, fetched_by=fetched_by)
         good = image if image and state in (ImageState.PRESENT, ImageState.MIGRATED) else None
         self._ended[number] = Answered(
             good and good.fileID, good and good.download_url, state.name.lower(), reason or "", VIRTUAL.now
@@ -154,8 +155,9 @@ def _sync_once(
     ti = SimpleNamespace(**names, xcom_push=lambda key, value: None)
     context: Any = {"ti": ti, "task_state_store": store}
     results = f"{tempfile.gettempdir()}/pan123-fuzz-{os.getpid()}.jsonl"
+    fetching = FetchOptions.of("service", None, None, (), 1)
     options = SyncOptions(
-        DIRECTORY, (), results, scenario.mode == "sync overwrite", None, scenario.defers, deadline
+        DIRECTORY, (), results, scenario.mode == "sync overwrite", None, scenario.defers, deadline, fetching
     )
     signer: Any = None if scenario.callback == "none" else _Signer()
     checkpoint, ended_in_trigger = None, list[str]()
