@@ -14,21 +14,16 @@ from airflow_provider_123pan.sandbox import Sandbox
 from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
 from dev.example_run import ExampleRun
+from tests.system import inputs
 from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, signed
 
 HERE = Path(__file__).parent
 SCHEDULED = {
     "example_bucket",
     "example_daily",
+    "example_notes",
     "example_sitemap",
 }  # start last: Airflow works on the others meanwhile
-SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
-<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"
-        xmlns:image="http://www.google.com/schemas/sitemap-image/1.1">
-{pages}
-</urlset>
-"""
-SITEMAP_PAGE = "<url><loc>{url}.html</loc><image:image><image:loc> {url} </image:loc></image:image></url>"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -185,8 +180,7 @@ def example_sitemap(
     files = {name: pictures[name] for name in ("sunrise.png", "meadow.jpg", "hills.svg")}
     with images.serve(files) as host:
         urls = {signed(f"{host}/{name}"): content for name, content in files.items()}
-        pages = [SITEMAP_PAGE.format(url=url) for url in [*urls, signed(f"{host}/sunrise.png")]]
-        files["sitemap.xml"] = SITEMAP.format(pages="\n".join(pages)).encode()
+        files["sitemap.xml"] = inputs.sitemap([*urls, signed(f"{host}/sunrise.png")])
         folder = tmp_path_factory.mktemp("sitemap")
         conf = {"sitemap": f"{host}/sitemap.xml", "results": f"file://{folder}/results"}
         run = ExampleRun(airflow, sandbox, "example_pan123_sync_sitemap", conf, host, urls, folder)
@@ -265,16 +259,47 @@ def example_rewrite(
             "notes.txt": first,
             "about.md": "没有图片",
         }
-        for name, text in pages.items():
-            path = folder / "pages" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+        inputs.write_files(folder / "pages", pages)
         conf = {
             "manifest": f"file://{folder}/images.txt",
             "pages": f"file://{folder}/pages",
             "results": f"file://{folder}/results.jsonl",
         }
         run = ExampleRun(airflow, sandbox, "example_pan123_rewrite", conf, host, urls, folder)
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> inputs.Repository:
+    """Create the repository that `example_hugo` fills."""
+    return inputs.Repository(tmp_path_factory.mktemp("hugo"))
+
+
+@pytest.fixture(scope="session")
+def example_hugo(
+    airflow: Cluster, sandbox: Sandbox, pictures: dict[str, bytes], repository: inputs.Repository
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_pages_hugo` with a site that shows two pictures; `wait` approves the plan."""
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("hills.svg", "meadow.jpg")}
+        repository.commit(inputs.hugo_site(*urls))
+        conf = {"repository": str(repository.path), "work": str(repository.folder / "work")}
+        run = ExampleRun(airflow, sandbox, "example_pan123_pages_hugo", conf, host, urls, answer="Approve")
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
+def example_notes(
+    airflow: Cluster, sandbox: Sandbox, pictures: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_pages_obsidian` with notes that show two pictures, and one that 123pan refuses."""
+    folder = tmp_path_factory.mktemp("notes")
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("fjord.webp", "aurora.png")}
+        inputs.write_files(folder / "notes", inputs.notes(f"{host}/photo.heic", *urls))
+        conf = {"notes": f"file://{folder}/notes", "journals": f"file://{folder}/journals"}
+        run = ExampleRun(airflow, sandbox, "example_pan123_pages_obsidian", conf, host, urls, folder)
+        run.end_first_scheduled_run()
         yield run.start()
 
 
@@ -287,6 +312,8 @@ def all_examples(
     example_bucket: ExampleRun,
     example_partitions: ExampleRun,
     example_rewrite: ExampleRun,
+    example_hugo: ExampleRun,
+    example_notes: ExampleRun,
 ) -> list[ExampleRun]:
     """Return every example DAG, each of which has run at least once."""
     runs = [
@@ -297,6 +324,8 @@ def all_examples(
         example_bucket,
         example_partitions,
         example_rewrite,
+        example_hugo,
+        example_notes,
     ]
     for run in runs:
         run.wait()
