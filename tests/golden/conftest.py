@@ -43,7 +43,7 @@ def shaped(value: Any) -> Any:
             return "<ISO 8601, UTC>"
         case str():
             value = re.sub(r"http://127\.0\.0\.1:\d{2,}", "<sandbox>", value)
-            value = re.sub(r"yk6baz03t0l000d7w3[0-9a-z]{30}", "<file ID>", value)
+            value = re.sub(r"yk6baz03t0l000d7w3[0-9a-z]{30}==", "<file ID>", value)
             return re.sub(r"\b[0-9a-f]{32}\b", "<32 hex digits>", value)
         case float() if abs(value - time.time()) < 8 * 86400:
             return "<Unix seconds>"
