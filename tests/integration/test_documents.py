@@ -32,6 +32,7 @@ from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.pages import undo
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
+from airflow_provider_123pan.sandbox.images import tiny
 from airflow_provider_123pan.source.documents import Documents
 from tests.support import approve, run
 
@@ -95,6 +96,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a folder with all files that the pages mention the current directory, and answer for their websites."""
     bucket = tmp_path / "my-bucket"
     (bucket / "results").mkdir(parents=True)
+    (bucket / "logo.png").write_bytes(tiny("logo").content)
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
     record = example_result() | {"download_url": "https://vip.123pan.cn/1/cat.jpg"}
     (bucket / "results" / "2026-11-24.jsonl").write_text(json.dumps(record) + "\n")
