@@ -11,6 +11,8 @@ from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
 from dev.waiting import wait_for
 
+WAITING = {"awaiting_input", "deferred"}  # for a person, in Airflow 3.3 and 3.2
+
 
 class ExampleRun:
     """An example DAG with its inputs, and its latest run.
@@ -63,10 +65,20 @@ class ExampleRun:
         End the run that a schedule made at midnight, and answer what the task `approve` asks.
         """
         self._end_scheduled_runs()
-        if self.answer and (approval := self.approval()) and not approval["response_received"]:
+        if self._asks():
             self.api.answer(self.dag_id, self.run_id, "approve", self.answer)
         state = self.api.run_state(self.dag_id, self.run_id)
         return state if state in FINISHED else None
+
+    def _asks(self) -> bool:
+        """Return whether the task `approve` waits for an answer.
+
+        On SQLite, Airflow 3.3 loses an answer that comes after the question but before the task waits (observed).
+        """
+        if not self.answer or self.states().get(("approve", -1)) not in WAITING:
+            return False
+        approval = self.approval()
+        return approval is not None and not approval["response_received"]
 
     def succeed(self, *, submissions: int) -> None:
         """Wait for the latest run, which must succeed.
