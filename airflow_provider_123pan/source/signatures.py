@@ -76,9 +76,14 @@ def signature_names(pairs: Iterable[tuple[str, str]], more: Sequence[str] = ()) 
     values = dict(pairs)
     patterns = [*more]
     for signer in SIGNERS:
-        if signer.required <= values.keys() and signer.proof(values):
+        if signer.required <= values.keys() and _may_sign(values, signer) and signer.proof(values):
             patterns += signer.removed
     return {name for name in values if any(fnmatchcase(name, pattern) for pattern in patterns)}
+
+
+def _may_sign(values: dict[str, str], signer: Signer) -> bool:
+    """Return whether the signatures are hex or base64, and not part of a longer name such as ``0a1b2c.html``."""
+    return not any("." in values[name] for name in signer.required if "sig" in name)
 
 
 def configured_parameters() -> tuple[str, ...]:
