@@ -26,7 +26,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
-	fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
+	sites fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -126,6 +126,9 @@ test-system: $(READY) chromium ## Run the tests in a real Airflow and its UI
 
 faults: $(READY) ## Run the tests that kill components and workers of a real Airflow (takes long; not part of test)
 	$(IN) $(BIN)/pytest -m faults $(ARGS)
+
+sites: $(READY) ## Migrate sites of 1,000 pages as seven tools write them, also in tasks that are killed (not part of test)
+	$(IN) $(BIN)/pytest -m sites tests/integration/pages/test_sites.py $(ARGS)
 
 fuzz: $(READY) ## Try random inputs wherever some come from outside (takes minutes; not part of test; ARGS="protocol --seed 7" for one part)
 	$(IN) $(BIN)/python -m tests.fuzz $(ARGS)
