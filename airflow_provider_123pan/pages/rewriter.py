@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_provider_123pan.pages.folder import (
     PageFolder,
@@ -15,7 +16,8 @@ from airflow_provider_123pan.pages.folder import (
 )
 from airflow_provider_123pan.pages.page_journal import Entry, PageJournal, Replacement, read_segment, sha256
 from airflow_provider_123pan.pages.page_text import PageProblem, PageText, read_texts
-from airflow_provider_123pan.rewriting import Addresses, Edit, replacements
+from airflow_provider_123pan.rewriting import Addresses, Edit, FoundImage
+from airflow_provider_123pan.rewriting.replacing import replacements_and_rest
 from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
 
 log = logging.getLogger(__name__)
@@ -30,13 +32,24 @@ class RewrittenPage:
 
     :ivar text: its text before.
     :ivar edits: what was replaced in it; empty if nothing was.
+    :ivar rest: the images in it that stay.
     :ivar was_rewritten: an earlier try of this task has rewritten it.
     """
 
     name: str
     text: str
     edits: Sequence[Edit] = ()
+    rest: Sequence[FoundImage] = ()
     was_rewritten: bool = False
+
+
+class _Change(NamedTuple):
+    """A page that is to be rewritten, and its bytes after it."""
+
+    page: PageText
+    edits: list[Edit]
+    rest: list[FoundImage]
+    after: bytes
 
 
 class Rewriter:
@@ -65,16 +78,16 @@ class Rewriter:
     def run(self) -> Iterator[RewrittenPage | PageProblem]:
         """Rewrite the pages, and yield each one when it is done."""
         self._recover()
-        batch: list[tuple[PageText, list[Edit], bytes]] = []
+        batch: list[_Change] = []
         size = 0
         for page in read_texts(self._folder, self._encoding):
             if isinstance(page, PageProblem):
                 yield page
                 continue
-            edits = replacements(page.text, self._addresses)
+            edits, rest = replacements_and_rest(page.text, self._addresses)
             if not edits:
                 was_rewritten = self._earlier.get(page.name) == sha256(page.data)
-                yield RewrittenPage(page.name, page.text, was_rewritten=was_rewritten)
+                yield RewrittenPage(page.name, page.text, rest=rest, was_rewritten=was_rewritten)
                 continue
             try:
                 after = page.encoding.encode(replaced(page.text, edits))
@@ -82,7 +95,7 @@ class Rewriter:
                 problem = f"a new URL cannot be written in its encoding, {page.encoding.name}"
                 yield PageProblem(page.name, problem)
                 continue
-            batch.append((page, edits, after))
+            batch.append(_Change(page, edits, rest, after))
             size += len(after)
             if len(batch) >= _MAX_PAGES or size >= _MAX_BYTES:
                 yield from self._write(batch)
@@ -100,12 +113,10 @@ class Rewriter:
                 discard_unfinished(page_at(place, entry.page).path, self._owner)
                 self._earlier[entry.page] = entry.after
 
-    def _write(
-        self, batch: Sequence[tuple[PageText, list[Edit], bytes]]
-    ) -> Iterator[RewrittenPage | PageProblem]:
+    def _write(self, batch: Sequence[_Change]) -> Iterator[RewrittenPage | PageProblem]:
         if batch:
-            self._journal.write(self._owner, self._folder.root, [_entry(*each) for each in batch])
-        for page, edits, after in batch:
+            self._journal.write(self._owner, self._folder.root, [_entry(change) for change in batch])
+        for page, edits, rest, after in batch:
             try:
                 if read_page(page.page) != page.data:
                     yield PageProblem(page.name, "it was edited while the task ran; the next run rewrites it")
@@ -115,7 +126,7 @@ class Rewriter:
                 yield PageProblem.of(page.name, error)
                 continue
             log.info("Rewrote %s: %d replacements", page.name, len(edits))
-            yield RewrittenPage(page.name, page.text, edits)
+            yield RewrittenPage(page.name, page.text, edits, rest)
 
 
 def replaced(text: str, edits: Sequence[Edit]) -> str:
@@ -128,11 +139,12 @@ def replaced(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _entry(page: PageText, edits: Sequence[Edit], after: bytes) -> Entry:
+def _entry(change: _Change) -> Entry:
+    page = change.page
     return Entry(
         page.name,
         page.encoding,
         before=sha256(page.data),
-        after=sha256(after),
-        replacements=[Replacement(start, page.text[start:end], new) for start, end, new in edits],
+        after=sha256(change.after),
+        replacements=[Replacement(start, page.text[start:end], new) for start, end, new in change.edits],
     )

@@ -12,7 +12,6 @@ from airflow_provider_123pan.pages.diff import unified_diff
 from airflow_provider_123pan.pages.page_text import PageProblem
 from airflow_provider_123pan.pages.rewriter import RewrittenPage
 from airflow_provider_123pan.pages.selection import Choice, Selection
-from airflow_provider_123pan.rewriting import find_images
 from airflow_provider_123pan.source.urls import redact_url
 
 _MAX_LISTED = 1000  # image URLs and problems in the report
@@ -55,10 +54,8 @@ class Tally:
             diff = "\n".join(unified_diff(page.name, page.text, page.edits))
             record = {"page": page.name, "replacements": len(page.edits), "diff": diff}
             self._diffs.write(json.dumps(record) + "\n")
-        new = {edit.start for edit in page.edits}
-        for image in find_images(page.text):
-            if image.start not in new:
-                self._leave(page.name, image.url)
+        for image in page.rest:
+            self._leave(page.name, image.url)
 
     def diffs(self) -> Iterator[dict[str, Any]]:
         """Yield the pages that changed: ``page``, the number of ``replacements``, and the ``diff``."""

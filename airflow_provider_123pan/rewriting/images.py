@@ -91,19 +91,34 @@ def find_images(text: str) -> Iterator[FoundImage]:
     image's format in its path or query. :func:`rewrite` replaces exactly what is found here, because it reads the text
     with the same scanner.
     """
-    strings = SerializedStrings(text)
-    labels: frozenset[str] | None = None
+    images = Images(text, SerializedStrings(text))
     for reference in scan(text):
-        if strings.is_broken(reference.start):
-            continue
-        head = text[max(0, reference.start - _MAX_BEFORE) : reference.start]
+        if found := images.at(reference):
+            yield found
+
+
+class Images:
+    """The images that a page shows, by the references to them.
+
+    :param strings: the strings in it that PHP serialized.
+    """
+
+    def __init__(self, text: str, strings: SerializedStrings) -> None:
+        self._text = text
+        self._strings = strings
+        self._labels: frozenset[str] | None = None
+
+    def at(self, reference: Reference) -> FoundImage | None:
+        """Return the image to which a reference refers; None if it refers to something else."""
+        if self._strings.is_broken(reference.start):
+            return None
+        head = self._text[max(0, reference.start - _MAX_BEFORE) : reference.start]
         context = _context(head)
         if context is Context.OTHER and (definition := _DEFINITION.search(head[-300:])):
-            labels = _used_labels(text) if labels is None else labels
-            if _label(definition["label"]) in labels:
+            self._labels = _used_labels(self._text) if self._labels is None else self._labels
+            if _label(definition["label"]) in self._labels:
                 context = Context.MARKDOWN
-        if found := _image(text, reference, context):
-            yield found
+        return _image(self._text, reference, context)
 
 
 def _image(text: str, reference: Reference, context: Context) -> FoundImage | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from airflow_provider_123pan.rewriting.addresses import Addresses
 from airflow_provider_123pan.rewriting.escapes import insertable, spelled_like
+from airflow_provider_123pan.rewriting.images import FoundImage, Images
 from airflow_provider_123pan.rewriting.scanner import Reference, scan
 from airflow_provider_123pan.rewriting.serialized import Edit, SerializedStrings
 
@@ -36,18 +37,46 @@ def rewrite(text: str, addresses: Mapping[str, str]) -> str:
 
 def replacements(text: str, addresses: Mapping[str, str]) -> list[Edit]:
     """Return what :func:`rewrite` replaces, in the order of the text: URLs, and lengths of strings of PHP."""
-    known = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
+    return _replacements(text, addresses, SerializedStrings(text), lambda _: None)
+
+
+def replacements_and_rest(text: str, addresses: Mapping[str, str]) -> tuple[list[Edit], list[FoundImage]]:
+    """Return what :func:`replacements` returns, and the images of :func:`find_images` that it leaves.
+
+    The text is read once, and the places around URLs only where one is left.
+    """
     strings = SerializedStrings(text)
+    images = Images(text, strings)
+    rest: list[FoundImage] = []
+
+    def leave(reference: Reference) -> None:
+        if image := images.at(reference):
+            rest.append(image)
+
+    return _replacements(text, addresses, strings, leave), rest
+
+
+def _replacements(
+    text: str,
+    addresses: Mapping[str, str],
+    strings: SerializedStrings,
+    leave: Callable[[Reference], None],
+) -> list[Edit]:
+    """Return what is replaced, and call ``leave`` with each reference that is not."""
+    known = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
     is_xml = _XML.match(text) is not None
     edits: list[Edit] = []
     left_alone = 0
     for reference in scan(text):
         if (found := _known_end(text, reference, known)) is None:
+            leave(reference)
             continue
         end, new = found
         if strings.is_broken(reference.start):
             left_alone += 1
-        elif (inserted := insertable(new)) is not None:
+        elif (inserted := insertable(new)) is None:
+            leave(reference)
+        else:
             ampersand = _ampersand(text, reference, end, is_xml)
             inserted = spelled_like(inserted, text[reference.start : end], ampersand)
             edits.append(Edit(reference.start, end, inserted))
