@@ -221,7 +221,7 @@ def _wordpress_decoys(author: Author) -> str:
             f'<img src="{author.own_image()}"/><img src="{author.excluded_image()}"/>',
             f'<!-- wp:embed {{"url":"https://video.example.com/{number}","type":"video"}} /-->',
             f'<img src="/wp-content/uploads/2026/01/{number}.png"/> a&amp;b &hellip;',
-            # A length that is wrong already, so PHP could not read the value with another URL either.
-            f's:{number + 500}:"https://img.example.com/{number}.png";',
+            # A length that is wrong already, and longer than the file: PHP cannot read the value with any URL.
+            f's:{number + 10**8}:"https://img.example.com/{number}.png";',
         )
     )
