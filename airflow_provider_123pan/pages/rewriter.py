@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Pages whose entries are written together, and their bytes.
 _MAX_PAGES, _MAX_BYTES = 100, 8 * 1024 * 1024
+# Pages that are written at once: most of the time is spent on waiting for the storage.
+_WRITERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class Rewriter:
     def run(self) -> Iterator[RewrittenPage | PageProblem]:
         """Rewrite the pages, and yield each one when it is done."""
         self._recover()
+        with ThreadPoolExecutor(_WRITERS, "pan123-pages") as writers:
+            yield from self._rewrite(writers)
+
+    def _rewrite(self, writers: ThreadPoolExecutor) -> Iterator[RewrittenPage | PageProblem]:
         batch: list[_Change] = []
         size = 0
         for page in read_texts(self._folder, self._encoding):
@@ -98,9 +105,9 @@ class Rewriter:
             batch.append(_Change(page, edits, rest, after))
             size += len(after)
             if len(batch) >= _MAX_PAGES or size >= _MAX_BYTES:
-                yield from self._write(batch)
+                yield from self._write(batch, writers)
                 batch, size = [], 0
-        yield from self._write(batch)
+        yield from self._write(batch, writers)
 
     def _recover(self) -> None:
         """Read what earlier tries of this task have rewritten, and remove what a crash left beside a page."""
@@ -113,20 +120,26 @@ class Rewriter:
                 discard_unfinished(page_at(place, entry.page).path, self._owner)
                 self._earlier[entry.page] = entry.after
 
-    def _write(self, batch: Sequence[_Change]) -> Iterator[RewrittenPage | PageProblem]:
-        if batch:
-            self._journal.write(self._owner, self._folder.root, [_entry(change) for change in batch])
-        for page, edits, rest, after in batch:
-            try:
-                if read_page(page.page) != page.data:
-                    yield PageProblem(page.name, "it was edited while the task ran; the next run rewrites it")
-                    continue
-                write_file(page.page.path, [after], self._owner)
-            except (OSError, UnreadablePageError) as error:
-                yield PageProblem.of(page.name, error)
-                continue
-            log.info("Rewrote %s: %d replacements", page.name, len(edits))
-            yield RewrittenPage(page.name, page.text, edits, rest)
+    def _write(
+        self, batch: Sequence[_Change], writers: ThreadPoolExecutor
+    ) -> Iterator[RewrittenPage | PageProblem]:
+        if not batch:
+            return
+        self._journal.write(self._owner, self._folder.root, [_entry(change) for change in batch])
+        for change, problem in zip(batch, writers.map(self._replace, batch), strict=True):
+            yield problem or RewrittenPage(change.page.name, change.page.text, change.edits, change.rest)
+        log.info("Wrote %d pages, the last one is %s", len(batch), batch[-1].page.name)
+
+    def _replace(self, change: _Change) -> PageProblem | None:
+        """Write a page, in a thread of its own."""
+        page = change.page
+        try:
+            if read_page(page.page) != page.data:
+                return PageProblem(page.name, "it was edited while the task ran; the next run rewrites it")
+            write_file(page.page.path, [change.after], self._owner)
+        except (OSError, UnreadablePageError) as error:
+            return PageProblem.of(page.name, error)
+        return None
 
 
 def replaced(text: str, edits: Sequence[Edit]) -> str:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -99,6 +100,7 @@ class _Operations:
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._killed_at = killed_at
         self._sync = os.fsync
+        self._lock = threading.Lock()  # several threads write
         self.count = 0
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -125,8 +127,9 @@ class _Operations:
         self._sync(file)
 
     def _is_last(self) -> bool:
-        self.count += 1
-        return self.count - 1 == self._killed_at
+        with self._lock:
+            self.count += 1
+            return self.count - 1 == self._killed_at
 
 
 class _Store:
