@@ -24,7 +24,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-rewriting
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
 	sites fuzz chromium bench $(BENCHMARKS) docs demo screenshot clean
 
@@ -165,6 +165,7 @@ bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airf
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit or memory)
+bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 
