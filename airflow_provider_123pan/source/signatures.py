@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -32,6 +33,9 @@ def _version_4(store: str) -> Signer:
 def _is_of_qiniu(values: dict[str, str]) -> bool:
     return values["e"].isdecimal() and ":" in values["token"]
 
+
+# Hex, or base64 in any alphabet, percent-encoded or not. An empty value has been redacted.
+_SIGNATURE = re.compile(r"[\w+/=%~ -]*", re.ASCII)
 
 #: The known signers. Parameters that select an image, such as ``x-oss-process``, are missing on purpose.
 SIGNERS = (
@@ -82,8 +86,8 @@ def signature_names(pairs: Iterable[tuple[str, str]], more: Sequence[str] = ()) 
 
 
 def _may_sign(values: dict[str, str], signer: Signer) -> bool:
-    """Return whether the signatures are hex or base64, and not part of a longer name such as ``0a1b2c.html``."""
-    return not any("." in values[name] for name in signer.required if "sig" in name)
+    """Return whether the signatures are hex or base64, without an end such as ``.html`` or ``?w=2``."""
+    return all(_SIGNATURE.fullmatch(values[name]) for name in signer.required if "sig" in name)
 
 
 def configured_parameters() -> tuple[str, ...]:
