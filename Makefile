@@ -24,9 +24,9 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-rewriting
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system coverage faults \
-	fuzz chromium mariadb bench $(BENCHMARKS) docs demo screenshot clean
+	sites fuzz chromium mariadb bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -127,6 +127,9 @@ test-system: $(READY) chromium ## Run the tests in a real Airflow and its UI
 faults: $(READY) ## Run the tests that kill components and workers of a real Airflow (takes long; not part of test)
 	$(IN) $(BIN)/pytest -m faults $(ARGS)
 
+sites: $(READY) ## Migrate sites of 1,000 pages as seven tools write them, also in tasks that are killed (not part of test)
+	$(IN) $(BIN)/pytest -m sites tests/integration/pages/test_sites.py $(ARGS)
+
 fuzz: $(READY) ## Try random inputs wherever some come from outside (takes minutes; not part of test; ARGS="protocol --seed 7" for one part)
 	$(IN) $(BIN)/python -m tests.fuzz $(ARGS)
 
@@ -170,6 +173,7 @@ bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airf
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload or memory)
+bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 

@@ -46,7 +46,7 @@ class Pan123Error(Exception):
     """A call to 123pan, or a wait for its result, failed.
 
     :param message: what happened, in the service's words if it gave any, and what to do.
-    :param call: the name of the hook's method that made the call, such as ``create_offline_download``.
+    :param call: the name of the call: the hook's method, such as ``create_offline_download``, or a step of an upload.
     :param code: the code in the body, or the HTTP status if the body is not JSON.
     :param trace_id: the service's ``x-traceID``, which 123pan's support asks for.
     """

@@ -58,6 +58,16 @@ class AirflowAPI:
             time.sleep(RETRY_SECONDS)
         return reply
 
+    def _find(self, path: str, **kwargs: Any) -> dict[str, Any] | None:
+        """Return the answer to a GET, or None if it is 404."""
+        try:
+            found: dict[str, Any] = self.call("GET", path, **kwargs)
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code == 404:
+                return None
+            raise
+        return found
+
     def health(self) -> dict[str, str | None]:
         """Return the status of each component: "healthy", "unhealthy", or None if it never ran. Needs no login."""
         reply = self._session.get(f"{self.base_url}/api/v2/monitor/health", timeout=10)
@@ -68,13 +78,7 @@ class AirflowAPI:
 
     def connection(self, conn_id: str) -> dict[str, Any] | None:
         """Return a connection, or None."""
-        try:
-            found: dict[str, Any] = self.call("GET", f"/connections/{conn_id}")
-        except requests.HTTPError as error:
-            if error.response is not None and error.response.status_code == 404:
-                return None
-            raise
-        return found
+        return self._find(f"/connections/{conn_id}")
 
     def set_connection(self, conn_id: str, *, extra: Mapping[str, Any] | None = None, **fields: Any) -> None:
         """Create a connection, or replace the one with this ID."""
@@ -131,14 +135,6 @@ class AirflowAPI:
 
         return wait_for(ended, what=f"the end of {dag_id}, run {run_id}", timeout=timeout, every=0.5)
 
-    def approve(self, dag_id: str, run_id: str) -> None:
-        """Approve what the human-in-the-loop tasks of a run ask at present."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}"
-        asked = self.call("GET", f"{path}/hitlDetails", params={"response_received": False})["hitl_details"]
-        for instance in (detail["task_instance"] for detail in asked):
-            place = f"{path}/taskInstances/{instance['task_id']}/{instance['map_index']}/hitlDetails"
-            self.call("PATCH", place, json={"chosen_options": ["Approve"]})
-
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return all task instances of a run, with the mapped ones."""
         found: list[dict[str, Any]] = []
@@ -161,12 +157,16 @@ class AirflowAPI:
     ) -> Any:
         """Return an XCom, or None."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        try:
-            return self.call("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
-        except requests.HTTPError as error:
-            if error.response is not None and error.response.status_code == 404:
-                return None
-            raise
+        found = self._find(path, params={"map_index": map_index, "deserialize": True})
+        return found["value"] if found else None
+
+    def approval(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
+        """Return what a task asks a person, with the answer, or None if it has not asked yet."""
+        return self._find(_approval_path(dag_id, run_id, task_id))
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer what a task asks a person, as the UI does."""
+        self.call("PATCH", _approval_path(dag_id, run_id, task_id), json={"chosen_options": [option]})
 
     def log_events(
         self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, attempt: int = 1
@@ -207,6 +207,10 @@ class AirflowAPI:
         """Clear tasks of a run, as "Clear task" does in the UI."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": list(task_ids), "only_failed": False}
         self.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
+
+def _approval_path(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # Neither the settings nor the connections of whoever runs the tests have a say in them.
@@ -24,6 +25,10 @@ _home = tempfile.mkdtemp(prefix="pan123-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+# A busy machine may take any time for an example.
+settings.register_profile("pan123", deadline=None)
+settings.load_profile("pan123")
 
 
 @pytest.fixture(autouse=True)

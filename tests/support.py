@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
@@ -23,6 +24,9 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
 from airflow_provider_123pan.service.flow import Sleep, drive
 from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 # -- running a task --
 
@@ -49,6 +53,13 @@ def run(task: Any, context: dict[str, Any]) -> Any:
             context["ti"].get_first_reschedule_date = lambda _, first=first: first
         except TaskDeferred as deferred:
             go = partial(resume, task, deferred, context)
+
+
+def approve(task: ApprovalOperator, context: dict[str, Any]) -> Any:
+    """The result of a task that asks a person, who approves."""
+    answer = {"chosen_options": [task.APPROVE], "params_input": {}}
+    by = {"responded_at": datetime.now(timezone.utc), "responded_by_user": {"id": "1", "name": "admin"}}
+    return task.execute_complete(cast("Context", context), answer | by)
 
 
 def resume(task: Any, deferred: TaskDeferred, context: dict[str, Any]) -> Any:

@@ -15,7 +15,8 @@ from airflow_provider_123pan.pages.page_text import PageProblem, read_texts
 from airflow_provider_123pan.pages.rewriter import RewrittenPage
 from airflow_provider_123pan.pages.selection import Choice, Selection, netloc_of
 from airflow_provider_123pan.pages.tally import Tally
-from airflow_provider_123pan.rewriting import Addresses, find_images, replacements
+from airflow_provider_123pan.rewriting import Addresses, find_images
+from airflow_provider_123pan.rewriting.replacing import replacements_and_rest
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import ROOT, visit_images
 from airflow_provider_123pan.service.models import Image
@@ -76,8 +77,8 @@ class PagePlan:
             if isinstance(page, PageProblem):
                 self.tally.add(page)
                 continue
-            edits = replacements(page.text, self._placeholders(page.text))
-            self.tally.add(RewrittenPage(page.name, page.text, edits))
+            edits, rest = replacements_and_rest(page.text, self._placeholders(page.text))
+            self.tally.add(RewrittenPage(page.name, page.text, edits, rest))
             for entry in images.of_page(page):
                 self.hosts[netloc_of(entry.values["url"])] += 1
                 yield entry

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_provider_123pan.pages.folder import (
     PageFolder,
@@ -15,13 +17,16 @@ from airflow_provider_123pan.pages.folder import (
 )
 from airflow_provider_123pan.pages.page_journal import Entry, PageJournal, Replacement, read_segment, sha256
 from airflow_provider_123pan.pages.page_text import PageProblem, PageText, read_texts
-from airflow_provider_123pan.rewriting import Addresses, Edit, replacements
+from airflow_provider_123pan.rewriting import Addresses, Edit
+from airflow_provider_123pan.rewriting.replacing import LeftImage, replacements_and_rest
 from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
 
 log = logging.getLogger(__name__)
 
 # Pages whose entries are written together, and their bytes.
 _MAX_PAGES, _MAX_BYTES = 100, 8 * 1024 * 1024
+# Pages that are written at once: most of the time is spent on waiting for the storage.
+_WRITERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,24 @@ class RewrittenPage:
 
     :ivar text: its text before.
     :ivar edits: what was replaced in it; empty if nothing was.
+    :ivar rest: the images in it that stay.
     :ivar was_rewritten: an earlier try of this task has rewritten it.
     """
 
     name: str
     text: str
     edits: Sequence[Edit] = ()
+    rest: Sequence[LeftImage] = ()
     was_rewritten: bool = False
+
+
+class _Change(NamedTuple):
+    """A page that is to be rewritten, and its bytes after it."""
+
+    page: PageText
+    edits: list[Edit]
+    rest: list[LeftImage]
+    after: bytes
 
 
 class Rewriter:
@@ -65,16 +81,20 @@ class Rewriter:
     def run(self) -> Iterator[RewrittenPage | PageProblem]:
         """Rewrite the pages, and yield each one when it is done."""
         self._recover()
-        batch: list[tuple[PageText, list[Edit], bytes]] = []
+        with ThreadPoolExecutor(_WRITERS, "pan123-pages") as writers:
+            yield from self._rewrite(writers)
+
+    def _rewrite(self, writers: ThreadPoolExecutor) -> Iterator[RewrittenPage | PageProblem]:
+        batch: list[_Change] = []
         size = 0
         for page in read_texts(self._folder, self._encoding):
             if isinstance(page, PageProblem):
                 yield page
                 continue
-            edits = replacements(page.text, self._addresses)
+            edits, rest = replacements_and_rest(page.text, self._addresses)
             if not edits:
                 was_rewritten = self._earlier.get(page.name) == sha256(page.data)
-                yield RewrittenPage(page.name, page.text, was_rewritten=was_rewritten)
+                yield RewrittenPage(page.name, page.text, rest=rest, was_rewritten=was_rewritten)
                 continue
             try:
                 after = page.encoding.encode(replaced(page.text, edits))
@@ -82,12 +102,12 @@ class Rewriter:
                 problem = f"a new URL cannot be written in its encoding, {page.encoding.name}"
                 yield PageProblem(page.name, problem)
                 continue
-            batch.append((page, edits, after))
+            batch.append(_Change(page, edits, rest, after))
             size += len(after)
             if len(batch) >= _MAX_PAGES or size >= _MAX_BYTES:
-                yield from self._write(batch)
+                yield from self._write(batch, writers)
                 batch, size = [], 0
-        yield from self._write(batch)
+        yield from self._write(batch, writers)
 
     def _recover(self) -> None:
         """Read what earlier tries of this task have rewritten, and remove what a crash left beside a page."""
@@ -101,21 +121,25 @@ class Rewriter:
                 self._earlier[entry.page] = entry.after
 
     def _write(
-        self, batch: Sequence[tuple[PageText, list[Edit], bytes]]
+        self, batch: Sequence[_Change], writers: ThreadPoolExecutor
     ) -> Iterator[RewrittenPage | PageProblem]:
-        if batch:
-            self._journal.write(self._owner, self._folder.root, [_entry(*each) for each in batch])
-        for page, edits, after in batch:
-            try:
-                if read_page(page.page) != page.data:
-                    yield PageProblem(page.name, "it was edited while the task ran; the next run rewrites it")
-                    continue
-                write_file(page.page.path, [after], self._owner)
-            except (OSError, UnreadablePageError) as error:
-                yield PageProblem.of(page.name, error)
-                continue
-            log.info("Rewrote %s: %d replacements", page.name, len(edits))
-            yield RewrittenPage(page.name, page.text, edits)
+        if not batch:
+            return
+        self._journal.write(self._owner, self._folder.root, [_entry(change) for change in batch])
+        for change, problem in zip(batch, writers.map(self._replace, batch), strict=True):
+            yield problem or RewrittenPage(change.page.name, change.page.text, change.edits, change.rest)
+        log.info("Wrote %d pages, the last one is %s", len(batch), batch[-1].page.name)
+
+    def _replace(self, change: _Change) -> PageProblem | None:
+        """Write a page, in a thread of its own."""
+        page = change.page
+        try:
+            if read_page(page.page) != page.data:
+                return PageProblem(page.name, "it was edited while the task ran; the next run rewrites it")
+            write_file(page.page.path, [change.after], self._owner)
+        except (OSError, UnreadablePageError) as error:
+            return PageProblem.of(page.name, error)
+        return None
 
 
 def replaced(text: str, edits: Sequence[Edit]) -> str:
@@ -128,11 +152,12 @@ def replaced(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _entry(page: PageText, edits: Sequence[Edit], after: bytes) -> Entry:
+def _entry(change: _Change) -> Entry:
+    page = change.page
     return Entry(
         page.name,
         page.encoding,
         before=sha256(page.data),
-        after=sha256(after),
-        replacements=[Replacement(start, page.text[start:end], new) for start, end, new in edits],
+        after=sha256(change.after),
+        replacements=[Replacement(start, page.text[start:end], new) for start, end, new in change.edits],
     )

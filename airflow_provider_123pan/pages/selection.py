@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ from airflow_provider_123pan.service.models import Image, Listing
 HOSTS_OF_123PAN = ("123pan.com", "*.123pan.com", "123pan.cn", "*.123pan.cn")
 # Directories that are listed in search of one image, whose URLs show the hosts.
 _MAX_LISTED = 20
+_PLAIN_NETLOC = re.compile(r"https?://([0-9A-Za-z.-]+(?::[0-9]+)?)(?=[/?#])")
 
 
 class Choice(Enum):
@@ -77,6 +79,8 @@ def find_own_hosts(directory_ids: Iterable[str]) -> Flow[frozenset[str]]:
 
 def netloc_of(url: str) -> str:
     """Return the host of a URL in lower case, with its port if the URL names one."""
+    if plain := _PLAIN_NETLOC.match(url):  # cheaper than the work below
+        return plain[1].lower()
     try:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
     except ValueError:

@@ -18,6 +18,11 @@ _MAX_BEFORE = 1000  # characters before a URL that show what it is
 _FORMATS = tuple("apng avif bmp gif heic heif ico jfif jpeg jpg png svg tif tiff webp".split())  # noqa: SIM905
 # An extension at the end of the path, or before a CDN's style (``a.jpg!large``, ``a.png@2x``, ``a.jpg/w=200``).
 _EXTENSION = re.compile(rf"\.(?:{'|'.join(_FORMATS)})(?:[!@~:,;|/_-]|\Z)", re.IGNORECASE)
+# Files that are in places for images, such as the fonts of a style sheet, or a video that is embedded.
+_OTHER_FILE = re.compile(
+    r"https?://[^/?#]+/[^?#]*\.(?:css|eot|m?js|m4[av]|mov|mp[34]|og[agv]|otf|pdf|ttf|wav|webm|woff2?)(?:[?#]|\Z)",
+    re.IGNORECASE,
+)
 _FORMAT_PARAMETERS = frozenset({"wx_fmt", "format", "fmt", "fm", "ext"})
 _PLAIN_HOST = re.compile(r"https?://[0-9A-Za-z][0-9A-Za-z.-]*/")
 _UNREADABLE = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
@@ -63,7 +68,7 @@ _IMAGE_NAME = (
 )
 _MACRO = re.compile(r"\bimage::?\Z")
 _BBCODE = re.compile(r"\[img(?:\b[^\]\[]{0,60}\]|=)\Z", re.IGNORECASE)
-_CSS = re.compile(rf"\burl\(\s{{0,9}}{_QUOTED}\Z", re.IGNORECASE)
+_CSS = re.compile(rf"(?<!@import )\burl\(\s{{0,9}}{_QUOTED}\Z", re.IGNORECASE)
 _RST = re.compile(r"\.\. (?:\|[^|\n]{1,60}\| )?(?:image|figure):: {0,9}\Z")
 _TAG = re.compile(r"\{%-? ?(?:img|image|fancybox|gallery|figure|photo)\b")
 _SRCSET = re.compile(rf"srcset{_ASSIGNED}[^\"'<>]*\Z", re.IGNORECASE)
@@ -95,27 +100,37 @@ def find_broken_images(text: str) -> Iterator[FoundImage]:
 
 
 def _find(text: str, *, in_broken_strings: bool) -> Iterator[FoundImage]:
-    strings = SerializedStrings(text)
-    labels: frozenset[str] | None = None
+    strings, images = SerializedStrings(text), Images(text)
     for reference in scan(text):
-        if strings.is_broken(reference.start) is not in_broken_strings:
-            continue
-        head = text[max(0, reference.start - _MAX_BEFORE) : reference.start]
+        if strings.is_broken(reference.start) is in_broken_strings and (found := images.at(reference)):
+            yield found
+
+
+class Images:
+    """The images that a page shows, by the references to them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._labels: frozenset[str] | None = None
+
+    def at(self, reference: Reference) -> FoundImage | None:
+        """Return the image to which a reference refers; None if it refers to something else."""
+        head = self._text[max(0, reference.start - _MAX_BEFORE) : reference.start]
         context = _context(head)
         if context is Context.OTHER and (definition := _DEFINITION.search(head[-300:])):
-            labels = _used_labels(text) if labels is None else labels
-            if _label(definition["label"]) in labels:
+            self._labels = _used_labels(self._text) if self._labels is None else self._labels
+            if _label(definition["label"]) in self._labels:
                 context = Context.MARKDOWN
-        if found := _image(text, reference, context):
-            yield found
+        return _image(self._text, reference, context)
 
 
 def _image(text: str, reference: Reference, context: Context) -> FoundImage | None:
     """Return the image of a reference, at the first end whose URL shows a format, or else at the likely one."""
     urls = {end: _url(text[reference.start : end], reference.is_relative) for end in reversed(reference.ends)}
     found = next((end for end, url in urls.items() if _shows_format(url)), None)
-    if found is None and context is not Context.OTHER:
-        likely = canonical_url(urls[reference.likely_end])
+    likely = urls[reference.likely_end]
+    if found is None and context is not Context.OTHER and not _OTHER_FILE.match(likely):
+        likely = canonical_url(likely)
         found = next(end for end, url in urls.items() if canonical_url(url) == likely)
     if found is None or not _has_host(urls[found]):
         return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from airflow_provider_123pan.rewriting.addresses import Addresses
 from airflow_provider_123pan.rewriting.escapes import insertable, spelled_like
+from airflow_provider_123pan.rewriting.images import Images
 from airflow_provider_123pan.rewriting.scanner import Reference, scan
 from airflow_provider_123pan.rewriting.serialized import Edit, SerializedStrings
 
@@ -36,18 +38,57 @@ def rewrite(text: str, addresses: Mapping[str, str]) -> str:
 
 def replacements(text: str, addresses: Mapping[str, str]) -> list[Edit]:
     """Return what :func:`rewrite` replaces, in the order of the text: URLs, and lengths of strings of PHP."""
-    known = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
+    return _replacements(text, addresses, SerializedStrings(text), lambda _: None)
+
+
+class LeftImage(NamedTuple):
+    """An image of a page that stays.
+
+    :ivar is_broken: it is in a string that PHP serialized with a wrong length.
+    """
+
+    url: str
+    is_broken: bool
+
+
+def replacements_and_rest(text: str, addresses: Mapping[str, str]) -> tuple[list[Edit], list[LeftImage]]:
+    """Return what :func:`replacements` returns, and the images that it leaves.
+
+    The text is read once, and the places around URLs only where one is left.
+    """
     strings = SerializedStrings(text)
+    images = Images(text)
+    rest: list[LeftImage] = []
+
+    def leave(reference: Reference) -> None:
+        if image := images.at(reference):
+            rest.append(LeftImage(image.url, strings.is_broken(reference.start)))
+
+    return _replacements(text, addresses, strings, leave), rest
+
+
+def _replacements(
+    text: str,
+    addresses: Mapping[str, str],
+    strings: SerializedStrings,
+    leave: Callable[[Reference], None],
+) -> list[Edit]:
+    """Return what is replaced, and call ``leave`` with each reference that is not."""
+    known = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
     is_xml = _XML.match(text) is not None
     edits: list[Edit] = []
     left_alone = 0
     for reference in scan(text):
         if (found := _known_end(text, reference, known)) is None:
+            leave(reference)
             continue
         end, new = found
         if strings.is_broken(reference.start):
             left_alone += 1
-        elif (inserted := insertable(new)) is not None:
+            leave(reference)
+        elif (inserted := insertable(new)) is None:
+            leave(reference)
+        else:
             ampersand = _ampersand(text, reference, end, is_xml)
             inserted = spelled_like(inserted, text[reference.start : end], ampersand)
             edits.append(Edit(reference.start, end, inserted))

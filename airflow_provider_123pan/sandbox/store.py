@@ -309,5 +309,5 @@ class Store:
 
 
 def _new_id() -> str:
-    """Return an opaque id like `yk6baz03t0l000d7w33fbyq51l4izkne…` in the official samples; real ones end in `==`."""
-    return "yk6baz03t0l000d7w3" + "".join(random.choices(_ID_LETTERS, k=28)) + "=="
+    """Return an opaque id like `yk6baz03t0l000d7w33fbyq51l4izkne…` in the official samples."""
+    return "yk6baz03t0l000d7w3" + "".join(random.choices(_ID_LETTERS, k=30))

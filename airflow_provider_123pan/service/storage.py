@@ -76,11 +76,13 @@ class Storage:
             prepared = self._session.prepare_request(request)
             prepared.url = step.url  # as it was signed, which requests might spell differently
             settings = settings_for(self._session, step.url)
+            # The time to connect also limits the sending of each chunk.
+            connect_seconds = min(CONNECT_SECONDS, step.seconds)
             with (
                 _unlogged(),
                 time_limit(step.seconds),
                 self._session.send(
-                    prepared, timeout=(CONNECT_SECONDS, step.seconds), allow_redirects=False, **settings
+                    prepared, timeout=(connect_seconds, step.seconds), allow_redirects=False, **settings
                 ) as answer,
             ):
                 status = answer.status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -32,6 +33,9 @@ def _version_4(store: str) -> Signer:
 def _is_of_qiniu(values: dict[str, str]) -> bool:
     return values["e"].isdecimal() and ":" in values["token"]
 
+
+# Hex, or base64 in any alphabet, percent-encoded or not. An empty value has been redacted.
+_SIGNATURE = re.compile(r"[\w+/=%~ -]*", re.ASCII)
 
 #: The known signers. Parameters that select an image, such as ``x-oss-process``, are missing on purpose.
 SIGNERS = (
@@ -76,9 +80,14 @@ def signature_names(pairs: Iterable[tuple[str, str]], more: Sequence[str] = ()) 
     values = dict(pairs)
     patterns = [*more]
     for signer in SIGNERS:
-        if signer.required <= values.keys() and signer.proof(values):
+        if signer.required <= values.keys() and _may_sign(values, signer) and signer.proof(values):
             patterns += signer.removed
     return {name for name in values if any(fnmatchcase(name, pattern) for pattern in patterns)}
+
+
+def _may_sign(values: dict[str, str], signer: Signer) -> bool:
+    """Return whether the signatures are hex or base64, without an end such as ``.html`` or ``?w=2``."""
+    return all(_SIGNATURE.fullmatch(values[name]) for name in signer.required if "sig" in name)
 
 
 def configured_parameters() -> tuple[str, ...]:

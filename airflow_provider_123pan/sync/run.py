@@ -266,6 +266,7 @@ class SyncRun:
             if pending.taskID is not None and not (pending.succeeded_at or pending.failed_at)
         ]
         all_visible = len(silent) == len(in_flight) > 0
+        may_share_files = any(pending.succeeded_at for pending in in_flight)
         recheck_at = min(self._options.deadline, time.time() + self._timing.recheck)
         checkpoint = Checkpoint(
             inventory=self._inventory.dump(),
@@ -278,7 +279,7 @@ class SyncRun:
             failures=self.failures,
             deadline=self._options.deadline,
             folders=self._target.folders,
-            contents=self._contents.recent(self._inventory),
+            contents=self._contents.recent(self._inventory) if may_share_files else {},
         )
         trigger: dict[str, Any] = {
             "pan123_conn_id": self._hook.pan123_conn_id,

@@ -1,8 +1,9 @@
-"""Run the operator of the sync benchmark, with as much of Airflow as a task sees.
+"""Run the operator of a benchmark, with as much of Airflow as a task sees.
 
 python -m tests.benchmarks.sync_worker '{"manifest": …, and the operator's other arguments}'
 
-``found_rate`` among them is the rate that earlier tasks found, in requests per second; by default none has run.
+With ``pages`` among the arguments, the operator is the one that migrates pages. ``found_rate`` is the rate that earlier
+tasks found, in requests per second; by default none has run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from unittest import mock
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+from airflow_provider_123pan.operators.migrate_pages import Pan123MigratePagesOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
 
@@ -68,10 +70,11 @@ def main() -> None:
     """Run the operator with the arguments of the command line, and print its result with the figures as JSON."""
     arguments = json.loads(sys.argv[1])
     variables = Memory(arguments.pop("found_rate", None))
+    operator = Pan123MigratePagesOperator if "pages" in arguments else Pan123SyncImagesOperator
     with mock.patch("airflow_provider_123pan.account.account.AirflowVariables", return_value=variables):
         Pan123Hook().client.token()  # a token lives for at least 30 days, so nearly every task finds one
         before, started, cpu_before = megabytes("VmRSS"), time.monotonic(), time.process_time()
-        found = Pan123SyncImagesOperator(task_id="sync", **arguments).execute(context())
+        found = operator(task_id="sync", **arguments).execute(context())
         figures = {
             "seconds": time.monotonic() - started,
             "cpu": time.process_time() - cpu_before,

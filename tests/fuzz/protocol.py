@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from airflow_provider_123pan.service.exchange import exchange
+from airflow_provider_123pan.service.file_calls import copy_from_drive, get_copy, list_copy_failures
 from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
-from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
+from airflow_provider_123pan.service.models import (
+    AccessToken,
+    CopyFailures,
+    CopyTask,
+    Directory,
+    Image,
+    Listing,
+    OfflineTask,
+)
 from airflow_provider_123pan.service.protocol import (
     Answer,
     Call,
@@ -27,6 +36,14 @@ from airflow_provider_123pan.service.protocol import (
     read,
 )
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.service.upload_calls import (
+    CreatedUpload,
+    UploadResult,
+    complete_upload,
+    create_upload,
+    get_upload_result,
+    get_upload_url,
+)
 from tests.fuzz.properties import run_properties, value_or_error
 from tests.fuzz.values import (
     DEEP_JSON,
@@ -55,6 +72,22 @@ CALLS: tuple[Expected, ...] = (
     (get_offline_download(7), OfflineTask, {"status": 2, "process": 100}),
     (list_directory(), Listing, {"fileList": [], "lastFileId": "-1"}),
     (make_directory("photos"), Directory, {"list": [{"dirID": "d1", "filename": "photos"}]}),
+    (
+        create_upload("a.jpg", "", "e" * 32, 3),
+        CreatedUpload,
+        {"reuse": False, "fileID": "", "preuploadID": "+/p=", "sliceSize": 104857600},
+    ),
+    (create_upload("a.jpg", "", "e" * 32, 3), CreatedUpload, {"reuse": True, "fileID": "f1"}),
+    (get_upload_url("p", 1), str, {"presignedURL": "https://storage.example.com/slice?X-Amz-Signature=0"}),
+    (complete_upload("p"), UploadResult, {"async": True, "completed": True, "fileID": "f1"}),
+    (get_upload_result("p"), UploadResult, {"completed": True, "fileID": "f1"}),
+    (copy_from_drive(["1"], "d1"), str, {"taskID": "12"}),
+    (get_copy("12"), CopyTask, {"status": 2, "failMsg": ""}),
+    (
+        list_copy_failures("12", 1),
+        CopyFailures,
+        {"total": 1, "list": [{"fileId": 1, "filename": "a.jpg"}]},
+    ),
     (
         get_image("f1"),
         Image,

@@ -24,14 +24,20 @@ from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownl
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
 HOOK_METHODS = (
+    "copy_from_drive",
     "create_offline_download",
+    "delete_images",
     "get_conn",
+    "get_copy",
     "get_image",
     "get_offline_download",
+    "list_copy_failures",
     "list_directories",
     "list_images",
     "make_directory",
+    "move_images",
     "test_connection",
+    "upload_image",
 )
 TEMPLATED: list[Any] = [
     Pan123OfflineDownloadOperator,

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from markdown_it import MarkdownIt
@@ -28,15 +29,17 @@ from sqlalchemy.engine import make_url
 from airflow_provider_123pan.cli import get_pan123_cli_commands
 from airflow_provider_123pan.get_provider_info import get_provider_info
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+from airflow_provider_123pan.pages import undo
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.__main__ import parser as sandbox_parser
 from airflow_provider_123pan.sandbox.images import tiny
 from airflow_provider_123pan.source.documents import Documents
-from tests.support import run
+from tests.support import approve, run
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "airflow_provider_123pan"
 MAX_README_LINES = 130
+MAX_DAG_LINES = 10  # of the README's migration of pages
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 #: A directory ID that the pages use as an example; it becomes that of a directory in the sandbox.
@@ -93,6 +96,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a folder with all files that the pages mention the current directory, and answer for their websites."""
     bucket = tmp_path / "my-bucket"
     (bucket / "results").mkdir(parents=True)
+    (bucket / "logo.png").write_bytes(tiny("logo").content)
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
     record = example_result() | {"download_url": "https://vip.123pan.cn/1/cat.jpg"}
     (bucket / "results" / "2026-11-24.jsonl").write_text(json.dumps(record) + "\n")
@@ -131,8 +135,12 @@ def build(block: Block) -> list[DAG]:
 
 
 def run_all(dag: DAG, context: dict[str, Any]) -> dict[str, Any]:
-    """Run the tasks of a DAG one after the other, as Airflow would, and return their results."""
+    """Run the tasks of a DAG one after the other, as Airflow would, and return their results.
+
+    A person approves whatever an ApprovalOperator asks.
+    """
     results: dict[str, Any] = {}
+    context["ti"].xcom_pull = results.__getitem__
 
     def resolved(value: Any) -> Any:
         if isinstance(value, XComArg):
@@ -149,7 +157,7 @@ def run_all(dag: DAG, context: dict[str, Any]) -> dict[str, Any]:
             setattr(task, name, resolved(getattr(task, name)))
         if hasattr(task, "poke_interval"):
             task.poke_interval = 0.05
-        results[task.task_id] = run(task, context)
+        results[task.task_id] = (approve if isinstance(task, ApprovalOperator) else run)(task, context)
     return results
 
 
@@ -187,6 +195,25 @@ def test_the_quick_start_gives_the_new_url(
     found = run_all(dag, context)["move"]
     (stored,) = sandbox.state()["files"]
     assert found["download_url"] == stored["downloadURL"]
+
+
+def test_the_readme_plans_asks_and_then_rewrites_the_pages(
+    workspace: Path, sandbox: Sandbox, connect: Callable[..., None], context: dict[str, Any]
+) -> None:
+    (block,) = (
+        block for block in BLOCKS if block.page.name == "README.md" and "ApprovalOperator" in block.text
+    )
+    assert len(block.text.splitlines()) <= MAX_DAG_LINES
+    (dag,) = build(block)
+    results = run_all(dag, context)
+    assert [*results] == ["plan", "approve", "apply"]
+    asked: Any = dag.get_task("approve")
+    assert asked.subject == f"Apply {results['plan']['report']}?"
+    (stored,) = sandbox.state()["files"]
+    page = workspace / "my-bucket" / "site" / "page.md"
+    assert page.read_text() == f"![A dog]({stored['downloadURL']})\n"
+    undo(results["apply"]["journal"])
+    assert page.read_text() == "![A dog](https://example.com/dog.png)\n"
 
 
 def test_the_guide_to_rewriting_replaces_the_old_url(workspace: Path) -> None:
@@ -386,6 +413,12 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "example_dags").glob("*.py")), ids=lambda path: path.stem)
+def test_a_guide_links_every_example_dag(example: Path) -> None:
+    guides = (ROOT / "docs" / "howto").glob("*.md")
+    assert any(link.endswith(f"/{example.name}") for guide in guides for link in _links(guide))
 
 
 def test_the_readme_is_short() -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,22 +14,21 @@ from airflow_provider_123pan.sandbox import Sandbox
 from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
 from dev.example_run import ExampleRun
+from tests.system import inputs
 from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, signed
-from tests.system.wordpress import php_string, posts
+from tests.system.wordpress import make_database
 
 HERE = Path(__file__).parent
+EXAMPLES = (
+    *("example_one_image", "example_many_images", "example_daily", "example_sitemap", "example_bucket"),
+    *("example_partitions", "example_rewrite", "example_database", "example_hugo", "example_notes"),
+)
 SCHEDULED = {
     "example_bucket",
     "example_daily",
+    "example_notes",
     "example_sitemap",
 }  # start last: Airflow works on the others meanwhile
-SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
-<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"
-        xmlns:image="http://www.google.com/schemas/sitemap-image/1.1">
-{pages}
-</urlset>
-"""
-SITEMAP_PAGE = "<url><loc>{url}.html</loc><image:image><image:loc> {url} </image:loc></image:image></url>"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -188,8 +185,7 @@ def example_sitemap(
     files = {name: pictures[name] for name in ("sunrise.png", "meadow.jpg", "hills.svg")}
     with images.serve(files) as host:
         urls = {signed(f"{host}/{name}"): content for name, content in files.items()}
-        pages = [SITEMAP_PAGE.format(url=url) for url in [*urls, signed(f"{host}/sunrise.png")]]
-        files["sitemap.xml"] = SITEMAP.format(pages="\n".join(pages)).encode()
+        files["sitemap.xml"] = inputs.sitemap([*urls, signed(f"{host}/sunrise.png")])
         folder = tmp_path_factory.mktemp("sitemap")
         conf = {"sitemap": f"{host}/sitemap.xml", "results": f"file://{folder}/results"}
         airflow.api.set_variable("example_pan123_private_hosts", ["127.0.0.1"])
@@ -269,10 +265,7 @@ def example_rewrite(
             "notes.txt": first,
             "about.md": "没有图片",
         }
-        for name, text in pages.items():
-            path = folder / "pages" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+        inputs.write_files(folder / "pages", pages)
         conf = {
             "manifest": f"file://{folder}/images.txt",
             "pages": f"file://{folder}/pages",
@@ -291,40 +284,52 @@ def example_database(
     airflow.api.set_connection("wordpress", conn_type="sqlite", host=f"{folder}/wordpress.db")
     with images.serve(pictures) as host:
         urls = {signed(f"{host}/{name}"): pictures[name] for name in ("lavender.png", "sunset.gif")}
-        with closing(sqlite3.connect(folder / "wordpress.db")) as database:
-            database.execute("CREATE TABLE wp_posts (ID INTEGER PRIMARY KEY, post_content TEXT)")
-            database.execute("CREATE TABLE wp_postmeta (meta_id INTEGER PRIMARY KEY, meta_value TEXT)")
-            database.executemany("INSERT INTO wp_posts VALUES (?, ?)", [*enumerate(posts(*urls), 1)])
-            database.execute("INSERT INTO wp_postmeta VALUES (1, ?)", [php_string(next(iter(urls)))])
-            database.commit()
+        make_database(folder / "wordpress.db", *urls)
         conf = {"hosts": [host.partition("//")[2]], "work": f"file://{folder}"}
-        run = ExampleRun(airflow, sandbox, "example_pan123_database", conf, host, urls, folder)
-        run.asks = True
+        run = ExampleRun(
+            airflow, sandbox, "example_pan123_database", conf, host, urls, folder, answer="Approve"
+        )
         yield run.start()
 
 
 @pytest.fixture(scope="session")
-def all_examples(
-    example_one_image: ExampleRun,
-    example_many_images: ExampleRun,
-    example_daily: ExampleRun,
-    example_sitemap: ExampleRun,
-    example_bucket: ExampleRun,
-    example_partitions: ExampleRun,
-    example_rewrite: ExampleRun,
-    example_database: ExampleRun,
-) -> list[ExampleRun]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> inputs.Repository:
+    """Create the repository that `example_hugo` fills."""
+    return inputs.Repository(tmp_path_factory.mktemp("hugo"))
+
+
+@pytest.fixture(scope="session")
+def example_hugo(
+    airflow: Cluster, sandbox: Sandbox, pictures: dict[str, bytes], repository: inputs.Repository
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_pages_hugo` with a site that shows two pictures; `wait` approves the plan."""
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("hills.svg", "meadow.jpg")}
+        repository.commit(inputs.hugo_site(*urls))
+        conf = {"repository": str(repository.path), "work": str(repository.folder / "work")}
+        run = ExampleRun(airflow, sandbox, "example_pan123_pages_hugo", conf, host, urls, answer="Approve")
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
+def example_notes(
+    airflow: Cluster, sandbox: Sandbox, pictures: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_pages_obsidian` with notes that show two pictures, and one that 123pan refuses."""
+    folder = tmp_path_factory.mktemp("notes")
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("fjord.webp", "aurora.png")}
+        inputs.write_files(folder / "notes", inputs.notes(f"{host}/photo.heic", *urls))
+        conf = {"notes": f"file://{folder}/notes", "journals": f"file://{folder}/journals"}
+        run = ExampleRun(airflow, sandbox, "example_pan123_pages_obsidian", conf, host, urls, folder)
+        run.end_first_scheduled_run()
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
+def all_examples(request: pytest.FixtureRequest) -> list[ExampleRun]:
     """Return every example DAG, each of which has run at least once."""
-    runs = [
-        example_one_image,
-        example_many_images,
-        example_daily,
-        example_sitemap,
-        example_bucket,
-        example_partitions,
-        example_rewrite,
-        example_database,
-    ]
+    runs: list[ExampleRun] = [request.getfixturevalue(name) for name in EXAMPLES]
     for run in runs:
         run.wait()
     return runs

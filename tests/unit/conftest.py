@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ class Disk:
     ) -> None:
         self._write, self._replace, self._unlink = write, replace, unlink
         self._last: int | None = None
+        self._lock = threading.Lock()  # several threads write
         self.steps = 0
         self.replaced: Counter[str] = Counter()
 
@@ -47,9 +49,10 @@ class Disk:
             self._last = None
 
     def _step(self) -> None:
-        if self._last is not None and self.steps >= self._last:
-            raise Killed
-        self.steps += 1
+        with self._lock:
+            if self._last is not None and self.steps >= self._last:
+                raise Killed
+            self.steps += 1
 
     def write(self, file: Path, blocks: Iterable[str | bytes]) -> None:
         content = [*blocks]
@@ -62,7 +65,8 @@ class Disk:
     def replace(self, file: Path, target: Path) -> None:
         self._step()
         self._replace(file, target)
-        self.replaced[str(target)] += 1
+        with self._lock:
+            self.replaced[str(target)] += 1
         self._step()
 
     def unlink(self, file: Path, missing_ok: bool = False) -> None:

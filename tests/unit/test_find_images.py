@@ -68,6 +68,18 @@ def test_pages_and_other_files_are_no_images() -> None:
     assert [*find_images(text)] == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@import url(https://x.com/css?family=A); @import url('https://x.com/640');",
+        "@font-face{src:url(https://x.com/a.woff2) format('woff2'),url(https://x.com/a.ttf?v=1),url(https://x.com/a.eot#x)}",
+        "![](https://x.com/a.mp4) ![[https://x.com/a.pdf]] <img data-src=https://x.com/a.js>",
+    ],
+)
+def test_other_files_in_places_for_images_are_no_images(text: str) -> None:
+    assert [*find_images(text)] == []
+
+
 def test_the_first_end_that_shows_a_format_counts() -> None:
     text = '"https://x.com/a b.png" "https://x.com/a.png and b.png" 图https://x.com/a.png，很好'
     spelled = [text[image.start : image.end] for image in find_images(text)]

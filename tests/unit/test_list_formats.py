@@ -60,7 +60,7 @@ def test_lists_of_other_tools(name: str, content: str, load_file: Callable[..., 
         ("no header.csv", f"{ONE}\n{TWO}\n"),
         ("google.txt", f"TsvHttpData-1.0\n{ONE}\n{TWO}\n"),
         ("google.csv", f"\nTsvHttpData-1.0\n{ONE}\n{TWO}\n"),
-        ("google.tsv.gz", gzip.compress(f"TsvHttpData-1.0\n{ONE}\n{TWO}\n".encode())),
+        ("google.tsv.gz", gzip.compress(f"TsvHttpData-1.0\n{ONE}\n{TWO}\n".encode(), mtime=0)),
     ],
 )
 def test_lists_of_urls(name: str, content: str | bytes, load_file: Callable[..., Loaded]) -> None:

@@ -19,7 +19,8 @@ from airflow_provider_123pan.pages.report import write_report
 from airflow_provider_123pan.pages.rewriter import RewrittenPage, replaced
 from airflow_provider_123pan.pages.selection import Choice, Selection
 from airflow_provider_123pan.pages.tally import Tally
-from airflow_provider_123pan.rewriting import Addresses, Edit, replacements
+from airflow_provider_123pan.rewriting import Addresses, Edit
+from airflow_provider_123pan.rewriting.replacing import replacements_and_rest
 
 FACTS = {"mode": "plan", "folder": "/a<b>", "pages": 1, "images": 12345, "hosts": {"x<script>.example": 3}}
 SIGNED = "https://old.example/a.png?token=secret1"
@@ -83,9 +84,9 @@ def test_the_lines_of_a_diff_are_those_of_the_page(parts: list[tuple[str, bool]]
 
 def report(tmp_path: Path, text: str = f"{HOSTILE} {SIGNED}") -> tuple[str, dict[str, Any]]:
     tally = Tally(Selection(None), lambda url: f"gone <b> {url[:3]}")
-    edits = replacements(text, Addresses({SIGNED: "https://123pan.example/a.png"}))
-    tally.add(RewrittenPage("posts/<a>.md", text, edits))
-    tally.add(RewrittenPage("left.md", "![](https://old.example/b.png?token=secret2)"))
+    known = Addresses({SIGNED: "https://123pan.example/a.png"})
+    for name, page in (("posts/<a>.md", text), ("left.md", "![](https://old.example/b.png?token=secret2)")):
+        tally.add(RewrittenPage(name, page, *replacements_and_rest(page, known)))
     tally.add(PageProblem("bad.md", "no <text>"))
     path = tmp_path / "report.html"
     write_report(str(path), "Plan", FACTS, tally, "owner")

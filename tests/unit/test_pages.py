@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_123pan.rewriting import (
     Addresses,
+    find_broken_images,
     find_images,
     replacements,
     rewrite,
 )
 from airflow_provider_123pan.rewriting.escapes import decodings
+from airflow_provider_123pan.rewriting.replacing import replacements_and_rest
 from airflow_provider_123pan.source.urls import canonical_url
 
 PAGES = json.loads((Path(__file__).parent / "pages.json").read_text(encoding="utf-8"))
@@ -245,7 +247,14 @@ def test_what_is_found_can_be_replaced(text: str) -> None:
 @given(TEXTS)
 def test_only_known_urls_are_replaced(text: str) -> None:
     """Outside of them, the text is equal byte for byte; a number is the length of a string of PHP."""
-    edits = replacements(text, ADDRESSES)
+    edits, rest = replacements_and_rest(text, ADDRESSES)
+    assert edits == replacements(text, ADDRESSES)
+    starts = {edit.start for edit in edits}
+    left = [image.url for image in find_images(text) if image.start not in starts]
+    assert [image.url for image in rest if not image.is_broken] == left
+    assert [image.url for image in rest if image.is_broken] == [
+        image.url for image in find_broken_images(text)
+    ]
     rewritten = rewrite(text, ADDRESSES)
     done = 0
     for start, end, new in edits:

@@ -78,6 +78,7 @@ class Service:
         what: Any
         if isinstance(step, PutSlice):
             name, what = "put", (step.url, b"".join(step.image.chunks(step.offset, step.length)))
+            assert len(what[1]) == step.length  # which is announced as Content-Length
         else:
             assert isinstance(step, MakeCall)
             name, what = step.call.name, {**(step.call.body or {}), **(step.call.params or {})}

@@ -63,6 +63,14 @@ DIFFERENT = {
     "GBK and UTF-8": ("http://x.com/%B1%ED.png", "http://x.com/表.png"),
     "order of the query": ("http://x.com/?a=1&b=2", "http://x.com/?b=2&a=1"),
     "token": ("https://x.com/show.png?token=one", "https://x.com/show.png?token=two"),
+    "a query after a signature": (
+        "https://x.com/a.png?X-Amz-Signature=9f1c?w=2",
+        "https://x.com/a.png?X-Amz-Signature=9f1c",
+    ),
+    "a page after a signature": (
+        "https://x.com/a.png?X-Amz-Signature=9f1c.html",
+        "https://x.com/a.png?X-Amz-Signature=9f1c",
+    ),
     "sig": ("https://x.com/get.png?sig=9f1c", "https://x.com/get.png?sig=77ab"),
 }
 

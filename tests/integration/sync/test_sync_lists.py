@@ -58,6 +58,43 @@ def test_invalid_lines_are_records_and_all_others_are_migrated(
     assert set(submitted(sandbox).values()) == {1}
 
 
+ROWS = 10_000
+# Rows of a table, and how their reasons begin.
+BAD_ROWS = {
+    "ftp://a.com/1.png,": "url: the scheme 'ftp'",
+    "data:image/gif;base64,": "url: the scheme 'data'",
+    "1.png,": "url: the scheme ''",
+    "https://a.com/1.avif,": "url: 123pan takes no .avif",
+    "https://mmbiz.qpic.cn/mmbiz_jpg/AB/640,": "file_name: the URL shows no image extension",
+    "https:///1.png,": "url: it has no host",
+    "https://[::1/1.png,": "url: it is not a URL",
+    ",12": "url: got ''",
+    "https://a.com/2.png,many": "size: 'many' is not",
+    f"https://a.com/{'9' * 9000}.png,": "url: it has 9018 characters",
+}
+
+
+def test_ten_bad_rows_of_ten_thousand_cost_no_other_image(
+    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.configure(delay=0)
+    bad = dict(zip(range(1, ROWS, ROWS // len(BAD_ROWS)), BAD_ROWS, strict=True))
+    good = iter(addresses(ROWS))
+    path, results = tmp_path / "list.csv", tmp_path / "results.jsonl"
+    rows = [bad.get(number) or f"{next(good)}," for number in range(ROWS)]
+    path.write_text("\n".join(("url,size", *rows)))
+    with pytest.raises(Pan123DownloadFailedError, match=f"10 of {ROWS} images failed"):
+        sync(context, manifest=str(path), results=str(results))
+    records = [*read_results(str(results))]
+    assert len(records) == ROWS
+    migrated = {record.url for record in records if record.status == "migrated" and record.download_url}
+    assert migrated == {*addresses(ROWS - len(bad))} == set(submitted(sandbox))
+    reasons = [str(record.reason) for record in records if record.status == "failed"]
+    # The first line is the header.
+    expected = [f"line {number + 2}: {BAD_ROWS[row]}" for number, row in bad.items()]
+    assert [reason[: len(begin)] for reason, begin in zip(reasons, expected, strict=True)] == expected
+
+
 def test_max_failures_counts_invalid_entries(
     context: dict[str, Any], sandbox: Sandbox, tmp_path: Path
 ) -> None:

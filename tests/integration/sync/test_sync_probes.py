@@ -130,7 +130,7 @@ def test_a_changed_source_changes_nothing_across_deferrals(
     tmp_path: Path,
 ) -> None:
     """In each worker the source shows another format, or none; no image is submitted twice, or lost."""
-    set_timing(idle_before_deferral=0.2, trigger_check=(0.2, 0.5))
+    set_timing(idle_before_deferral=0.2, resubmit_after=0.1, trigger_check=(0.2, 0.5))
     source.answers["/640"] = image()
     sandbox.configure(delay=1.0)
     urls = [f"{source.url}/640?{number}" for number in range(4)]

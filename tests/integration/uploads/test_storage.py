@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,31 @@ def test_a_storage_that_never_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/slice?X-Amz-Signature={SECRET}"
         assert isinstance(failure(url, seconds=0.2), Pan123UnavailableError)
+
+
+@pytest.mark.parametrize(("pause", "words"), [(0.01, "was not sent within 0.5 seconds"), (60.0, "timed out")])
+def test_a_storage_that_reads_slowly_or_not_at_all_is_given_up(pause: float, words: str) -> None:
+    stop = threading.Event()
+
+    def read() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not stop.wait(pause) and connection.recv(65_536):
+                pass
+
+    content = bytes(32 * 2**20)  # more than the system takes at once
+    sender = Sender(Endpoint())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        reader = threading.Thread(target=read)
+        reader.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/slice?X-Amz-Signature={SECRET}"
+        try:
+            with pytest.raises(Pan123UnavailableError, match=words):
+                sender.put(PutSlice(url, image_file(content), 0, len(content), 0.5))
+        finally:
+            sender.close()
+            stop.set()
+            reader.join()
 
 
 def test_a_url_that_requests_refuses_is_not_quoted() -> None:
