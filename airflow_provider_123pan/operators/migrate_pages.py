@@ -39,8 +39,9 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
     Returns, and pushes each key as a separate XCom: ``pages``, ``pages_changed``, ``images``, ``migrated``,
     ``present``, ``failed``, ``unknown`` (the number of image URLs that stay in pages, by reason), ``unused`` (images
     that were migrated, but that no page got), ``journal``, ``report``, and the sync's ``directory_id``, ``results`` and
-    ``failures``. A plan has ``missing``, ``hosts``, ``calls``, ``seconds`` and ``requests_per_second`` as well. On
-    success there is an asset event for the folder, by the alias ``pan123_pages``, besides the sync's.
+    ``failures``. A plan has ``missing``, ``probes`` (images whose format their source must show; a plan
+    does not probe), ``hosts``, ``calls``, ``seconds`` and ``requests_per_second`` as well. On success there is an asset
+    event for the folder, by the alias ``pan123_pages``, besides the sync's.
 
     A page that cannot be read is named in the log and the report, and the others are done. If the storage failed, the
     task fails after them, and its retry does the rest.

@@ -137,6 +137,7 @@ class PageMigration:
                 "images": len(inventory),
                 "present": expected.present,
                 "missing": expected.missing,
+                "probes": expected.probes,
                 "failed": expected.failed,
                 "calls": expected.calls,
                 "seconds": round(expected.calls / rate, 1),

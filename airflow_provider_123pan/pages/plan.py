@@ -38,11 +38,13 @@ class Forecast:
     """What a sync of the images would take.
 
     :ivar missing: images that would be submitted.
+    :ivar probes: those of them whose format their source must show.
     :ivar calls: calls to the service.
     """
 
     present: int
     missing: int
+    probes: int
     failed: int
     calls: int
 
@@ -90,7 +92,7 @@ class PagePlan:
             except Pan123InputError as error:
                 self._invalid[image.url] = error.message
             else:
-                found[image.url] = PLACEHOLDER + quote(entry.file_name)
+                found[image.url] = PLACEHOLDER + quote(entry.file_name.removesuffix("."))
         return found
 
 
@@ -119,7 +121,13 @@ def forecast(inventory: Inventory, directory_ids: Sequence[str], *, overwrite: b
     missing = inventory.count(ImageState.MISSING)
     # The directory is listed before and after, a hundred images at a time.
     listings = 2 * (1 + len(directory_ids) + len(inventory.folders())) + (2 * listed + missing) // PAGE
-    return Forecast(counts["present"], missing, counts["failed"], missing + listings)
+    return Forecast(
+        present=counts["present"],
+        missing=missing,
+        probes=inventory.count_without_format(),
+        failed=counts["failed"],
+        calls=missing + listings,
+    )
 
 
 def find_target(directory_id: str | None, names: Sequence[str]) -> Flow[list[str]]:

@@ -48,6 +48,7 @@ _NAMES = {
     "images": "images",
     "present": "present already",
     "missing": "to be submitted",
+    "probes": "formats to be probed",
     "migrated": "migrated",
     "failed": "failed",
     "unused": "migrated, on no page",

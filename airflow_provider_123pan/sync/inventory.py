@@ -82,6 +82,13 @@ class Inventory(ImageList):
         ended = (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)
         return {"total": len(self)} | {each.name.lower(): self.count(each) for each in ended}
 
+    def count_without_format(self) -> int:
+        """Return the number of missing images whose names still need the extension that a probe finds."""
+        if not self._lacks_formats:
+            return 0
+        rows = self._database.execute("SELECT number, file_name FROM wanted WHERE key NOTNULL")
+        return sum(lacks_format(name) and self.state(number) is ImageState.MISSING for number, name in rows)
+
     def state(self, number: int) -> ImageState:
         """Return an image's state."""
         return ImageState(self._states[number])

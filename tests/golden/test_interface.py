@@ -11,12 +11,15 @@ import pytest
 
 from airflow_provider_123pan.callbacks.address import callback_address
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+from airflow_provider_123pan.operators.migrate_pages import Pan123MigratePagesOperator
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
-from airflow_provider_123pan.rewriting import new_addresses, rewrite
+from airflow_provider_123pan.pages import undo
+from airflow_provider_123pan.rewriting import find_images, new_addresses, replacements, rewrite
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 from airflow_provider_123pan.service.throttle import Throttle
+from airflow_provider_123pan.sources import from_bucket, from_feed, from_pages, from_sitemap
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
@@ -30,10 +33,14 @@ HOOK_METHODS = (
     "make_directory",
     "test_connection",
 )
-PROMISED = [
+TEMPLATED = [
     Pan123OfflineDownloadOperator,
     Pan123SyncImagesOperator,
     Pan123OfflineDownloadSensor,
+    Pan123MigratePagesOperator,
+]
+PROMISED = [
+    *TEMPLATED,
     Pan123OfflineDownloadTrigger,
     Pan123SyncImagesTrigger,
     Pan123Hook,
@@ -46,6 +53,13 @@ PROMISED = [
     callback_address,
     new_addresses,
     rewrite,
+    find_images,
+    replacements,
+    undo,
+    from_sitemap,
+    from_feed,
+    from_bucket,
+    from_pages,
 ]
 
 
@@ -60,6 +74,8 @@ def signature(function: Any) -> dict[str, Any]:
             default = "<required>"
         elif callable(default):
             default = f"<{default.__name__}>"
+        elif isinstance(default, tuple):
+            default = [*default]
         by_place = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         found[parameter.name] = [default, place if by_place else "keyword"]
     return found
@@ -73,9 +89,22 @@ def test_every_promised_parameter_is_still_there(golden: Any, function: Any) -> 
     assert {name: found.get(name) for name in expected} == expected
 
 
+def test_a_migration_of_pages_takes_the_arguments_of_a_sync() -> None:
+    """All but the lists, since its images come from the pages."""
+    given = {
+        name: 7.0 if name == "timeout" else f"another {name}"
+        for name in signature(Pan123SyncImagesOperator)
+        if name not in ("images", "manifest")
+    }
+    assert {"probe", "private_hosts", "max_failures"} <= {*given}
+    task = Pan123MigratePagesOperator(task_id="migrate", pages="x", journal="x", **given)
+    assert {name: getattr(task, name) for name in given} == given
+    assert {*Pan123SyncImagesOperator.template_fields} - {"images", "manifest"} <= {*task.template_fields}
+
+
 def test_templated_fields_stay_templated(golden: Any) -> None:
     """More fields may come."""
-    fields = {kind.__name__: {*kind.template_fields} for kind in PROMISED[:3]}
+    fields = {kind.__name__: {*kind.template_fields} for kind in TEMPLATED}
     for name, expected in golden.load("template_fields").items():
         assert fields[name] >= {*expected}
 
