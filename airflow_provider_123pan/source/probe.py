@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.service.time_limit import TimeLimitedResponse, time_limit
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
-from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, sniff
+from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, media_type_in, sniff
 from airflow_provider_123pan.source.naming import lacks_format
 from airflow_provider_123pan.source.rules import EXTENSIONS
 from airflow_provider_123pan.source.urls import ascii_host
@@ -27,7 +26,6 @@ MAX_REDIRECTS = 5
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,30}/[a-z0-9.+-]{1,40}", re.ASCII)
 _ALLOWED_IN_TARGET = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -138,7 +136,8 @@ class Prober:
                 connection.request(method, target, headers=_headers(method, host, parts.port))
                 with connection.getresponse() as response:
                     head = response.read(HEAD_BYTES) if method == "GET" else b""
-                    return _Answer(response.status, _location(response), _media_type(response), head)
+                    media_type = media_type_in(response.getheader("Content-Type"))
+                    return _Answer(response.status, _location(response), media_type, head)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -197,9 +196,3 @@ def _location(response: HTTPResponse) -> str | None:
     if response.status not in _REDIRECTS or not (location := response.getheader("Location")):
         return None
     return quote(location.encode("latin-1", "replace"), safe=_ALLOWED_IN_TARGET)
-
-
-def _media_type(response: HTTPResponse) -> str:
-    """Return the media type in lower case; empty if there is none, or one that does not look like one."""
-    media_type = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-    return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""

@@ -16,12 +16,12 @@ from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.comparison import Comparison
 from airflow_provider_123pan.sync.directory import ensure_directory, ensure_folders, retry_reads
 from airflow_provider_123pan.sync.entries import comparable_folder
-from airflow_provider_123pan.sync.failure_probes import explain_failures
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.options import SyncOptions
+from airflow_provider_123pan.sync.outcomes import complete_outcomes
 from airflow_provider_123pan.sync.reporter import Reporter
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.sync.submitter import Submitter
@@ -264,7 +264,7 @@ class SyncRun:
         return sorted({found for folder in folders if (found := self._directory_of(folder))})
 
     def _pause(self, submitter: Submitter) -> Deferral:
-        explain_failures(self._inventory, self._options.prober, self._timing.explain)
+        complete_outcomes(self._inventory, self._options, self._timing.explain)
         if self._results:
             self._results.spill(self._inventory.records())
         self._collect_failures()
@@ -311,7 +311,7 @@ class SyncRun:
         return Deferral(checkpoint, trigger)
 
     def _end(self) -> None:
-        explain_failures(self._inventory, self._options.prober, self._timing.explain)
+        complete_outcomes(self._inventory, self._options, self._timing.explain)
         if self._results:
             self._results.write(self._inventory.records())
             log.info("The results are in %s", self._options.results)
