@@ -38,8 +38,8 @@ pre span { display: block; padding: 0 .8rem; width: max-content; min-width: 100%
 .thumbnail img, .thumbnail span { background: var(--panel); border-radius: .5rem; }
 .thumbnail span { display: flex; width: 7rem; height: 5rem; align-items: center; justify-content: center;
   color: var(--quiet); font-size: .85rem; }
-.problem { white-space: nowrap; } .problem span { background: var(--old); color: var(--old-text);
-  border-radius: .4rem; padding: .1rem .45rem; font-size: .85rem; }
+.problem { background: var(--old); color: var(--old-text); border-radius: .4rem; padding: .1rem .45rem;
+  font-size: .85rem; white-space: nowrap; }
 .quiet { color: var(--quiet); font-size: .85rem; } a { color: inherit; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -22,7 +22,7 @@ _TILES = {"images": "images", "healthy": "healthy", "failed": "failed"}
 _NAMES = {
     Problem.GONE: "gone",
     Problem.REJECTED: "rejected by review",
-    Problem.WRONG_TYPE: "no image",
+    Problem.WRONG_TYPE: "not an image",
     Problem.WRONG_CONTENT: "wrong content",
     Problem.SLOW: "slow",
     Problem.TRAFFIC_EXCEEDED: "traffic exceeded",
@@ -61,7 +61,7 @@ def _html(
     yield from tiles(names, counts)
     yield "<h2>Failures</h2>\n"
     if failures:
-        yield "<table>\n<tr><th></th><th>Image</th><th>Problem</th><th>Reason</th></tr>\n"
+        yield "<table>\n<tr><th></th><th>Image</th><th>Problem</th></tr>\n"
         yield from map(_row, failures)
         yield "</table>\n"
     else:
@@ -79,7 +79,7 @@ def _row(failure: Failure) -> str:
     thumbnail = (
         f'<img src="{shown(url)}" alt="" loading="lazy" referrerpolicy="no-referrer">'
         if url
-        else "<span>no image</span>"
+        else "<span>nothing to see</span>"
     )
     label = shown(failure.file_name or failure.fileID)
     if failure.image_url and origin_of(failure.image_url):
@@ -87,7 +87,7 @@ def _row(failure: Failure) -> str:
     source = f'<div class="quiet">{shown(redact_url(failure.url))}</div>' if failure.url else ""
     return (
         f'<tr><td class="thumbnail">{thumbnail}</td><td>{label}{source}</td>'
-        f'<td class="problem"><span>{name}</span></td><td>{shown(failure.reason)}</td></tr>\n'
+        f'<td><span class="problem">{name}</span><div>{shown(failure.reason)}</div></td></tr>\n'
     )
 
 

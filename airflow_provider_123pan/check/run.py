@@ -75,6 +75,8 @@ def check_images(hook: Pan123Hook, options: CheckOptions, timing: LoadTiming | N
         }
         for failure in found["failures"]:
             log.warning("%(file_name)s (%(url)s): %(reason)s", failure)
+        if not found["images"]:
+            log.warning("There are no images to check in %s", options.subject)
         log.info("%d of %d images are healthy", found["healthy"], found["images"])
         if options.report:
             write_report(options.report, options.subject, found, images, options.owner)

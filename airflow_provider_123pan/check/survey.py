@@ -7,10 +7,9 @@ from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceE
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import visit_pages
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import MakeCall, get_image
+from airflow_provider_123pan.service.protocol import NO_FILE, MakeCall, get_image
 from airflow_provider_123pan.verification.loading import Problem
 
-_NO_FILE = 5066  # official
 _NOT_LISTED = "its directory does not list it any more"
 
 
@@ -52,8 +51,8 @@ class Survey:
             try:
                 image: Image = yield MakeCall(get_image(fileID))
             except (Pan123ServiceError, Pan123AnswerError) as error:
-                if error.code == _NO_FILE:
-                    self._images.fail(fileID, Problem.GONE, f"123pan does not know it (code {_NO_FILE})")
+                if error.code == NO_FILE:
+                    self._images.fail(fileID, Problem.GONE, f"123pan does not know it (code {NO_FILE})")
                 else:
                     self._images.fail(fileID, Problem.UNREACHABLE, f"123pan does not show it: {error}")
                 continue

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from airflow_provider_123pan import __version__
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.endpoint import words_of
+from airflow_provider_123pan.service.protocol import NO_FILE, TRAFFIC_EXCEEDED
 from airflow_provider_123pan.service.time_limit import time_limit
 from airflow_provider_123pan.source.addresses import Connector
 from airflow_provider_123pan.source.formats import HEAD_BYTES, media_type_in, sniff
@@ -28,7 +29,6 @@ MAX_REDIRECTS = 5
 MAX_IMAGE_BYTES = 100 * 2**20  # the service's own limit (official)
 
 _BLOCK_BYTES = 65_536
-_TRAFFIC_EXCEEDED, _NO_FILE = 5113, 5066  # official
 # The beginning of an envelope, which may be cut.
 _CODE = re.compile(rb'\s*\{.*?"code"\s*:\s*"?(\d{1,9})', re.DOTALL)
 _CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d{1,18})")
@@ -191,9 +191,9 @@ def _judge(response: requests.Response, head: bytes, image: ServedImage) -> tupl
     """Return what is wrong with an image by its answer's beginning."""
     status, media_type = response.status_code, media_type_in(response.headers.get("Content-Type"))
     code = int(match[1]) if (match := _CODE.match(head)) else None
-    if code == _TRAFFIC_EXCEEDED:
+    if code == TRAFFIC_EXCEEDED:
         return Problem.TRAFFIC_EXCEEDED, f"the account's download traffic is exceeded (code {code})"
-    if code == _NO_FILE:
+    if code == NO_FILE:
         return Problem.GONE, f"its URL answered that the file does not exist (code {code})"
     with_code = f" with code {code}" if code else ""
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.inventory import ResultRecord
 from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
 from dev.example_run import ExampleRun
-from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, signed
+from tests.system.canaries import (
+    CALLBACK_SECRET,
+    CLIENT_SECRET,
+    MetricsSink,
+    log_in,
+    signed,
+    source_name,
+)
+from tests.system.mailbox import Mailbox, mailbox
 
 HERE = Path(__file__).parent
 SCHEDULED = {
     "example_bucket",
+    "example_check",
     "example_daily",
     "example_sitemap",
 }  # start last: Airflow works on the others meanwhile
@@ -283,6 +295,56 @@ def example_rewrite(
 
 
 @pytest.fixture(scope="session")
+def mails() -> Iterator[Mailbox]:
+    """Receive the mails of `example_pan123_check`."""
+    with mailbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def example_check(
+    airflow: Cluster,
+    sandbox: Sandbox,
+    mails: Mailbox,
+    pictures: dict[str, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_check` with results that name two images which are gone."""
+    folder = tmp_path_factory.mktemp("check")
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("aurora.png", "fjord.webp")}
+        record = dict.fromkeys(ResultRecord._fields) | {"status": "migrated"}
+        lines = [
+            json.dumps(record | {"url": url, "fileID": f"gone-{number}", "file_name": source_name(url)})
+            for number, url in enumerate(urls)
+        ]
+        (folder / "results.jsonl").write_text("\n".join(lines) + "\n")
+        token = log_in(sandbox, sandbox.client_id, sandbox.client_secret)
+        requests.post(
+            f"{sandbox.base_url}/upload/v1/oss/file/mkdir",
+            json={"name": ["checked"], "parentID": "", "type": 1},
+            headers={"Platform": "open_platform", "Authorization": f"Bearer {token}"},
+            timeout=10,
+        ).raise_for_status()
+        airflow.api.set_connection(
+            "smtp_default",
+            conn_type="smtp",
+            host="127.0.0.1",
+            port=mails.port,
+            extra={"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.com"},
+        )
+        conf = {
+            "results": f"file://{folder}/results.jsonl",
+            "directory": "checked",
+            "reports": f"file://{folder}/reports",
+            "mail_to": "images@example.com",
+        }
+        run = ExampleRun(airflow, sandbox, "example_pan123_check", conf, host, urls, folder)
+        run.end_first_scheduled_run()
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
 def all_examples(
     example_one_image: ExampleRun,
     example_many_images: ExampleRun,
@@ -291,6 +353,7 @@ def all_examples(
     example_bucket: ExampleRun,
     example_partitions: ExampleRun,
     example_rewrite: ExampleRun,
+    example_check: ExampleRun,
 ) -> list[ExampleRun]:
     """Return every example DAG, each of which has run at least once."""
     runs = [
@@ -301,6 +364,7 @@ def all_examples(
         example_bucket,
         example_partitions,
         example_rewrite,
+        example_check,
     ]
     for run in runs:
         run.wait()
