@@ -148,10 +148,12 @@ def test_a_closed_port_is_named_without_the_url() -> None:
     assert "secret1" not in str(loaded.reason)
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/a.jpg", "http://[::1", "no url"])
-def test_what_is_no_url_is_an_answer(url: str) -> None:
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/a.jpg?t=secret1", "http://[::1?t=secret1", "no?t=secret1"])
+def test_what_is_no_url_is_an_answer_that_is_redacted(url: str) -> None:
     with ImageLoader([]) as loader:
-        assert loader.load(ServedImage(url, None, None)).problem is Problem.UNREACHABLE
+        loaded = loader.load(ServedImage(url, None, None))
+    assert loaded.problem is Problem.UNREACHABLE
+    assert "secret1" not in str(loaded.reason)
 
 
 def test_only_hosts_that_the_service_names_may_be_private(source: Source) -> None:
