@@ -12,7 +12,7 @@ from airflow_provider_123pan.verification.loading import Loaded, Problem, Served
 
 LOAD_THREADS = 8
 #: Images per second that a sync loads at most.
-LOADS_PER_SECOND = 20.0
+LOADS_PER_SECOND = 50.0
 
 K = TypeVar("K")
 
