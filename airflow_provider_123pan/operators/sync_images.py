@@ -57,6 +57,8 @@ class Pan123SyncImagesOperator(BaseOperator):
     :param probe: the worker may probe sources: for the format of an image whose URL shows none, before it is submitted,
         and for the reason of a failure that no callback explains.
     :param private_hosts: hosts to which a probe may connect although their addresses are not public.
+    :param verify: load each image from its new URL before it counts as there: ``address`` (status, type and length),
+        ``content`` (also its MD5), or None. One that fails is a failed image, which the next run does not submit again.
     :param allow_empty: a list without entries is no error.
     :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
@@ -94,6 +96,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         on_invalid: str = "record",
         probe: bool = True,
         private_hosts: Sequence[str] = (),
+        verify: str | None = None,
         allow_empty: bool = False,
         encoding: str | None = None,
         name: str | None = None,
@@ -108,9 +111,8 @@ class Pan123SyncImagesOperator(BaseOperator):
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
         outlets = kwargs.pop("outlets", None) or []
-        super().__init__(
-            outlets=[*(outlets if isinstance(outlets, list) else [outlets]), DIRECTORIES], **kwargs
-        )
+        outlets = [*(outlets if isinstance(outlets, list) else [outlets]), DIRECTORIES]
+        super().__init__(outlets=outlets, **kwargs)
         self.images = images
         self.manifest = manifest
         self.directory_id = directory_id
@@ -120,6 +122,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         self.on_invalid = on_invalid
         self.probe = probe
         self.private_hosts = private_hosts
+        self.verify = verify
         self.allow_empty = allow_empty
         self.encoding = encoding
         self.name = name
@@ -177,7 +180,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.sync.timing import SyncTiming
 
         with failing_without_retry():
-            _allowance(self.max_failures)
+            allowance(self.max_failures)
             checkpoint = Checkpoint.load(state) if state else None
             options = self._options(checkpoint.deadline if checkpoint else time.time() + self.timeout)
             hook = Pan123Hook(self.pan123_conn_id)
@@ -213,7 +216,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         """Raise an error if more images have failed than ``max_failures`` allows."""
         from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
 
-        if found["failed"] <= _allowance(self.max_failures)(total):
+        if found["failed"] <= allowance(self.max_failures)(total):
             return
         self._push(context, found)
         first = "; ".join(f"{each['url']}: {each['reason']}" for each in found["failures"][:3])
@@ -250,7 +253,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.source.probe import Prober
         from airflow_provider_123pan.sync.directory import parse_path
-        from airflow_provider_123pan.sync.options import SyncOptions
+        from airflow_provider_123pan.sync.options import SyncOptions, check_verify
 
         if self.directory is not None and self.directory_id is not None:
             raise Pan123InputError("directory: give either directory or directory_id")
@@ -270,6 +273,7 @@ class Pan123SyncImagesOperator(BaseOperator):
             deferrable=self.deferrable,
             deadline=deadline,
             prober=Prober.of(self.probe, self.private_hosts),
+            verify=check_verify(self.verify),
         )
 
     def _naming(self) -> Naming:
@@ -290,11 +294,10 @@ class Pan123SyncImagesOperator(BaseOperator):
             raise Pan123InputError("images: give either images or manifest")
         if self.on_invalid not in ("record", "fail"):
             raise Pan123InputError(f"on_invalid: {self.on_invalid!r} is neither 'record' nor 'fail'")
-        rows = (
-            read_images(self.images)
-            if self.manifest is None
-            else read_manifest(str(self.manifest), self.encoding)
-        )
+        if self.manifest is None:
+            rows = read_images(self.images)
+        else:
+            rows = read_manifest(str(self.manifest), self.encoding)
         inventory.load(rows, refuse_invalid=self.on_invalid == "fail")
         if not len(inventory) and not self.allow_empty:
             field = "images: the list" if self.manifest is None else f"manifest: {str(self.manifest)!r}"
@@ -318,7 +321,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)
 
 
-def _allowance(max_failures: Any) -> Any:
+def allowance(max_failures: Any) -> Any:
     """Return the function from the number of images to the number that may fail."""
     text = str(max_failures).strip()
     try:

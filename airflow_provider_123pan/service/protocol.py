@@ -53,6 +53,7 @@ TOO_MANY_TASKS = "同时下载的任务超出最大限制"
 INTERNAL_ERROR = "internal error"
 # Both refuse the account rather than the image.
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
+NO_FILE = 5066
 #: HTTP statuses after which the service may have received the request (assumed).
 AMBIGUOUS_STATUSES = frozenset({502, 504})
 

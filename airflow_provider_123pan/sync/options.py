@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
 from airflow_provider_123pan.source.probe import Prober
 
@@ -19,6 +20,7 @@ class SyncOptions:
     :ivar max_in_flight: images in flight at most; None for as many as the service accepts.
     :ivar deadline: Unix seconds.
     :ivar prober: probes sources; None: they are not probed.
+    :ivar verify: how new URLs are verified: ``address``, ``content``, or None: they are not.
     """
 
     directory_id: str | None
@@ -29,8 +31,19 @@ class SyncOptions:
     deferrable: bool
     deadline: float
     prober: Prober | None = None
+    verify: str | None = None
 
     @property
     def target(self) -> str:
         """The directory, as people know it."""
         return self.directory_id or "/".join(self.names) or DEFAULT_DIRECTORY
+
+
+def check_verify(verify: object) -> str | None:
+    """Return an operator's argument ``verify``.
+
+    :raises Pan123InputError: it is unknown.
+    """
+    if verify is None or verify == "address" or verify == "content":
+        return verify
+    raise Pan123InputError(f"verify: {verify!r} is neither 'address' nor 'content' nor None")
