@@ -12,12 +12,13 @@ from airflow_provider_123pan.pages.diff import unified_diff
 from airflow_provider_123pan.pages.page_text import PageProblem
 from airflow_provider_123pan.pages.rewriter import RewrittenPage
 from airflow_provider_123pan.pages.selection import Choice, Selection
-from airflow_provider_123pan.rewriting import find_images
+from airflow_provider_123pan.rewriting import find_broken_images, find_images
 from airflow_provider_123pan.source.urls import redact_url
 
 _MAX_LISTED = 1000  # image URLs and problems in the report
 _MAX_REASONS = 20
 _OTHER_REASONS = "other reasons"
+_BROKEN = "PHP serialized its string with a wrong length"
 
 
 class Tally:
@@ -59,17 +60,22 @@ class Tally:
         for image in find_images(page.text):
             if image.start not in new:
                 self._leave(page.name, image.url)
+        for image in find_broken_images(page.text):
+            self._leave(page.name, image.url, _BROKEN)
 
     def diffs(self) -> Iterator[dict[str, Any]]:
         """Yield the pages that changed: ``page``, the number of ``replacements``, and the ``diff``."""
         self._diffs.seek(0)
         yield from map(json.loads, self._diffs)
 
-    def _leave(self, page: str, url: str) -> None:
+    def _leave(self, page: str, url: str, reason: str | None = None) -> None:
         choice = self._selection.choose(url)
         if choice is Choice.OWN:
             return
-        reason = choice.value if choice is Choice.EXCLUDED else self._reason_of(url)
+        if choice is Choice.EXCLUDED:
+            reason = choice.value
+        elif reason is None:
+            reason = self._reason_of(url)
         if reason not in self.unknown and len(self.unknown) >= _MAX_REASONS:
             reason = _OTHER_REASONS
         self.unknown[reason] += 1

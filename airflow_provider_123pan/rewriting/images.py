@@ -96,6 +96,8 @@ def find_broken_images(text: str) -> Iterator[FoundImage]:
 
 def _find(text: str, *, in_broken_strings: bool) -> Iterator[FoundImage]:
     strings = SerializedStrings(text)
+    if in_broken_strings and not strings.has_broken:
+        return
     labels: frozenset[str] | None = None
     for reference in scan(text):
         if strings.is_broken(reference.start) is not in_broken_strings:

@@ -118,6 +118,18 @@ def test_urls_that_stay_are_redacted_in_the_report(tmp_path: Path) -> None:
     assert "secret2" not in html + json.dumps(stored)
 
 
+def test_urls_in_php_strings_of_a_wrong_length_count_as_those_that_stay(tmp_path: Path) -> None:
+    broken = "https://old.example/c.png"
+    _, stored = report(tmp_path, f's:9:"{broken}"; s:9:"{SIGNED}"; s:9:"https://vip.123pan.cn/1/d.png";')
+    assert stored["diffs"] == []
+    reason = "PHP serialized its string with a wrong length"
+    assert [(each["url"], each["reason"]) for each in stored["left"][:2]] == [
+        (broken, reason),
+        (SIGNED.replace("secret1", "***"), reason),
+    ]
+    assert stored["unknown"] == {reason: 2, "gone <b> htt": 1}
+
+
 def test_a_report_without_changes_is_whole(tmp_path: Path) -> None:
     html, stored = report(tmp_path, "nothing")
     assert stored["diffs"] == []
