@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": integration,
                 "python-modules": [
+                    f"{package}.operators.images",
                     f"{package}.operators.migrate_pages",
                     f"{package}.operators.offline_download",
                     f"{package}.operators.sync_images",

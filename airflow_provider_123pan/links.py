@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PagesReportLink(BaseOperatorLink):
-    """The report of a plan or a migration of pages, where a browser can open it."""
+    """The report of a plan, a migration of pages or a check, where a browser can open it."""
 
     name = "Report"
 

@@ -174,7 +174,7 @@ class Pan123Hook(BaseHook):
         directory. Threads may upload with one hook, eight images at a time.
 
         :param source: an ``http`` or ``https`` URL that this worker downloads; a path, local or any that Airflow's
-            ``ObjectStoragePath`` opens; a binary file; or an image of :mod:`airflow_provider_123pan.source.fetch`.
+            ``ObjectStoragePath`` opens; a binary file; or an image of ``airflow_provider_123pan.source.fetch``.
         :param file_name: the image's name in the image host, with an image extension.
         :param directory_id: the target directory; None or ``""`` for the root.
         :raises Pan123InputError: the name or the image is not what 123pan takes; nothing was sent.

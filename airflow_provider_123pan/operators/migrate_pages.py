@@ -58,6 +58,7 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
     :param results: as for the sync; by default a file in the journal. (templated)
     :param report: the path of an HTML file, beside which a JSON file is written; by default in the journal.
         (templated)
+    :param verify: as for the sync, but ``address`` by default: only URLs that serve an image are put into pages.
     :param encoding: of pages that are not UTF-8 and do not declare their encoding; by default it is detected.
     :param allow_empty: a folder without pages is no error.
     """
@@ -87,12 +88,14 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
         mode: str = "apply",
         journal: str,
         report: str | None = None,
+        verify: str | None = "address",
         **kwargs: Any,
     ) -> None:
         if unexpected := [name for name in _OF_THE_SYNC if name in kwargs]:
             raise TypeError(f"{unexpected[0]}: the images come from the pages")
         outlets = kwargs.pop("outlets", None) or []
-        super().__init__(outlets=[*(outlets if isinstance(outlets, list) else [outlets]), PAGES], **kwargs)
+        outlets = [*(outlets if isinstance(outlets, list) else [outlets]), PAGES]
+        super().__init__(outlets=outlets, verify=verify, **kwargs)
         self.pages = pages
         self.include = include
         self.exclude = exclude

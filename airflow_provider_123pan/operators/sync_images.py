@@ -63,6 +63,8 @@ class Pan123SyncImagesOperator(BaseOperator):
         ``{"*.example.com": {"Referer": "…"}}``. (templated)
     :param fetch_conn_ids: for patterns of hosts an HTTP connection whose login, token or headers it sends. (templated)
     :param max_uploads: images that the worker fetches and uploads at once, from 1 to 8.
+    :param verify: load each image from its new URL before it counts as there: ``address`` (status, type and length),
+        ``content`` (also its MD5), or None. One that fails is a failed image, which the next run does not submit again.
     :param allow_empty: a list without entries is no error.
     :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
@@ -107,6 +109,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         fetch_headers: Mapping[str, Mapping[str, str]] | None = None,
         fetch_conn_ids: Mapping[str, str] | None = None,
         max_uploads: int = 4,
+        verify: str | None = None,
         allow_empty: bool = False,
         encoding: str | None = None,
         name: str | None = None,
@@ -121,9 +124,8 @@ class Pan123SyncImagesOperator(BaseOperator):
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
         outlets = kwargs.pop("outlets", None) or []
-        super().__init__(
-            outlets=[*(outlets if isinstance(outlets, list) else [outlets]), DIRECTORIES], **kwargs
-        )
+        outlets = [*(outlets if isinstance(outlets, list) else [outlets]), DIRECTORIES]
+        super().__init__(outlets=outlets, **kwargs)
         self.images = images
         self.manifest = manifest
         self.directory_id = directory_id
@@ -137,6 +139,7 @@ class Pan123SyncImagesOperator(BaseOperator):
         self.fetch_headers = fetch_headers
         self.fetch_conn_ids = fetch_conn_ids
         self.max_uploads = max_uploads
+        self.verify = verify
         self.allow_empty = allow_empty
         self.encoding = encoding
         self.name = name
@@ -266,17 +269,14 @@ class Pan123SyncImagesOperator(BaseOperator):
             context["ti"].xcom_push(key, value)
 
     def _options(self, deadline: float) -> SyncOptions:
-        from airflow_provider_123pan.download.request import check_directory_id
         from airflow_provider_123pan.source.probe import Prober
         from airflow_provider_123pan.sync import options
-        from airflow_provider_123pan.sync.directory import parse_path
 
-        if self.directory is not None and self.directory_id is not None:
-            raise Pan123InputError("directory: give either directory or directory_id")
+        directory_id, names = options.check_directory(self.directory_id, self.directory)
         options.check_choice("if_exists", self.if_exists, "skip", "overwrite")
         return options.SyncOptions(
-            directory_id=check_directory_id(self.directory_id),
-            names=parse_path(self.directory) if self.directory is not None else (),
+            directory_id=directory_id,
+            names=names,
             results=self._results_path(),
             overwrite=self.if_exists == "overwrite",
             max_in_flight=options.check_max_active(self.max_active),
@@ -286,6 +286,7 @@ class Pan123SyncImagesOperator(BaseOperator):
                 self.fetch, self.fetch_headers, self.fetch_conn_ids, self.private_hosts, self.max_uploads
             ),
             prober=Prober.of(self.probe, self.private_hosts),
+            verify=options.check_verify(self.verify),
         )
 
     def _naming(self) -> Naming:
@@ -302,16 +303,13 @@ class Pan123SyncImagesOperator(BaseOperator):
 
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.manifest import read_images, read_manifest
-        from airflow_provider_123pan.sync.options import check_choice
 
         if (self.images is None) == (self.manifest is None):
             raise Pan123InputError("images: give either images or manifest")
-        check_choice("on_invalid", self.on_invalid, "record", "fail")
-        rows = (
-            read_images(self.images)
-            if self.manifest is None
-            else read_manifest(str(self.manifest), self.encoding)
-        )
+        if self.manifest is None:
+            rows = read_images(self.images)
+        else:
+            rows = read_manifest(str(self.manifest), self.encoding)
         inventory.load(rows, refuse_invalid=self.on_invalid == "fail")
         if not len(inventory) and not self.allow_empty:
             field = "images: the list" if self.manifest is None else f"manifest: {str(self.manifest)!r}"

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.html_report import check_report
 from airflow_provider_123pan.pages.encoding import check_encoding
 from airflow_provider_123pan.pages.folder import PAGES, PageFolder, opened_folder
 from airflow_provider_123pan.pages.page_images import read_images, without_place, write_images
 from airflow_provider_123pan.pages.page_journal import PageJournal
 from airflow_provider_123pan.pages.page_text import PageProblem, PageText, read_texts
 from airflow_provider_123pan.pages.plan import PagePlan, find_target, forecast
-from airflow_provider_123pan.pages.report import check_report, write_report
+from airflow_provider_123pan.pages.report import write_report
 from airflow_provider_123pan.pages.rewriter import Rewriter
 from airflow_provider_123pan.pages.selection import Selection, find_own_hosts
 from airflow_provider_123pan.pages.tally import Tally

@@ -101,6 +101,8 @@ def find_broken_images(text: str) -> Iterator[FoundImage]:
 
 def _find(text: str, *, in_broken_strings: bool) -> Iterator[FoundImage]:
     strings, images = SerializedStrings(text), Images(text)
+    if in_broken_strings and not strings.has_broken:
+        return
     for reference in scan(text):
         if strings.is_broken(reference.start) is in_broken_strings and (found := images.at(reference)):
             yield found

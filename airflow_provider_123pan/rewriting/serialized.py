@@ -51,6 +51,11 @@ class SerializedStrings:
         if headers := list(_HEADER.finditer(text)):
             self._find(headers)
 
+    @property
+    def has_broken(self) -> bool:
+        """True if the length of a string is wrong."""
+        return bool(self._broken)
+
     def is_broken(self, position: int) -> bool:
         """Return whether a position is in a string whose length is wrong."""
         index = bisect_right(self._broken, (position, len(self._text))) - 1

@@ -107,6 +107,16 @@ class Sandbox:
         killed: int = self._request("POST", "/sandbox/kill-tokens")["killed"]
         return killed
 
+    def lose(self, names: str) -> int:
+        """Delete images as if the service had lost them.
+
+        :param names: A regex that is searched in the names of the images.
+        :returns: The number of images.
+        :raises ValueError: It is no regex.
+        """
+        lost: int = self._request("POST", "/sandbox/lose", {"names": names})["lost"]
+        return lost
+
     def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         connection = http.client.HTTPConnection(self._host, self.port, timeout=30)
         try:

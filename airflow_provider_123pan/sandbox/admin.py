@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Body, Depends, FastAPI
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -70,6 +71,13 @@ def add_routes(app: FastAPI, backend: Backend) -> None:
     async def kill_tokens() -> dict[str, int]:
         return {"killed": backend.tokens.expire_all()}
 
+    @router.post("/sandbox/lose")
+    async def lose(names: Annotated[str, Body(embed=True)]) -> Response:
+        try:
+            return JSONResponse({"lost": backend.lose(re.compile(names))})
+        except re.error as error:
+            return JSONResponse({"detail": f"names: {error}"}, 422)
+
     @router.get("/sandbox/thumbnail/{file_id}")
     async def image_thumbnail(file_id: str) -> Response:
         candidates = (tree.images.get(file_id) for tree in backend.store.trees.values())
@@ -100,6 +108,7 @@ def _state(backend: Backend, base_url: str, limit: int) -> dict[str, Any]:
             "uploads": backend.uploads.completed,
             "reused": backend.uploads.reused,
             "most_uploads_in_flight": backend.uploads.most_in_flight,
+            "served": backend.served,
             "callbacks": backend.callbacks.sent,
             "refusals": {str(code): count for code, count in backend.refusals.items()},
             "refused_429": backend.refusals[429],

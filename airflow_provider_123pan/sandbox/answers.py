@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-Fault = Literal["verifying", "html", "empty", "no-code", "redirect", "server-error", "bad-gateway", "blocked"]
+Fault = Literal[
+    "verifying",
+    "html",
+    "empty",
+    "no-code",
+    "redirect",
+    "server-error",
+    "bad-gateway",
+    "blocked",
+    "traffic-exceeded",
+]
 
 _BAD_GATEWAY = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
@@ -26,6 +36,7 @@ FAULTS: dict[Fault, dict[str, Any]] = {
     "server-error": {"status": 500, "body": "Internal Server Error"},
     "bad-gateway": {"status": 502, "body": _BAD_GATEWAY, "headers": _HTML_TYPE},
     "blocked": {"status": 403, "body": "123pan-global-slb forbidden client ip"},
+    "traffic-exceeded": {"body": {"code": 5113, "message": "下载流量超出限制", "data": None}},
 }
 
 
@@ -35,7 +46,7 @@ class ScriptedAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: re.Pattern[str] = Field(
-        description="regex searched in the call's path, such as '/offline/download$'"
+        description="regex searched in the path of a call, such as '/offline/download$', or of an image's URL"
     )
     times: int | None = Field(1, description="number of calls that get this answer; null = unlimited")
     action: Literal["answer", "process-then-answer", "drop", "process-then-drop", "pass"] = Field(
@@ -48,7 +59,8 @@ class ScriptedAnswer(BaseModel):
         None,
         description="sets status, body and headers: verifying: code 20103, the file is being verified; "
         "html, empty or no-code: HTML, nothing, or JSON without a code under HTTP 200; redirect: HTTP 302; "
-        "server-error: HTTP 500 without JSON; bad-gateway: HTTP 502 with HTML; blocked: the load balancer's HTTP 403",
+        "server-error: HTTP 500 without JSON; bad-gateway: HTTP 502 with HTML; blocked: the load balancer's HTTP 403; "
+        "traffic-exceeded: code 5113, for an image's URL",
     )
     status: int = Field(200, ge=200, le=599, description="HTTP status")
     body: JsonValue = Field("", description="a string is sent as it is, anything else as JSON")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ IMAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
+
+_RANGE = re.compile(r"bytes=0-(\d{1,9})")
 
 Handler = Callable[[Request], Awaitable[Any]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -156,11 +159,29 @@ async def _params(request: Request) -> dict[str, Any]:
 
 def _image(backend: Backend) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
+        backend.served += 1
+        fault = backend.faults.next(request.url.path)
+        if fault:
+            await backend.pause(fault.delay)
+            if fault.action.endswith("drop"):
+                await _hang_up(backend, request)
+            if fault.action != "pass":
+                return _scripted(fault)
         file_id = request.path_params["name"].partition(".")[0]
         image = backend.store.find_image(request.path_params["user_id"], file_id)
         if image is None:
             return PlainTextResponse("no such image", 404)
-        image.traffic += image.size
-        return Response(backend.store.content(image), media_type=image.media_type, headers=IMAGE_HEADERS)
+        content, headers, status = backend.store.content(image), IMAGE_HEADERS, 200
+        if match := _RANGE.fullmatch(request.headers.get("range", "")):
+            content, headers, status = _part(content, headers, int(match[1]))
+        image.traffic += len(content)
+        return Response(content, status, headers, image.media_type)
 
     return endpoint
+
+
+def _part(content: bytes, headers: dict[str, str], last: int) -> tuple[bytes, dict[str, str], int]:
+    """Return the beginning of an image, with the headers and the status that go with it."""
+    part = content[: last + 1]
+    content_range = f"bytes 0-{len(part) - 1}/{len(content)}"
+    return part, headers | {"Content-Range": content_range}, 206

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,7 @@ class Backend:
     :ivar refusals: Number of refusals per code.
     :ivar logins: Number of successful logins.
     :ivar submissions: Number of offline tasks created.
+    :ivar served: Number of requests for images.
     """
 
     def __init__(self, options: Options, hang_up: Callable[[tuple[str, int]], None]) -> None:
@@ -59,7 +61,7 @@ class Backend:
         self.requests: Counter[str] = Counter()
         self.refusals: Counter[int] = Counter()
         self.logins = 0
-        self.submissions = 0
+        self.submissions = self.served = 0
 
     def configure(self, changes: dict[str, Any]) -> None:
         """Change some options.
@@ -81,6 +83,15 @@ class Backend:
         self.logins += 1
         user_id = self.store.tree(client_id).user_id
         return self.tokens.issue(client_id, user_id, self.options.token_cap, self.options.token_life)
+
+    def lose(self, pattern: re.Pattern[str]) -> int:
+        """Delete the images whose name matches a pattern, as if the service had lost them; return their number."""
+        lost = 0
+        for tree in self.store.trees.values():
+            for image in [image for image in tree.images.values() if pattern.search(image.name)]:
+                tree.delete(image)
+                lost += 1
+        return lost
 
     async def pause(self, seconds: float) -> None:
         """Sleep until the time is over or the sandbox stops or resets: a delayed answer must not delay a stop."""

@@ -124,6 +124,7 @@ class Image:
     :ivar changed_at: time of the creation or of the last change, whichever is later; in Beijing time (assumed).
     :ivar download_url: the image's URL.
     :ivar user_url: the image's URL on the user's own domain, or None.
+    :ivar traffic: bytes that were served of it (``totalTraffic``), or None.
     """
 
     fileID: str
@@ -136,6 +137,7 @@ class Image:
     changed_at: datetime | None
     download_url: str | None
     user_url: str | None
+    traffic: int | None = None
 
     @property
     def rejected(self) -> bool:
@@ -159,6 +161,7 @@ class Image:
             changed_at=max((date for date in dates if date and date.year in PLAUSIBLE_YEARS), default=None),
             download_url=optional_text(item.get("downloadURL")),
             user_url=optional_text(item.get("userSelfURL")),
+            traffic=whole_number(item.get("totalTraffic")),
         )
 
 

@@ -7,6 +7,7 @@ import re
 #: Bytes that :func:`sniff` needs.
 HEAD_BYTES = 512
 
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,30}/[a-z0-9.+-]{1,40}", re.ASCII)
 _MEDIA_TYPES = {
     "image/png": "png",
     "image/x-png": "png",
@@ -37,6 +38,12 @@ _RIFF_WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
 _BMP = re.compile(rb"BM.{4}\0\0\0\0", re.DOTALL)
 _BRAND = re.compile(rb".{4}ftyp(avi[fs]|hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
 _MARKUP = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
+
+
+def media_type_in(header: str | None) -> str:
+    """Return the media type of a Content-Type header in lower case; empty if there is none, or one of another form."""
+    media_type = (header or "").partition(";")[0].strip().lower()
+    return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""
 
 
 def extension_of(media_type: str) -> str | None:

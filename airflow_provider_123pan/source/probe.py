@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import NamedTuple
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
 from airflow_provider_123pan.source.client import SourceClient, refusal
-from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, sniff
+from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, media_type_in, sniff
 from airflow_provider_123pan.source.naming import lacks_format
 from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_IMAGE_BYTES
 from airflow_provider_123pan.source.urls import redact_url
@@ -26,7 +25,6 @@ PROBE_SECONDS = 10.0
 DOWNLOAD_SECONDS = 60.0
 
 _CHUNK_BYTES = 256 * 1024
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,30}/[a-z0-9.+-]{1,40}", re.ASCII)
 _FIRST_BYTES = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
 
 
@@ -139,7 +137,9 @@ def _judge(answer: _Answer, method: str) -> Finding:
 
 
 def _read(response: HTTPResponse) -> _Answer:
-    return _Answer(response.status, _media_type(response), response.read(HEAD_BYTES))
+    return _Answer(
+        response.status, media_type_in(response.getheader("Content-Type")), response.read(HEAD_BYTES)
+    )
 
 
 def _md5_of(response: HTTPResponse) -> str | None:
@@ -153,9 +153,3 @@ def _md5_of(response: HTTPResponse) -> str | None:
         if size > MAX_IMAGE_BYTES:
             return None
     return None if response.length or not size else md5.hexdigest()
-
-
-def _media_type(response: HTTPResponse) -> str:
-    """Return the media type in lower case; empty if there is none, or one that does not look like one."""
-    media_type = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-    return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""

@@ -11,7 +11,8 @@ import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.service.models import Image
@@ -221,6 +222,25 @@ class Inventory(ImageList):
             "SELECT number FROM outcomes WHERE reason = ? ORDER BY number", (reason,)
         )
         return [number for (number,) in rows if self._states[number] == ImageState.FAILED]
+
+    def stored_images(self) -> Iterator[tuple[list[int], tuple[str, str | None, int | None]]]:
+        """Yield the numbers of each stored image, which entries may share, with its URL, its etag and its size.
+
+        Only images that have ended since the list was loaded, and have a URL.
+        """
+        rows = self._database.execute(
+            "SELECT coalesce(user_url, download_url) AS served, etag, size, number FROM outcomes "
+            "WHERE served NOTNULL ORDER BY served"
+        )
+        for url, same in groupby(rows, key=itemgetter(0)):
+            found = [row for row in same if self._states[row[3]] in (ImageState.PRESENT, ImageState.MIGRATED)]
+            if found:
+                yield [row[3] for row in found], (url, found[0][1], found[0][2])
+
+    def fail(self, number: int, reason: str) -> None:
+        """Let a stored image count as failed; its record keeps what is stored."""
+        self._states[number] = ImageState.FAILED
+        self.explain(number, reason)
 
     def explain(self, number: int, reason: str) -> None:
         """Replace the reason of a failure by a longer one."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from airflow_provider_123pan.download.request import check_directory_id
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
 from airflow_provider_123pan.source.access import SourceAccess
 from airflow_provider_123pan.source.probe import Prober
+from airflow_provider_123pan.sync.directory import parse_path
 
 MAX_UPLOADS = 8  # of one sync at once, as of one hook
 
@@ -74,6 +76,7 @@ class SyncOptions:
     :ivar deadline: Unix seconds.
     :ivar fetching: how the worker fetches images.
     :ivar prober: probes sources; None: they are not probed.
+    :ivar verify: how new URLs are verified: ``address``, ``content``, or None: they are not.
     """
 
     directory_id: str | None
@@ -85,6 +88,7 @@ class SyncOptions:
     deadline: float
     fetching: FetchOptions
     prober: Prober | None = None
+    verify: str | None = None
 
     def __post_init__(self) -> None:
         """Check the arguments together."""
@@ -107,10 +111,30 @@ class SyncOptions:
             )
 
 
-def check_choice(field: str, value: Any, *choices: str) -> None:
-    """Check an argument that has one of two values."""
+def check_choice(field: str, value: Any, *choices: str | None) -> Any:
+    """Return an argument that has one of some values.
+
+    :raises Pan123InputError: it has another one.
+    """
     if value not in choices:
         raise Pan123InputError(f"{field}: {value!r} is neither {' nor '.join(map(repr, choices))}")
+    return value
+
+
+def check_verify(verify: Any) -> str | None:
+    """Return an operator's argument ``verify``, checked."""
+    checked: str | None = check_choice("verify", verify, "address", "content", None)
+    return checked
+
+
+def check_directory(directory_id: Any, directory: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return a directory's id, or the names on the path to it; neither for the default directory.
+
+    :raises Pan123InputError: both are given, or one is not valid.
+    """
+    if directory is not None and directory_id is not None:
+        raise Pan123InputError("directory: give either directory or directory_id")
+    return check_directory_id(directory_id), parse_path(directory) if directory is not None else ()
 
 
 def check_max_active(max_active: Any) -> int | None:

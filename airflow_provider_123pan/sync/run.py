@@ -15,13 +15,13 @@ from airflow_provider_123pan.service.listing import visit_images
 from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.comparison import Comparison
 from airflow_provider_123pan.sync.directory import retry_reads
-from airflow_provider_123pan.sync.failure_probes import explain_failures
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.options import SyncOptions
+from airflow_provider_123pan.sync.outcomes import complete_outcomes
 from airflow_provider_123pan.sync.reporter import Reporter
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.sync.submitter import Submitter
@@ -252,8 +252,8 @@ class SyncRun:
         return self._hook.run(retry_reads(flow, self._timing.read_retry_pauses))
 
     def _pause(self, submitter: Submitter) -> Deferral:
-        explain_failures(self._inventory, self._options.prober, self._timing.explain)
-        self._contents.save(self._inventory)
+        contents = self._contents.recent(self._inventory)
+        self._complete_outcomes()
         if self._results:
             self._results.spill(self._inventory.records())
         self._collect_failures()
@@ -279,7 +279,7 @@ class SyncRun:
             failures=self.failures,
             deadline=self._options.deadline,
             folders=self._target.folders,
-            contents=self._contents.recent(self._inventory) if may_share_files else {},
+            contents=contents if may_share_files else {},
         )
         trigger: dict[str, Any] = {
             "pan123_conn_id": self._hook.pan123_conn_id,
@@ -297,13 +297,17 @@ class SyncRun:
         return Deferral(checkpoint, trigger)
 
     def _end(self) -> None:
-        explain_failures(self._inventory, self._options.prober, self._timing.explain)
-        self._contents.save(self._inventory)
+        self._complete_outcomes()
         if self._results:
             self._results.write(self._inventory.records())
             log.info("The results are in %s", self._options.results)
         self._collect_failures()
         self._reporter.report(0)
+
+    def _complete_outcomes(self) -> None:
+        # Before the verification: an image that fails it is stored, and the next run must not submit it again.
+        self._contents.save(self._inventory)
+        complete_outcomes(self._inventory, self._options, self._timing.explain)
 
     def _collect_failures(self) -> None:
         if not self._inventory.count(ImageState.FAILED):

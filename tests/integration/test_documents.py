@@ -100,6 +100,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bucket / "images.csv").write_text("url\nhttps://example.com/cat.jpg\nhttps://example.com/dog.png\n")
     record = example_result() | {"download_url": "https://vip.123pan.cn/1/cat.jpg"}
     (bucket / "results" / "2026-11-24.jsonl").write_text(json.dumps(record) + "\n")
+    (bucket / "results" / "photos.jsonl").write_text("")
+    (tmp_path / "reports").mkdir()
+    failure = {"url": record["url"], "image_url": "https://vip.123pan.cn/1/gone.jpg"}
+    (tmp_path / "reports" / "latest.jsonl").write_text(json.dumps(failure) + "\n")
+    (tmp_path / "reports" / "again.jsonl").write_text(json.dumps(record) + "\n")
     (bucket / "site").mkdir()
     (bucket / "site" / "page.md").write_text("![A dog](https://example.com/dog.png)\n")
     (bucket / "journals" / "2026-11-26").mkdir(parents=True)
@@ -220,6 +225,15 @@ def test_the_guide_to_rewriting_replaces_the_old_url(workspace: Path) -> None:
     (block,) = (
         block for block in BLOCKS if block.page.name == "rewrite-pages.md" and "new_addresses" in block.text
     )
+    build(block)
+    assert (workspace / "site" / "page.md").read_text() == "![A cat](https://vip.123pan.cn/1/cat.jpg)\n"
+
+
+def test_the_guide_to_checks_replaces_the_url_of_a_gone_image(workspace: Path) -> None:
+    (block,) = (
+        block for block in BLOCKS if block.page.name == "check-images.md" and "new_addresses" in block.text
+    )
+    (workspace / "site" / "page.md").write_text("![A cat](https://vip.123pan.cn/1/gone.jpg)\n")
     build(block)
     assert (workspace / "site" / "page.md").read_text() == "![A cat](https://vip.123pan.cn/1/cat.jpg)\n"
 

@@ -1,4 +1,4 @@
-"""Secrets that are easy to search for, where they are searched for, and a receiver of metrics."""
+"""Secrets that are easy to search for, and where; calls of the sandbox; and a receiver of metrics."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def log_in(sandbox: Sandbox, client_id: str, client_secret: str) -> str:
         timeout=10,
     )
     return str(answer.json()["data"]["accessToken"])
+
+
+def make_directory(sandbox: Sandbox, name: str) -> None:
+    """Make a directory in the root of the sandbox's first account."""
+    token = log_in(sandbox, sandbox.client_id, sandbox.client_secret)
+    requests.post(
+        f"{sandbox.base_url}/upload/v1/oss/file/mkdir",
+        json={"name": [name], "parentID": "", "type": 1},
+        headers={"Platform": "open_platform", "Authorization": f"Bearer {token}"},
+        timeout=10,
+    ).raise_for_status()
 
 
 # --- the search -----------------------------------------------------------------------------------------

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -15,20 +12,18 @@ from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
 from dev.example_run import ExampleRun
 from tests.system import inputs
-from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, signed
+from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in, make_directory, signed
+from tests.system.mailbox import Mailbox, mailbox
 from tests.system.wordpress import make_database
 
 HERE = Path(__file__).parent
 EXAMPLES = (
     *("example_one_image", "example_many_images", "example_daily", "example_sitemap", "example_bucket"),
     *("example_partitions", "example_rewrite", "example_database", "example_hugo", "example_notes"),
+    "example_check",
 )
-SCHEDULED = {
-    "example_bucket",
-    "example_daily",
-    "example_notes",
-    "example_sitemap",
-}  # start last: Airflow works on the others meanwhile
+# These start last: Airflow works on the others meanwhile.
+SCHEDULED = {"example_bucket", "example_check", "example_daily", "example_notes", "example_sitemap"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -210,20 +205,11 @@ def example_bucket(
         run = ExampleRun(airflow, sandbox, "example_pan123_sync_bucket", conf, host, {}, folder)
         (folder / "work").mkdir()
         for name, picture in (("2025/lagoon.webp", "lagoon.webp"), ("猫 1.PNG", "lavender.png")):
-            put_in_bucket(run, files, name, pictures[picture])
+            inputs.put_in_bucket(run, files, name, pictures[picture])
         (folder / "bucket" / "notes.txt").write_text("not an image")
         run.end_first_scheduled_run()
-        run.add = lambda name, content: put_in_bucket(run, files, name, content)
+        run.add = lambda name, content: inputs.put_in_bucket(run, files, name, content)
         yield run.start()
-
-
-def put_in_bucket(run: ExampleRun, files: dict[str, bytes], name: str, content: bytes) -> None:
-    """Put an image into the bucket, where its public URL serves it."""
-    path = run.folder / "bucket" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    files[f"public/{quote(name)}"] = content
-    run.urls[f"{run.host}/public/{quote(name)}"] = content
 
 
 @pytest.fixture(scope="session")
@@ -236,13 +222,8 @@ def example_partitions(
     (folder / "manifests").mkdir()
     with images.serve(pictures) as host:
         for partition, names in partitions.items():
-            with (folder / "manifests" / f"{partition}.csv").open("w", newline="") as file:
-                rows = csv.writer(file)
-                rows.writerow(["url", "file_name", "size", "md5"])
-                for name in names:
-                    content = pictures[name]
-                    url, md5 = signed(f"{host}/{name}"), hashlib.md5(content).hexdigest()
-                    rows.writerow([url, f"old-{name}", len(content), md5])
+            manifest = inputs.manifest(host, {name: pictures[name] for name in names})
+            (folder / "manifests" / f"{partition}.csv").write_bytes(manifest)
         urls = {signed(f"{host}/{name}"): pictures[name] for names in partitions.values() for name in names}
         conf = {"manifests": f"file://{folder}/manifests", "results": f"file://{folder}/results"}
         run = ExampleRun(airflow, sandbox, "example_pan123_sync_partitions", conf, host, urls, folder)
@@ -257,20 +238,10 @@ def example_rewrite(
     folder = tmp_path_factory.mktemp("rewrite")
     with images.serve(pictures) as host:
         urls = {signed(f"{host}/{name}"): pictures[name] for name in ("desert.bmp", "sunset.gif")}
-        first, second = urls
         (folder / "images.txt").write_text("\n".join(urls))
-        pages = {
-            "index.md": f"# Bilder\r\n![a]({first})\r\n[![b]({second} 'b')]({first}.html)，{first}。\r\n",
-            "blog/2026/post.html": f'<img src="{second}" srcset="{first} 1x, {second}?w=2 2x">',
-            "notes.txt": first,
-            "about.md": "没有图片",
-        }
-        inputs.write_files(folder / "pages", pages)
-        conf = {
-            "manifest": f"file://{folder}/images.txt",
-            "pages": f"file://{folder}/pages",
-            "results": f"file://{folder}/results.jsonl",
-        }
+        inputs.write_files(folder / "pages", inputs.pages(*urls))
+        conf = {"manifest": f"file://{folder}/images.txt", "pages": f"file://{folder}/pages"}
+        conf["results"] = f"file://{folder}/results.jsonl"
         run = ExampleRun(airflow, sandbox, "example_pan123_rewrite", conf, host, urls, folder)
         yield run.start()
 
@@ -322,6 +293,35 @@ def example_notes(
         inputs.write_files(folder / "notes", inputs.notes(f"{host}/photo.heic", *urls))
         conf = {"notes": f"file://{folder}/notes", "journals": f"file://{folder}/journals"}
         run = ExampleRun(airflow, sandbox, "example_pan123_pages_obsidian", conf, host, urls, folder)
+        run.end_first_scheduled_run()
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
+def mails() -> Iterator[Mailbox]:
+    """Receive the mails of `example_pan123_check`."""
+    with mailbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def example_check(
+    airflow: Cluster,
+    sandbox: Sandbox,
+    mails: Mailbox,
+    pictures: dict[str, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_check` with results that name two images which are gone."""
+    folder = tmp_path_factory.mktemp("check")
+    with images.serve(pictures) as host:
+        urls = {signed(f"{host}/{name}"): pictures[name] for name in ("aurora.png", "fjord.webp")}
+        (folder / "results.jsonl").write_text(inputs.results_of_gone_images(urls))
+        make_directory(sandbox, "checked")
+        airflow.api.set_connection("smtp_default", **mails.connection)
+        conf = {"results": f"file://{folder}/results.jsonl", "reports": f"file://{folder}/reports"}
+        conf |= {"directory": "checked", "mail_to": "images@example.com"}
+        run = ExampleRun(airflow, sandbox, "example_pan123_check", conf, host, urls, folder)
         run.end_first_scheduled_run()
         yield run.start()
 

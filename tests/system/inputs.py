@@ -1,11 +1,20 @@
-"""What the example DAGs read: a sitemap, a Hugo site in a Git repository, and a folder of notes."""
+"""What the example DAGs read: lists, a bucket, pages, a Hugo site in a Git repository, notes, and results."""
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
+import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import quote
+
+from airflow_provider_123pan.sync.inventory import ResultRecord
+from dev.example_run import ExampleRun
+from tests.system.canaries import signed, source_name
 
 SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -19,6 +28,46 @@ SITEMAP_PAGE = "<url><loc>{url}.html</loc><image:image><image:loc> {url} </image
 def sitemap(urls: Iterable[str]) -> bytes:
     """Return a sitemap with a page for each image."""
     return SITEMAP.format(pages="\n".join(SITEMAP_PAGE.format(url=url) for url in urls)).encode()
+
+
+def manifest(host: str, pictures: Mapping[str, bytes]) -> bytes:
+    """Return a list in CSV that names pictures of a host, with their sizes and MD5s."""
+    file = io.StringIO(newline="")
+    rows = csv.writer(file)
+    rows.writerow(["url", "file_name", "size", "md5"])
+    for name, content in pictures.items():
+        md5 = hashlib.md5(content).hexdigest()
+        rows.writerow([signed(f"{host}/{name}"), f"old-{name}", len(content), md5])
+    return file.getvalue().encode()
+
+
+def put_in_bucket(run: ExampleRun, files: dict[str, bytes], name: str, content: bytes) -> None:
+    """Put an image into the bucket, where its public URL serves it."""
+    path = run.folder / "bucket" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    files[f"public/{quote(name)}"] = content
+    run.urls[f"{run.host}/public/{quote(name)}"] = content
+
+
+def results_of_gone_images(urls: Iterable[str]) -> str:
+    """Return the results of a sync whose images are not on 123pan any more, one line for each URL."""
+    record = dict.fromkeys(ResultRecord._fields) | {"status": "migrated"}
+    lines = [
+        json.dumps(record | {"url": url, "fileID": f"gone-{number}", "file_name": source_name(url)})
+        for number, url in enumerate(urls)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def pages(first: str, second: str) -> dict[str, str]:
+    """Return pages by name: two show images."""
+    return {
+        "index.md": f"# Bilder\r\n![a]({first})\r\n[![b]({second} 'b')]({first}.html)，{first}。\r\n",
+        "blog/2026/post.html": f'<img src="{second}" srcset="{first} 1x, {second}?w=2 2x">',
+        "notes.txt": first,
+        "about.md": "没有图片",
+    }
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:

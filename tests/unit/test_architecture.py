@@ -32,6 +32,7 @@ def _loaded_by(statement: str) -> set[str]:
 
 def test_dag_files_load_nothing_heavy() -> None:
     loaded = _loaded_by(
+        f"from {NAME}.operators.images import Pan123CheckImagesOperator\n"
         f"from {NAME}.operators.migrate_pages import Pan123MigratePagesOperator\n"
         f"from {NAME}.operators.offline_download import Pan123OfflineDownloadOperator\n"
         f"from {NAME}.operators.sync_images import Pan123SyncImagesOperator\n"

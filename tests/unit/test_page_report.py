@@ -18,7 +18,7 @@ from airflow_provider_123pan.pages.page_text import PageProblem
 from airflow_provider_123pan.pages.report import write_report
 from airflow_provider_123pan.pages.rewriter import RewrittenPage, replaced
 from airflow_provider_123pan.pages.selection import Choice, Selection
-from airflow_provider_123pan.pages.tally import Tally
+from airflow_provider_123pan.pages.tally import BROKEN_STRING, Tally
 from airflow_provider_123pan.rewriting import Addresses, Edit
 from airflow_provider_123pan.rewriting.replacing import replacements_and_rest
 
@@ -117,6 +117,17 @@ def test_urls_that_stay_are_redacted_in_the_report(tmp_path: Path) -> None:
     ]
     assert stored["unknown"] == {"gone <b> htt": 1}
     assert "secret2" not in html + json.dumps(stored)
+
+
+def test_urls_in_php_strings_of_a_wrong_length_count_as_those_that_stay(tmp_path: Path) -> None:
+    broken = "https://old.example/c.png"
+    _, stored = report(tmp_path, f's:9:"{broken}"; s:9:"{SIGNED}"; s:9:"https://vip.123pan.cn/1/d.png";')
+    assert stored["diffs"] == []
+    assert [(each["url"], each["reason"]) for each in stored["left"][:2]] == [
+        (broken, BROKEN_STRING),
+        (SIGNED.replace("secret1", "***"), BROKEN_STRING),
+    ]
+    assert stored["unknown"] == {BROKEN_STRING: 2, "gone <b> htt": 1}
 
 
 def test_a_report_without_changes_is_whole(tmp_path: Path) -> None:

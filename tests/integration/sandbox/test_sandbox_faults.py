@@ -158,3 +158,26 @@ def test_latency_delays_each_answer(client: Client, monkeypatch: pytest.MonkeyPa
     client.get(DETAIL, fileID="x")
     assert len(slept) == 2
     assert all(15 <= seconds <= 20 for seconds in slept)
+
+
+def test_an_answer_of_an_image_url_can_be_scripted(client: Client) -> None:
+    client.sandbox.configure(fetch=False, answers=[{"path": r"^/\d+/", "fault": "traffic-exceeded"}])
+    client.migrate("http://127.0.0.1/a.png")
+    url = client.sandbox.state()["files"][0]["downloadURL"]
+    assert requests.get(url, timeout=10).json()["code"] == 5113
+    assert requests.get(url, timeout=10).headers["Content-Type"] == "image/png"
+    client.sandbox.configure(answers=[{"path": r"^/\d+/", "action": "drop"}])
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=10)
+    assert client.sandbox.state()["counts"]["served"] == 3
+
+
+def test_images_can_be_lost(client: Client) -> None:
+    client.sandbox.configure(fetch=False)
+    for name in ("a1.png", "a2.png", "b.png"):
+        client.migrate(f"http://127.0.0.1/{name}")
+    assert client.sandbox.lose(r"^a\d") == 2
+    (left,) = client.sandbox.state()["files"]
+    assert left["filename"] == "b.png"
+    with pytest.raises(ValueError, match="names: "):
+        client.sandbox.lose("(")

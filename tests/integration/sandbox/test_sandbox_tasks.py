@@ -169,3 +169,15 @@ def test_an_image_can_be_rejected_by_review(client: Client) -> None:
     assert image["status"] > 100
     assert image["userSelfURL"].startswith("https://img.example.com/")
     assert image["userSelfURL"].endswith(".png")
+
+
+def test_the_beginning_of_an_image_is_served(client: Client) -> None:
+    client.sandbox.configure(fetch=False)
+    client.migrate("http://127.0.0.1/a.png")
+    (image,) = client.sandbox.state()["files"]
+    size = image["size"]
+    for last, length in ((9, 10), (9999, size)):
+        answer = requests.get(image["downloadURL"], headers={"Range": f"bytes=0-{last}"}, timeout=10)
+        assert (answer.status_code, len(answer.content)) == (206, length)
+        assert answer.headers["Content-Range"] == f"bytes 0-{length - 1}/{size}"
+    assert client.sandbox.state()["files"][0]["totalTraffic"] == 10 + size

@@ -59,6 +59,26 @@ def test_their_number_does_not_matter(
     assert submitted(sandbox) == dict.fromkeys(urls, 1)
 
 
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+def test_they_are_not_submitted_again_after_a_failed_verification(
+    source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path, deferrable: bool
+) -> None:
+    sandbox.configure(
+        fetch=True,
+        same_etag="keep",
+        delay=0.2,
+        answers=[{"path": r"^/\d+/", "fault": "traffic-exceeded", "times": None}],
+    )
+    source.answers |= {f"/{number}.png": png("same") for number in range(3)}
+    urls = [f"{source.url}/{number}.png" for number in range(3)]
+    given: dict[str, Any] = {"images": urls, "deferrable": deferrable, **PRIVATE}
+    given |= {"verify": "address", "results": str(tmp_path / "results.jsonl")}
+    assert counts(sync(context, max_failures=3, **given)) == (0, 0, 3)
+    sandbox.configure(answers=[])
+    assert counts(sync(context, **given)) == (3, 0, 0)
+    assert submitted(sandbox) == dict.fromkeys(urls, 1)
+
+
 def test_a_source_that_has_changed_since_proves_nothing(
     source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path, set_timing: Callable[..., None]
 ) -> None:

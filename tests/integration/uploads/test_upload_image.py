@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_bytes_become_an_image(sandbox: Sandbox) -> None:
     assert stored.directory_id == directory.directory_id
     assert stored.download_url is not None
     assert requests.get(stored.download_url, timeout=60).content == RED
-    assert hook.get_image(stored.fileID) == stored
+    assert hook.get_image(stored.fileID) == replace(stored, traffic=len(RED))
 
 
 def test_paths_and_images_are_uploaded_into_the_root(sandbox: Sandbox, tmp_path: Path) -> None:

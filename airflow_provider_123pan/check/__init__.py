@@ -1,0 +1,1 @@
+"""Checks whether images are still served."""

@@ -1,0 +1,133 @@
+"""Operators for images that are on 123pan already."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.links import PagesReportLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_123pan.check.run import CheckOptions
+    from airflow_provider_123pan.verification.loading import LoadTiming
+
+
+class Pan123CheckImagesOperator(BaseOperator):
+    """Check whether images are still served, such as every night.
+
+    The images are those of a sync's results file, or all in a directory and below it. Directories are listed, 100
+    images per call, and each image that is there is loaded once from its URL, on the user's own domain if there is one.
+    Nothing is repeated, so each image costs at most one request.
+
+    Returns, and pushes each key as a separate XCom: ``images``, ``healthy``, ``failed``, the number of images with each
+    problem (``gone``, ``rejected`` by review, ``wrong_type``, ``wrong_content``, ``slow``, ``traffic_exceeded``,
+    ``unreachable``), ``traffic`` (bytes served so far, by directory), ``report``, ``list`` (the JSON lines) and
+    ``failures``, the first 20 (``url``, ``file_name``, ``problem``, ``reason``).
+
+    :param results: the path of a results file, ``.jsonl`` or ``.csv``; its images are checked. Those that failed in the
+        sync are left out. (templated)
+    :param directory_id: the id of the directory that is listed; or
+    :param directory: its path, such as ``photos/2026``. With ``results``, what it and the directories below it do not
+        hold is gone; without, an image that no listing shows costs a call, which finds its directory. (both templated)
+    :param verify: load images: ``address`` (status, type and length; the first 512 bytes), ``content`` (the MD5 of
+        the whole image, which costs traffic), or None: only the listings are read.
+    :param max_failures: the task fails if more images have a problem: a number, or a share such as ``"5%"``. Airflow
+        does not retry it then. (templated)
+    :param report: the path of an HTML file with thumbnails of the failures, beside which a ``.jsonl`` file is written,
+        which a sync takes as its ``manifest``; by default none. (templated)
+    :param requests_per_second: images that are loaded per second at most.
+    :param pan123_conn_id: the connection, of type ``pan123``. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "results",
+        "directory_id",
+        "directory",
+        "max_failures",
+        "report",
+        "pan123_conn_id",
+    )
+    operator_extra_links = (PagesReportLink(),)
+    #: None: the defaults, which a DAG file need not import.
+    timing: ClassVar[LoadTiming | None] = None
+    ui_color = "#fdf1d6"
+
+    def __init__(
+        self,
+        *,
+        results: str | None = None,
+        directory_id: str | None = None,
+        directory: str | None = None,
+        verify: str | None = "address",
+        max_failures: int | str = 0,
+        report: str | None = None,
+        requests_per_second: float = 10.0,
+        pan123_conn_id: str = "pan123_default",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.results = results
+        self.directory_id = directory_id
+        self.directory = directory
+        self.verify = verify
+        self.max_failures = max_failures
+        self.report = report
+        self.requests_per_second = requests_per_second
+        self.pan123_conn_id = pan123_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the images."""
+        from airflow_provider_123pan.check.run import check_images
+        from airflow_provider_123pan.exceptions import Pan123ImagesError
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+        from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.sync.options import allowance
+
+        with failing_without_retry():
+            may_fail = allowance(self.max_failures)
+            options = self._options(context)
+            hook = Pan123Hook(self.pan123_conn_id)
+            try:
+                found = check_images(hook, options, self.timing)
+            finally:
+                hook.client.close()
+            if found["failed"] <= may_fail(found["images"]):
+                return found
+            for key, value in found.items():
+                context["ti"].xcom_push(key, value)
+            first = "; ".join(f"{each['file_name']}: {each['reason']}" for each in found["failures"][:3])
+            raise Pan123ImagesError(
+                f"{found['failed']} of {found['images']} images have a problem, max_failures is "
+                f"{self.max_failures}: {first}{' …' if found['failed'] > 3 else ''}"
+            )
+
+    def _options(self, context: Context) -> CheckOptions:
+        from airflow_provider_123pan.check.run import CheckOptions
+        from airflow_provider_123pan.html_report import check_report
+        from airflow_provider_123pan.sync.options import check_directory, check_verify
+        from airflow_provider_123pan.sync.results import owner_of
+
+        directory_id, names = check_directory(self.directory_id, self.directory)
+        if self.results is None and self.directory is None and self.directory_id is None:
+            raise Pan123InputError("results: give results, directory or directory_id")
+        if self.report is not None:
+            check_report(self.report)
+        rate: Any = self.requests_per_second
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+            raise Pan123InputError(f"requests_per_second: {rate!r} is not a number above 0")
+        return CheckOptions(
+            results=self.results,
+            directory_id=directory_id,
+            names=names,
+            verify=check_verify(self.verify),
+            requests_per_second=float(rate),
+            report=self.report,
+            owner=owner_of(context),
+        )

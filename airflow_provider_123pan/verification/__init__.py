@@ -1,0 +1,1 @@
+"""Loads images from where 123pan serves them."""
