@@ -66,19 +66,19 @@ def check_url(url: Any) -> str:
     return url
 
 
-def check_directory_id(directory_id: Any) -> str | None:
+def check_directory_id(directory_id: Any, field: str = "directory_id") -> str | None:
     """Return a directory's id, checked; None for the default directory."""
     if directory_id is None:
         return None
     if isinstance(directory_id, bool) or not isinstance(directory_id, (str, int)):
-        raise Pan123InputError(f"directory_id: got {kind_of(directory_id)}; give a directory's id, or None")
+        raise Pan123InputError(f"{field}: got {kind_of(directory_id)}; give a directory's id, or None")
     if (text := str(directory_id).strip()) in ROOTS:
         raise Pan123InputError(
-            f"directory_id: {text!r} is the root, into which 123pan does not download; give a directory's id, "
+            f"{field}: {text!r} is the root, into which 123pan does not download; give a directory's id, "
             "or None for the directory 来自:离线下载"
         )
     if not text.isprintable():
-        raise Pan123InputError("directory_id: it contains control characters; copy the directory's id again")
+        raise Pan123InputError(f"{field}: it contains control characters; copy the directory's id again")
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_123pan.check.run import CheckOptions
+    from airflow_provider_123pan.sync.image_selection import ImageSelection
     from airflow_provider_123pan.verification.loading import LoadTiming
 
 
@@ -131,3 +133,155 @@ class Pan123CheckImagesOperator(BaseOperator):
             report=self.report,
             owner=owner_of(context),
         )
+
+
+class _SelectedImagesOperator(BaseOperator):
+    """The arguments that select stored images."""
+
+    template_fields: Sequence[str] = (
+        "file_ids",
+        "file_names",
+        "results",
+        "directory_id",
+        "directory",
+        "pan123_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        file_ids: Any = None,
+        file_names: Any = None,
+        results: str | None = None,
+        directory_id: str | None = None,
+        directory: str | None = None,
+        pan123_conn_id: str = "pan123_default",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.file_ids = file_ids
+        self.file_names = file_names
+        self.results = results
+        self.directory_id = directory_id
+        self.directory = directory
+        self.pan123_conn_id = pan123_conn_id
+
+    def _selection(self) -> ImageSelection:
+        from airflow_provider_123pan.sync.image_selection import ImageSelection
+
+        return ImageSelection.of(
+            self.file_ids, self.file_names, self.results, self.directory_id, self.directory
+        )
+
+
+class Pan123MoveImagesOperator(_SelectedImagesOperator):
+    """Move stored images to another directory, 100 with each call.
+
+    The images keep their ids and URLs. Those that are not there any more are left out, so a retry continues where an
+    earlier try stopped.
+
+    Returns, and pushes each key as a separate XCom: ``selected``, ``moved``, ``missing`` (numbers of images) and
+    ``to_directory_id``.
+
+    :param file_ids: the images' ids; or (templated)
+    :param file_names: their names in ``directory`` or ``directory_id``; or (templated)
+    :param results: the path of a sync's results file, ``.jsonl`` or ``.csv``; its images are moved, but for those that
+        failed. (templated)
+    :param directory_id: the id of the directory that holds them; or
+    :param directory: its path, such as ``photos/2026``. Without names, all images in it are moved, but not those in
+        directories below it. (both templated)
+    :param to_directory_id: the id of the directory to which they are moved; or
+    :param to_directory: its path; missing directories are made. (both templated)
+    :param pan123_conn_id: the connection, of type ``pan123``. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *_SelectedImagesOperator.template_fields,
+        "to_directory_id",
+        "to_directory",
+    )
+    ui_color = "#e6e2f5"
+
+    def __init__(
+        self, *, to_directory_id: str | None = None, to_directory: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.to_directory_id = to_directory_id
+        self.to_directory = to_directory
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Move the images."""
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+        from airflow_provider_123pan.retries import failing_without_retry
+        from airflow_provider_123pan.sync.directory import ensure_directory
+        from airflow_provider_123pan.sync.options import check_directory
+
+        with failing_without_retry():
+            selection = self._selection()
+            target, names = check_directory(self.to_directory_id, self.to_directory, "to_directory")
+            if target is None and not names:
+                raise Pan123InputError("to_directory: give to_directory or to_directory_id")
+            hook = Pan123Hook(self.pan123_conn_id)
+            with closing(hook.client):
+                found = selection.find(hook)
+                target_id = target or hook.run(ensure_directory(names))
+                moved = found.act(hook, lambda file_ids: hook.move_images(file_ids, target_id))
+            return {
+                "selected": len(found),
+                "moved": moved,
+                "missing": len(found) - moved,
+                "to_directory_id": target_id,
+            }
+
+
+class Pan123DeleteImagesOperator(_SelectedImagesOperator):
+    """Delete stored images, 100 with each call. Their URLs stop working.
+
+    Images that are not there any more are left out, so a retry continues where an earlier try stopped. An empty
+    selection, a whole directory, and ids of directories are refused unless ``confirm`` is true.
+
+    Returns, and pushes each key as a separate XCom: ``selected``, ``deleted`` and ``missing``, numbers of images.
+
+    :param file_ids: the images' ids. Each costs a call that finds out whether it is a directory's, unless ``confirm``
+        is true; or (templated)
+    :param file_names: their names in ``directory`` or ``directory_id``; or (templated)
+    :param results: the path of a sync's results file, ``.jsonl`` or ``.csv``; its images are deleted, also those that
+        were there before the sync, but not those that failed. (templated)
+    :param directory_id: the id of the directory that holds them; or
+    :param directory: its path, such as ``photos/2026``. Without names, all images in it are deleted, but not those in
+        directories below it. (both templated)
+    :param confirm: accept an empty selection, a whole directory, and ids of directories, with which all is deleted that
+        they contain.
+    :param pan123_conn_id: the connection, of type ``pan123``. (templated)
+    """
+
+    ui_color = "#f9dcdc"
+
+    def __init__(self, *, confirm: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.confirm = confirm
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the images."""
+        from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+        from airflow_provider_123pan.retries import failing_without_retry
+
+        with failing_without_retry():
+            selection = self._selection()
+            confirmed = self.confirm is True
+            if selection.is_whole_directory and not confirmed:
+                raise Pan123InputError(
+                    "directory: this would delete all images in it; give file_names, or pass confirm=True"
+                )
+            hook = Pan123Hook(self.pan123_conn_id)
+            with closing(hook.client):
+                found = selection.find(hook)
+                if not len(found) and not confirmed:
+                    raise Pan123InputError(
+                        f"{selection.field}: no image is selected; pass confirm=True if that is right"
+                    )
+                if selection.file_ids is not None and not confirmed:
+                    found.refuse_directories(hook)
+                deleted = found.act(hook, hook.delete_images)
+            return {"selected": len(found), "deleted": deleted, "missing": len(found) - deleted}

@@ -125,6 +125,7 @@ class Image:
     :ivar download_url: the image's URL.
     :ivar user_url: the image's URL on the user's own domain, or None.
     :ivar traffic: bytes that were served of it (``totalTraffic``), or None.
+    :ivar is_directory: the id is that of a directory.
     """
 
     fileID: str
@@ -138,6 +139,7 @@ class Image:
     download_url: str | None
     user_url: str | None
     traffic: int | None = None
+    is_directory: bool = False
 
     @property
     def rejected(self) -> bool:
@@ -162,6 +164,7 @@ class Image:
             download_url=optional_text(item.get("downloadURL")),
             user_url=optional_text(item.get("userSelfURL")),
             traffic=whole_number(item.get("totalTraffic")),
+            is_directory=_is_directory(item),
         )
 
 

@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def parse_path(directory: str) -> tuple[str, ...]:
+def parse_path(directory: str, field: str = "directory") -> tuple[str, ...]:
     """Return the names in a directory's path; a Pan123InputError names the field."""
     names = tuple(name.strip() for name in directory.strip("/ ").split("/"))
     if not all(names) or any(name in (".", "..") or not name.isprintable() for name in names):
         raise Pan123InputError(
-            f"directory: {directory!r} is not a path of names, such as photos/2026, below the root"
+            f"{field}: {directory!r} is not a path of names, such as photos/2026, below the root"
         )
     return names
 

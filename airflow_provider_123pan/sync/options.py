@@ -127,14 +127,18 @@ def check_verify(verify: Any) -> str | None:
     return checked
 
 
-def check_directory(directory_id: Any, directory: str | None) -> tuple[str | None, tuple[str, ...]]:
+def check_directory(
+    directory_id: Any, directory: str | None, field: str = "directory"
+) -> tuple[str | None, tuple[str, ...]]:
     """Return a directory's id, or the names on the path to it; neither for the default directory.
 
+    :param field: the argument with the path; that with the id has the same name with ``_id``.
     :raises Pan123InputError: both are given, or one is not valid.
     """
     if directory is not None and directory_id is not None:
-        raise Pan123InputError("directory: give either directory or directory_id")
-    return check_directory_id(directory_id), parse_path(directory) if directory is not None else ()
+        raise Pan123InputError(f"{field}: give either {field} or {field}_id")
+    names = parse_path(directory, field) if directory is not None else ()
+    return check_directory_id(directory_id, f"{field}_id"), names
 
 
 def check_max_active(max_active: Any) -> int | None:

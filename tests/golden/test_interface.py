@@ -11,7 +11,11 @@ import pytest
 
 from airflow_provider_123pan.callbacks.address import callback_address
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
-from airflow_provider_123pan.operators.images import Pan123CheckImagesOperator
+from airflow_provider_123pan.operators.images import (
+    Pan123CheckImagesOperator,
+    Pan123DeleteImagesOperator,
+    Pan123MoveImagesOperator,
+)
 from airflow_provider_123pan.operators.migrate_pages import Pan123MigratePagesOperator
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
@@ -46,6 +50,8 @@ TEMPLATED: list[Any] = [
     Pan123OfflineDownloadSensor,
     Pan123MigratePagesOperator,
     Pan123CheckImagesOperator,
+    Pan123DeleteImagesOperator,
+    Pan123MoveImagesOperator,
 ]
 PROMISED: list[Any] = [
     *TEMPLATED,
