@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123PagesError
+from airflow_provider_123pan.source.image_paths import absolute, find_images
 from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.rules import EXTENSIONS
 from airflow_provider_123pan.source.sitemap import read_sitemap
 from airflow_provider_123pan.source.urls import is_web_url, redact_url
 from airflow_provider_123pan.sync.atomic_file import write_file
 
 log = logging.getLogger(__name__)
-
-_ENDS = tuple(f".{extension}" for extension in sorted(EXTENSIONS))
 
 
 def from_sitemap(url: str, manifest: str, *, private_hosts: Iterable[str] = ()) -> str:
@@ -79,20 +76,12 @@ def from_bucket(bucket: str, base_url: str | None, manifest: str) -> str:
     """
     if base_url is not None and not is_web_url(base_url):
         raise Pan123InputError(f"base_url: {quoted(base_url)} must begin with http:// or https://")
-    folder = path_of("bucket", bucket)
-    private = (bucket if "://" in bucket else f"file://{os.path.abspath(bucket)}").rstrip("/")
+    private = absolute(bucket).rstrip("/")
 
     def images() -> Iterator[dict[str, Any]]:
-        found = folder.fs.find(
-            folder.path, detail=True
-        )  # with the sizes, so that no further calls are needed
-        if not found and not folder.is_dir():
-            raise Pan123InputError(f"bucket: there is no bucket or folder {bucket!r}")
-        for path, details in found.items():
-            if path.lower().endswith(_ENDS):
-                name = path.removeprefix(folder.path).lstrip("/")
-                url = f"{private}/{name}" if base_url is None else f"{base_url.rstrip('/')}/{quote(name)}"
-                yield {"url": url, "size": details["size"]}
+        for name, size in find_images("bucket", bucket):
+            url = f"{private}/{name}" if base_url is None else f"{base_url.rstrip('/')}/{quote(name)}"
+            yield {"url": url, "size": size}
 
     return _write(manifest, images(), bucket)
 

@@ -1,9 +1,9 @@
-"""Operators for images that are on 123pan already."""
+"""Operators that upload images, and for images that are on 123pan already."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,13 +11,48 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.links import PagesReportLink
+from airflow_provider_123pan.operators.selected_images import SelectedImagesOperator
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_123pan.check.run import CheckOptions
-    from airflow_provider_123pan.sync.image_selection import ImageSelection
+    from airflow_provider_123pan.sync.raw_entries import RawEntry
     from airflow_provider_123pan.verification.loading import LoadTiming
+
+
+_OF_LISTS = ("images", "manifest", "encoding", "fetch", "probe")
+
+
+class Pan123UploadImagesOperator(Pan123SyncImagesOperator):
+    """Upload the images of a folder, and of the folders below it, that Airflow's object storage can open.
+
+    This is a sync: an image that is there already is not uploaded again, unless its size has changed. All arguments of
+    :class:`~airflow_provider_123pan.operators.sync_images.Pan123SyncImagesOperator` but ``images``, ``manifest``,
+    ``encoding``, ``fetch`` and ``probe`` mean the same here, and so does what it returns. ``directory`` or
+    ``directory_id`` is required.
+
+    :param source: a folder, such as ``s3://my-bucket/photos``; a pattern with ``*``, ``**``, ``?`` and ``[…]``; or a
+        list of paths. Of a folder or a pattern, the files count whose names end as those of images do. A path without
+        a scheme is one of the worker's disk. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        *(name for name in Pan123SyncImagesOperator.template_fields if name not in ("images", "manifest")),
+    )
+
+    def __init__(self, *, source: Any, **kwargs: Any) -> None:
+        if unexpected := [name for name in _OF_LISTS if name in kwargs]:
+            raise TypeError(f"{unexpected[0]}: the worker uploads the images of source")
+        super().__init__(fetch="worker", probe=False, **kwargs)
+        self.source = source
+
+    def _list(self) -> tuple[str, Iterator[RawEntry]]:
+        from airflow_provider_123pan.sync.manifest import read_paths
+
+        return read_paths(self.source)
 
 
 class Pan123CheckImagesOperator(BaseOperator):
@@ -135,47 +170,7 @@ class Pan123CheckImagesOperator(BaseOperator):
         )
 
 
-class _SelectedImagesOperator(BaseOperator):
-    """The arguments that select stored images."""
-
-    template_fields: Sequence[str] = (
-        "file_ids",
-        "file_names",
-        "results",
-        "directory_id",
-        "directory",
-        "pan123_conn_id",
-    )
-
-    def __init__(
-        self,
-        *,
-        file_ids: Any = None,
-        file_names: Any = None,
-        results: str | None = None,
-        directory_id: str | None = None,
-        directory: str | None = None,
-        pan123_conn_id: str = "pan123_default",
-        **kwargs: Any,
-    ) -> None:
-        kwargs.setdefault("multiple_outputs", True)
-        super().__init__(**kwargs)
-        self.file_ids = file_ids
-        self.file_names = file_names
-        self.results = results
-        self.directory_id = directory_id
-        self.directory = directory
-        self.pan123_conn_id = pan123_conn_id
-
-    def _selection(self) -> ImageSelection:
-        from airflow_provider_123pan.sync.image_selection import ImageSelection
-
-        return ImageSelection.of(
-            self.file_ids, self.file_names, self.results, self.directory_id, self.directory
-        )
-
-
-class Pan123MoveImagesOperator(_SelectedImagesOperator):
+class Pan123MoveImagesOperator(SelectedImagesOperator):
     """Move stored images to another directory, 100 with each call.
 
     The images keep their ids and URLs. Those that are not there any more are left out, so a retry continues where an
@@ -197,7 +192,7 @@ class Pan123MoveImagesOperator(_SelectedImagesOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_SelectedImagesOperator.template_fields,
+        *SelectedImagesOperator.template_fields,
         "to_directory_id",
         "to_directory",
     )
@@ -235,7 +230,7 @@ class Pan123MoveImagesOperator(_SelectedImagesOperator):
             }
 
 
-class Pan123DeleteImagesOperator(_SelectedImagesOperator):
+class Pan123DeleteImagesOperator(SelectedImagesOperator):
     """Delete stored images, 100 with each call. Their URLs stop working.
 
     Images that are not there any more are left out, so a retry continues where an earlier try stopped. An empty

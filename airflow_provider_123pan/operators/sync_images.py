@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_123pan.source.naming import Naming
     from airflow_provider_123pan.sync.inventory import Inventory
     from airflow_provider_123pan.sync.options import SyncOptions
+    from airflow_provider_123pan.sync.raw_entries import RawEntry
     from airflow_provider_123pan.sync.run import SyncRun
     from airflow_provider_123pan.sync.timing import SyncTiming
 
@@ -302,18 +303,19 @@ class Pan123SyncImagesOperator(BaseOperator):
         return Naming(template, self.keep_tree, configured_parameters(), needs_format=needs_format)
 
     def _load(self, inventory: Inventory) -> None:
-        from airflow_provider_123pan.sync.manifest import read_images, read_manifest
+        from airflow_provider_123pan.sync.options import check_choice
 
-        if (self.images is None) == (self.manifest is None):
-            raise Pan123InputError("images: give either images or manifest")
-        if self.manifest is None:
-            rows = read_images(self.images)
-        else:
-            rows = read_manifest(str(self.manifest), self.encoding)
+        check_choice("on_invalid", self.on_invalid, "record", "fail")
+        name, rows = self._list()
         inventory.load(rows, refuse_invalid=self.on_invalid == "fail")
         if not len(inventory) and not self.allow_empty:
-            field = "images: the list" if self.manifest is None else f"manifest: {str(self.manifest)!r}"
-            raise Pan123InputError(f"{field} is empty; pass allow_empty=True if that is right")
+            raise Pan123InputError(f"{name} is empty; pass allow_empty=True if that is right")
+
+    def _list(self) -> tuple[str, Iterator[RawEntry]]:
+        """Return what an error calls the list, and its entries."""
+        from airflow_provider_123pan.sync.manifest import read_list
+
+        return read_list(self.images, self.manifest, self.encoding)
 
     def _defer(self, state: dict[str, Any], trigger: dict[str, Any], options: SyncOptions) -> None:
         from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS

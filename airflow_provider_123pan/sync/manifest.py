@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.source.image_paths import absolute, find_paths
 from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.sync.files import opened, text_lines
 from airflow_provider_123pan.sync.parquet import read_parquet
 from airflow_provider_123pan.sync.raw_entries import KEYS, TOO_LONG, Columns, RawEntry, is_long
 from airflow_provider_123pan.sync.s3_inventory import MANIFEST, read_s3_inventory
 from airflow_provider_123pan.sync.tables import TSV_HEADER, is_header, read_table, skip_lines
+
+
+def read_list(images: Any, manifest: Any, encoding: str | None) -> tuple[str, Iterator[RawEntry]]:
+    """Return what an error calls the list that an operator's arguments give, and its entries.
+
+    :raises Pan123InputError: there are two lists, or none.
+    """
+    if (images is None) == (manifest is None):
+        raise Pan123InputError("images: give either images or manifest")
+    if manifest is None:
+        return "images: the list", read_images(images)
+    return f"manifest: {str(manifest)!r}", read_manifest(str(manifest), encoding)
+
+
+def read_paths(source: Any) -> tuple[str, Iterator[RawEntry]]:
+    """Return what an error calls the images of a folder, a pattern, or a list of paths, and their entries."""
+    if isinstance(source, (str, os.PathLike)):
+        place = os.fspath(source)
+        found = find_paths("source", place)
+        return f"source: {place!r}", (RawEntry(url, {"url": url, "size": size}) for url, size in found)
+    if isinstance(source, (bytes, Mapping)) or not isinstance(source, Iterable):
+        raise Pan123InputError(
+            f"source: got a {type(source).__name__}; give a folder, a pattern, or a list of paths"
+        )
+    return "source: the list", map(_of_path, source, count())
 
 
 def read_images(images: Any) -> Iterator[RawEntry]:
@@ -51,6 +78,13 @@ def read_manifest(path: str, encoding: str | None = None) -> Iterator[RawEntry]:
     else:
         with text_lines(place, encoding) as lines:
             yield from read(lines)
+
+
+def _of_path(path: Any, number: int) -> RawEntry:
+    place = f"source[{number}]"
+    if not isinstance(path, (str, os.PathLike)):
+        return RawEntry(place, {}, f"got a {type(path).__name__}, not a path")
+    return RawEntry(place, {"url": absolute(os.fspath(path))})
 
 
 def _of_mapping(place: str, value: Any, columns: Columns) -> RawEntry:

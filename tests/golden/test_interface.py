@@ -15,6 +15,7 @@ from airflow_provider_123pan.operators.images import (
     Pan123CheckImagesOperator,
     Pan123DeleteImagesOperator,
     Pan123MoveImagesOperator,
+    Pan123UploadImagesOperator,
 )
 from airflow_provider_123pan.operators.migrate_pages import Pan123MigratePagesOperator
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
@@ -52,6 +53,7 @@ TEMPLATED: list[Any] = [
     Pan123CheckImagesOperator,
     Pan123DeleteImagesOperator,
     Pan123MoveImagesOperator,
+    Pan123UploadImagesOperator,
 ]
 PROMISED: list[Any] = [
     *TEMPLATED,
