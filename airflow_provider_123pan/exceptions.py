@@ -24,7 +24,7 @@ The tree::
     │   ├── Pan123DownloadFailedError        123pan could not download or keep the image
     │   ├── Pan123UnknownTaskError           123pan does not know the taskID
     │   ├── Pan123InvisibleError             the offline task succeeded, but its image is not listed
-    │   ├── Pan123ImagesError                images have a problem that a check found
+    │   ├── Pan123ImagesError                images have a problem that a check or a copy found
     │   ├── Pan123PagesError                 pages could not be read or written
     │   ├── Pan123WaitTimeoutError           the wait reached its time limit
     │   └── Pan123WaitError                  an error in the triggerer ended the wait
@@ -177,7 +177,7 @@ class Pan123InvisibleError(Pan123Error):
 
 
 class Pan123ImagesError(Pan123Error):
-    """A check found more images with a problem than ``max_failures`` allows; its report names them."""
+    """A check or a copy found more images with a problem than ``max_failures`` allows."""
 
     retryable = False
 

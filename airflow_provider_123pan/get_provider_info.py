@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": integration,
                 "python-modules": [
+                    f"{package}.operators.copy_from_drive",
                     f"{package}.operators.images",
                     f"{package}.operators.migrate_pages",
                     f"{package}.operators.offline_download",
@@ -42,7 +43,11 @@ def get_provider_info() -> dict[str, object]:
         "triggers": [
             {
                 "integration-name": integration,
-                "python-modules": [f"{package}.triggers.offline_download", f"{package}.triggers.sync_images"],
+                "python-modules": [
+                    f"{package}.triggers.copy_from_drive",
+                    f"{package}.triggers.offline_download",
+                    f"{package}.triggers.sync_images",
+                ],
             }
         ],
         "connection-types": [

@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.links import PagesReportLink
+from airflow_provider_123pan.operators.copy_from_drive import Pan123CopyFromDriveOperator
 from airflow_provider_123pan.operators.selected_images import SelectedImagesOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from airflow_provider_123pan.sync.raw_entries import RawEntry
     from airflow_provider_123pan.verification.loading import LoadTiming
 
+__all__ = [
+    "Pan123CheckImagesOperator",
+    "Pan123CopyFromDriveOperator",
+    "Pan123DeleteImagesOperator",
+    "Pan123MoveImagesOperator",
+    "Pan123UploadImagesOperator",
+]
 
 _OF_LISTS = ("images", "manifest", "encoding", "fetch", "probe")
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_123pan.operators.images import Pan123CopyFromDriveOperator
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
+from airflow_provider_123pan.triggers.copy_from_drive import Pan123CopyFromDriveTrigger
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
@@ -98,12 +100,28 @@ def test_the_sensor_defers_with_a_golden_trigger(golden: Any, context: dict[str,
     golden.check("sensor_deferral", [deferred.trigger.serialize(), deferred.method_name, deferred.kwargs])
 
 
-@pytest.mark.parametrize("kind", [Pan123OfflineDownloadTrigger, Pan123SyncImagesTrigger])
+@pytest.mark.parametrize(
+    "kind", [Pan123CopyFromDriveTrigger, Pan123OfflineDownloadTrigger, Pan123SyncImagesTrigger]
+)
 def test_a_trigger_serializes_the_arguments_that_it_was_given(golden: Any, kind: Any) -> None:
     name = f"trigger_{kind.__name__}"
     class_path, arguments = golden.load(name)
     golden.check(name, kind(**arguments).serialize())
     assert class_path == f"{kind.__module__}.{kind.__qualname__}"
+
+
+def test_a_copy_from_the_drive_keeps_a_golden_record_and_defers_with_a_golden_trigger(
+    golden: Any, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(drive_files=[{"file_id": "1000", "filename": "a.png"}], copy_delay=3600)
+    task = Pan123CopyFromDriveOperator(
+        task_id="copy", file_ids=["1000"], directory="copies", deferrable=True, pan123_conn_id="callbacks"
+    )
+    deferred = deferred_by(task, context)
+    key, record = context["task_state_store"].written[-1]
+    assert len(record.pop("digest")) == 64
+    golden.check("copy_record", [key, record])
+    golden.check("copy_deferral", [deferred.trigger.serialize(), deferred.method_name, deferred.kwargs])
 
 
 def test_triggers_send_golden_events(golden: Any, context: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from airflow_provider_123pan.callbacks.address import callback_address
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.images import (
     Pan123CheckImagesOperator,
+    Pan123CopyFromDriveOperator,
     Pan123DeleteImagesOperator,
     Pan123MoveImagesOperator,
     Pan123UploadImagesOperator,
@@ -51,6 +52,7 @@ TEMPLATED: list[Any] = [
     Pan123OfflineDownloadSensor,
     Pan123MigratePagesOperator,
     Pan123CheckImagesOperator,
+    Pan123CopyFromDriveOperator,
     Pan123DeleteImagesOperator,
     Pan123MoveImagesOperator,
     Pan123UploadImagesOperator,

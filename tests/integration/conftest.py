@@ -20,6 +20,7 @@ from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperat
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 from airflow_provider_123pan.sync.timing import SyncTiming
+from airflow_provider_123pan.triggers.copy_from_drive import Pan123CopyFromDriveTrigger
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 from tests.integration import databases
@@ -87,6 +88,7 @@ def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
             Pan123OfflineDownloadOperator,
             Pan123OfflineDownloadSensor,
             Pan123OfflineDownloadTrigger,
+            Pan123CopyFromDriveTrigger,
         ):
             monkeypatch.setattr(waits, "timing", replace(waits.timing or WaitTiming(), **durations))
         for syncs in (Pan123SyncImagesOperator, Pan123SyncImagesTrigger):
