@@ -184,6 +184,9 @@ def test_a_python_block_runs(
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
     context["var"] = {"value": {"forum_cookie": "session-0123456789"}}
+    sandbox.configure(
+        drive_files=[{"file_id": str(14749954 + number), "filename": f"{number}.png"} for number in range(2)]
+    )
     for dag in build(block):
         if not is_mapped(dag):
             run_all(dag, context)
