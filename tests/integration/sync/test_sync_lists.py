@@ -65,7 +65,7 @@ BAD_ROWS = {
     "data:image/gif;base64,": "url: the scheme 'data'",
     "1.png,": "url: the scheme ''",
     "https://a.com/1.avif,": "url: 123pan takes no .avif",
-    "https://mmbiz.qpic.cn/mmbiz_jpg/AB/640,": "file_name: the URL shows no image extension",
+    "https://mmbiz.qpic.cn/mmbiz_jpg/AB/640,": "file_name: neither the URL nor the source shows an image extension",
     "https:///1.png,": "url: it has no host",
     "https://[::1/1.png,": "url: it is not a URL",
     ",12": "url: got ''",
