@@ -85,7 +85,7 @@ class ExampleRun:
 
         :param submissions: how many submissions the sandbox must have received from all runs of this DAG.
         """
-        assert self.wait() == "success", self.states()
+        assert self.wait() == "success", (self.states(), self.failures())
         urls = [task["url"] for task in self.sandbox.state()["tasks"]]
         submitted = [url for url in urls if url.startswith(f"{self.host}/")]
         assert len(submitted) == submissions, submitted
@@ -115,6 +115,15 @@ class ExampleRun:
     def states(self) -> dict[tuple[str, int], str | None]:
         """Return the state of each task of the latest run by task ID and map index."""
         return self.api.states(self.dag_id, self.run_id)
+
+    def failures(self) -> dict[str, str]:
+        """Return the ends of the logs of the tasks of the latest run that failed."""
+        failed = (
+            task_id
+            for (task_id, map_index), state in self.states().items()
+            if state == "failed" and map_index < 0
+        )
+        return {task_id: self.log(task_id)[-2000:] for task_id in failed}
 
     def approval(self) -> dict[str, Any] | None:
         """Return what the task `approve` of the latest run asks, with the answer, or None."""

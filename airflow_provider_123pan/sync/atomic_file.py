@@ -21,7 +21,7 @@ def write_file(path: ObjectStoragePath, blocks: Iterable[str | bytes], owner: st
 
     :param owner: distinguishes two tasks that write to the same path at once.
     """
-    if not _is_local(path):
+    if not is_local(path):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, path.name)  # a store derives the content type from the name
             _write(file, blocks)
@@ -41,11 +41,12 @@ def write_file(path: ObjectStoragePath, blocks: Iterable[str | bytes], owner: st
 
 def discard_unfinished(path: ObjectStoragePath, owner: str) -> None:
     """Remove what a crash left of :func:`write_file`."""
-    if _is_local(path):
+    if is_local(path):
         _places(path, owner)[1].unlink(missing_ok=True)
 
 
-def _is_local(path: ObjectStoragePath) -> bool:
+def is_local(path: ObjectStoragePath) -> bool:
+    """Return whether a path is one of the local file system."""
     return path.protocol in ("", "file")
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,18 +85,12 @@ class Tries:
         assert process.exitcode == (0 if killed_at is None or result else -signal.SIGKILL)
         return Try(result, operations)
 
-    def replaced(self) -> Counter[str]:
-        """Return how often all tries have replaced each file, by its path."""
-        log = self._memory / "replaced"
-        return Counter(log.read_text().splitlines()) if log.exists() else Counter()
-
 
 class _Operations:
     """Counts file operations below a folder, and kills the process at one of them."""
 
-    def __init__(self, folder: Path, log: Path, killed_at: int | None) -> None:
+    def __init__(self, folder: Path, killed_at: int | None) -> None:
         self._folder = f"{folder}/"
-        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._killed_at = killed_at
         self._sync = os.fsync
         self._lock = threading.Lock()  # several threads write
@@ -112,12 +105,8 @@ class _Operations:
         if not is_change or isinstance(arguments[0], int):
             return
         target = os.fsdecode(arguments[1] if event == "os.rename" else arguments[0])
-        if not target.startswith(self._folder):
-            return
-        if self._is_last():
+        if target.startswith(self._folder) and self._is_last():
             os.kill(os.getpid(), signal.SIGKILL)
-        if event == "os.rename":
-            os.write(self._log, f"{target}\n".encode())
 
     def fsync(self, file: int) -> None:
         """Flush a file; a process that is killed here has written half of it."""
@@ -191,7 +180,7 @@ def _try(
         "task_state_store": _Store(memory / "store"),
         "outlet_events": OutletEventAccessors(),
     }
-    operations = _Operations(folder, memory / "replaced", killed_at)
+    operations = _Operations(folder, killed_at)
     os.fsync = operations.fsync  # type: ignore[assignment]
     sys.addaudithook(operations.audit)
     task = Pan123MigratePagesOperator(task_id="task", deferrable=False, **arguments)
