@@ -13,7 +13,7 @@ _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f
 _BACKSLASH = re.compile(
     r"(?P<units>(?:\\u[0-9A-Fa-f]{4})+)|\\x(?P<byte>[0-9A-Fa-f]{2})|\\(?P<plain>[!-/:-@\[-`{-~])"
 )
-#: Characters that nobody sees, in a character class: editors and chats leave them around a pasted URL.
+#: Invisible characters, in a character class: editors and chats leave them around a pasted URL.
 ZERO_WIDTH = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]")
 

@@ -1,6 +1,6 @@
 """The storage behind the service, which takes the slices of an upload at presigned URLs.
 
-A presigned URL is a secret for as long as it is valid: whoever has it can write to the storage. Neither errors nor
+A presigned URL is a secret for as long as it is valid: anyone who has it can write to the storage. Neither errors nor
 logs show more of it than its host.
 """
 

@@ -55,7 +55,7 @@ def test_a_site_changes_on_a_branch_once_a_person_has_approved_the_plan(
     assert {name: new[name] for name in changed} != {name: old[name] for name in changed}
     assert repository.changed(branch) == {name: new[name] for name in changed}
 
-    # After the merge nobody is asked.
+    # After the merge, no approval is asked for.
     repository.merge(branch)
     run.start().succeed(submissions=2)
     assert run.states()["approve", -1] == run.states()["push", -1] == "skipped"

@@ -21,9 +21,9 @@ def bucket(tmp_path: Path) -> Path:
 
 
 def entries(bucket: Path, base_url: str | None = URL) -> list[dict[str, object]]:
-    manifest = from_bucket(f"file://{bucket}", base_url, f"file://{bucket.parent}/work/images.jsonl")
-    assert manifest == f"file://{bucket.parent}/work/images.jsonl"
-    text = (bucket.parent / "work" / "images.jsonl").read_text(encoding="utf-8")
+    manifest = from_bucket(f"file://{bucket}", base_url, f"file://{bucket.parent}/lists/images.jsonl")
+    assert manifest == f"file://{bucket.parent}/lists/images.jsonl"
+    text = (bucket.parent / "lists" / "images.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
