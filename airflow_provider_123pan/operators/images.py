@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.links import PagesReportLink
 from airflow_provider_123pan.operators.copy_from_drive import Pan123CopyFromDriveOperator
+from airflow_provider_123pan.operators.failures import refuse_failures
 from airflow_provider_123pan.operators.selected_images import SelectedImagesOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
@@ -136,22 +137,23 @@ class Pan123CheckImagesOperator(BaseOperator):
         from airflow_provider_123pan.sync.options import allowance
 
         with failing_without_retry():
-            may_fail = allowance(self.max_failures)
+            allowance(self.max_failures)
             options = self._options(context)
             hook = Pan123Hook(self.pan123_conn_id)
             try:
                 found = check_images(hook, options, self.timing)
             finally:
                 hook.client.close()
-            if found["failed"] <= may_fail(found["images"]):
-                return found
-            for key, value in found.items():
-                context["ti"].xcom_push(key, value)
-            first = "; ".join(f"{each['file_name']}: {each['reason']}" for each in found["failures"][:3])
-            raise Pan123ImagesError(
-                f"{found['failed']} of {found['images']} images have a problem, max_failures is "
-                f"{self.max_failures}: {first}{' …' if found['failed'] > 3 else ''}"
+            refuse_failures(
+                context,
+                found,
+                found["images"],
+                self.max_failures,
+                error=Pan123ImagesError,
+                problem="have a problem",
+                shown="file_name",
             )
+            return found
 
     def _options(self, context: Context) -> CheckOptions:
         from airflow_provider_123pan.check.run import CheckOptions

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import AssetAlias
 
 from airflow_provider_123pan.links import PagesReportLink
+from airflow_provider_123pan.operators.failures import push
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
         own_hosts = self._with_hook(migration.own_hosts)
         rewritten, problems = migration.rewrite(found, own_hosts)
         if problems:
-            self._push(context, rewritten)
+            push(context, rewritten)
             raise Pan123PagesError(
                 f"{len(problems)} pages could not be read or written: {'; '.join(problems[:3])}"
             )
