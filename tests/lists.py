@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 
 
 class Loaded(NamedTuple):

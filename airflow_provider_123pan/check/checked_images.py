@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.verification.loading import Problem, ServedImage, hosts_named_by
 
 _TABLES = """
@@ -60,8 +60,8 @@ class CheckedImages:
         self._database.close()
 
     def add_record(self, record: ResultRecord) -> None:
-        """Add an image of a sync's results; one that failed has none."""
-        if record.status == "failed" or not record.fileID:
+        """Add an image of a sync's results; one that failed has none, and a suspect one is not in use."""
+        if not record.is_stored or not record.fileID:
             return
         self._database.execute(
             "INSERT OR IGNORE INTO images (fileID, file_name, url, etag, size, is_listed) VALUES (?, ?, ?, ?, ?, 0)",

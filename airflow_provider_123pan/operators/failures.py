@@ -30,7 +30,8 @@ def refuse_failures(
 ) -> None:
     """Push the XComs and raise an error if more images have failed than ``max_failures`` allows.
 
-    :param found: ``failed``, their number, and ``failures``, the first of them.
+    :param found: ``failed``, their number, perhaps ``suspect``, that of images that count as well, and ``failures``,
+        the first of them.
     :param total: the number of images, of which ``max_failures`` may be a share.
     :param problem: what the failures have in common, such as ``failed``.
     :param shown: the key of a failure that says which image it is.
@@ -38,12 +39,15 @@ def refuse_failures(
     """
     from airflow_provider_123pan.sync.options import allowance
 
-    failed = found["failed"]
-    if failed <= allowance(max_failures)(total):
+    failed, suspect = found["failed"], found.get("suspect", 0)
+    bad = failed + suspect
+    if bad <= allowance(max_failures)(total):
         return
     push(context, found)
+    if suspect:
+        problem += f" and {suspect} are suspect"
     first = "; ".join(f"{each[shown]}: {each['reason']}" for each in found["failures"][:3])
     raise error(
-        f"{failed} of {total} images {problem}, max_failures is {max_failures}: {first}{' …' if failed > 3 else ''}"
+        f"{failed} of {total} images {problem}, max_failures is {max_failures}: {first}{' …' if bad > 3 else ''}"
         + (f"; all are in {records}" if records else "")
     )

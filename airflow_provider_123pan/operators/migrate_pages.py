@@ -36,8 +36,8 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
     byte for byte outside the URLs. A second run submits nothing and changes nothing, and a run that was killed
     continues. Images of 123pan, and of the user's own image domain, stay.
 
-    Returns, and pushes each key as a separate XCom: ``pages``, ``pages_changed``, ``images``, ``migrated``,
-    ``present``, ``failed``, ``unknown`` (the number of image URLs that stay in pages, by reason), ``unused`` (images
+    Returns, and pushes each key as a separate XCom: ``pages``, ``pages_changed``, ``images``, ``migrated``, ``present``,
+    ``suspect``, ``failed``, ``unknown`` (the number of image URLs that stay in pages, by reason), ``unused`` (images
     that were migrated, but that no page got), ``journal``, ``report``, and the sync's ``directory_id``, ``results`` and
     ``failures``. A plan has ``missing``, ``probes`` (images whose format their source must show; a plan
     does not probe), ``hosts``, ``calls``, ``seconds`` and ``requests_per_second`` as well. On success there is an asset
@@ -205,7 +205,7 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
                 f"{len(problems)} pages could not be read or written: {'; '.join(problems[:3])}"
             )
         self._check_failures(context, rewritten, rewritten["images"])
-        images = {key: found[key] for key in ("present", "migrated", "failed")}
+        images = {key: found[key] for key in ("present", "migrated", "suspect", "failed")}
         self._announce(context, {"total": found["images"], **images})
         pages = {key: rewritten[key] for key in ("pages", "pages_changed")}
         announce(context, PAGES, folder_uri(migration.folder.root), pages | images)

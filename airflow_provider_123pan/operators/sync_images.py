@@ -21,9 +21,9 @@ class Pan123SyncImagesOperator(SyncOperator):
     An image whose name is there already is not submitted. So a second run costs one listing, a run that was killed
     continues, and an image that was deleted comes back. With ``deferrable`` no worker is occupied by the wait.
 
-    Returns, and pushes each key as a separate XCom: ``total``, ``present``, ``migrated``, ``failed``,
-    ``directory_id``, ``results`` and ``failures``, the first 20 (``url``, ``file_name``, ``reason``). The XCom
-    ``progress`` shows the progress of a running task. On success an asset event for
+    Returns, and pushes each key as a separate XCom: ``total``, ``present``, ``migrated``, ``suspect``, ``failed``,
+    ``directory_id``, ``results`` and ``failures``, the first 20 that failed or are suspect (``url``, ``file_name``,
+    ``reason``). The XCom ``progress`` shows the progress of a running task. On success an asset event for
     ``pan123://<connection>/<directory>``, by the alias ``pan123_directories``, carries the counts as its extra.
 
     :param images: URLs, or dicts with ``url`` and optionally ``file_name``, ``size`` (bytes) and ``md5`` (hex or
@@ -35,8 +35,8 @@ class Pan123SyncImagesOperator(SyncOperator):
     :param directory: its path, such as ``photos/2026``; missing directories are made. Without both, the default
         directory ``来自:离线下载``. (both templated)
     :param results: a path for one record per source URL, ``.jsonl`` or ``.csv``: ``url``, ``file_name``, ``status``
-        (``present``, ``migrated``, ``failed``), ``taskID``, ``fileID``, ``download_url``, ``user_url``, ``etag``,
-        ``size``, ``reason``. (templated)
+        (``present``, ``migrated``, ``suspect``, ``failed``), ``taskID``, ``fileID``, ``download_url``, ``user_url``,
+        ``etag``, ``size``, ``reason``, ``fetched_by``. (templated)
     :param name: names the images that the list does not name: a format string of ``{stem}`` (the last part of the
         URL), ``{digest}`` (of the URL), ``{host}``, ``{path}`` and ``{ext}``; by default
         ``{stem}-{digest}.{ext}``. (templated)
@@ -53,11 +53,15 @@ class Pan123SyncImagesOperator(SyncOperator):
     :param max_uploads: images that the worker fetches and uploads at once, from 1 to 8.
     :param verify: load each image from its new URL before it counts as there: ``address`` (status, type and length),
         ``content`` (also its MD5), or None. One that fails is a failed image, which the next run does not submit again.
+    :param allow_equal: accept equal images. By default, 5 or more images of a host that have the same bytes, and are at
+        least a fifth of its images on the list, are suspect: the host may have sent a placeholder. With
+        ``fetch="auto"`` the worker fetches them again.
     :param allow_empty: a list without entries is no error.
     :param encoding: of a text manifest, such as ``gb18030``; by default UTF-8.
     :param if_exists: ``skip`` what is there, unless its size or MD5 is given and differs; or ``overwrite`` all.
     :param max_active: the most offline tasks at once, up to 1,000; the limit of the service is found.
-    :param max_failures: the task fails if more images fail: a number, or a share such as ``"5%"``. (templated)
+    :param max_failures: the task fails if more images fail or are suspect: a number, or a share such as ``"5%"``.
+        (templated)
     :param use_callback: have 123pan call back; by default, if the connection has a ``callback_base_url``.
     :param deferrable: wait in the triggerer.
     :param timeout: seconds for each try, its waits included.
@@ -95,6 +99,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         fetch_conn_ids: Mapping[str, str] | None = None,
         max_uploads: int = 4,
         verify: str | None = None,
+        allow_equal: bool = False,
         allow_empty: bool = False,
         encoding: str | None = None,
         name: str | None = None,
@@ -122,6 +127,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         self.fetch_conn_ids = fetch_conn_ids
         self.max_uploads = max_uploads
         self.verify = verify
+        self.allow_equal = allow_equal
         self.allow_empty = allow_empty
         self.encoding = encoding
         self.name = name

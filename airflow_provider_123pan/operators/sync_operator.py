@@ -44,6 +44,7 @@ class SyncOperator(BaseOperator):
     fetch_conn_ids: Mapping[str, str] | None
     max_uploads: int
     verify: str | None
+    allow_equal: bool
     allow_empty: bool
     encoding: str | None
     name: str | None
@@ -141,7 +142,9 @@ class SyncOperator(BaseOperator):
     def _conclude(self, context: Context, found: dict[str, Any]) -> dict[str, Any]:
         """Return what was found at the end of the sync, unless too many images have failed."""
         self._check_failures(context, found, found["total"])
-        self._announce(context, {key: found[key] for key in ("total", "present", "migrated", "failed")})
+        self._announce(
+            context, {key: found[key] for key in ("total", "present", "migrated", "suspect", "failed")}
+        )
         return found
 
     def _check_failures(self, context: Context, found: Mapping[str, Any], total: int) -> None:
@@ -195,6 +198,7 @@ class SyncOperator(BaseOperator):
             ),
             prober=Prober.of(self.probe, self.private_hosts),
             verify=options.check_verify(self.verify),
+            allow_equal=self.allow_equal,
         )
 
     def _naming(self) -> Naming:

@@ -149,7 +149,7 @@ class PageMigration:
             write_report(self.report, "Plan of a migration to 123pan", facts, plan.tally, self._owner)
             log.info("The plan is in %s", self.report)
             found = {key: value for key, value in facts.items() if key not in ("mode", "folder")}
-            return found | {"migrated": 0, "unused": 0} | self._outputs(plan.tally)
+            return found | {"migrated": 0, "suspect": 0, "unused": 0} | self._outputs(plan.tally)
         finally:
             inventory.close()
             plan.tally.close()
@@ -167,9 +167,8 @@ class PageMigration:
         migrated: set[str] = set()
         reasons: dict[str, str] = {}
         for record in read_results(self.results):
-            new = record.user_url or record.download_url
-            if record.status != "failed" and new:
-                addresses[record.url] = new
+            if record.new_url:
+                addresses[record.url] = record.new_url
                 if record.status == "migrated":
                     migrated.add(record.url)
             else:
@@ -192,7 +191,7 @@ class PageMigration:
                 "folder": self.folder.root,
                 "pages": tally.pages,
                 "pages_changed": tally.pages_changed,
-                **{key: found[key] for key in ("images", "present", "migrated", "failed")},
+                **{key: found[key] for key in ("images", "present", "migrated", "suspect", "failed")},
                 "unused": sum(addresses[url] not in addresses.used for url in migrated),
             }
             write_report(self.report, "Migration to 123pan", facts, tally, self._owner)

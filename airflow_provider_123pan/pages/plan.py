@@ -24,7 +24,8 @@ from airflow_provider_123pan.service.protocol import PAGE
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.directory import find_path
 from airflow_provider_123pan.sync.entries import ManifestEntry, comparable_folder
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ _NAMES = {
     "missing": "to be submitted",
     "probes": "formats to be probed",
     "migrated": "migrated",
+    "suspect": "suspect",
     "failed": "failed",
     "unused": "migrated, on no page",
     "calls": "calls",

@@ -54,11 +54,7 @@ def new_addresses(results: str) -> dict[str, str]:
 
     :param results: path or URL of the file that a sync wrote.
     """
-    return Addresses(
-        (record.url, new)
-        for record in read_results(results)
-        if record.status != "failed" and (new := record.user_url or record.download_url)
-    )
+    return Addresses((record.url, record.new_url) for record in read_results(results) if record.new_url)
 
 
 def _with_part(new: str, old: str) -> str:

@@ -65,6 +65,11 @@ def _canonical_netloc(netloc: str, scheme: str) -> str:
     return f"{login}{at}{host}:{port}" if port and port != _DEFAULT_PORTS.get(scheme) else login + at + host
 
 
+def host_and_port(url: str) -> str:
+    """Return the host of an http or https URL in its canonical form, with its port unless that is the default one."""
+    return urlsplit(canonical_url(url)).netloc.rpartition("@")[2]
+
+
 def ascii_host(host: str) -> str:
     """Return a host in lower case, in ASCII if it is a domain name that IDNA can encode."""
     if "%" in host and "[" not in host:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from airflow_provider_123pan.sync.format_probes import FormatProbes
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 BLOCK = 100  # submissions that one write to the journal announces

@@ -9,8 +9,9 @@ from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.finder import NO_URL
 from airflow_provider_123pan.sync.first_scan import FirstScan
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.timing import SyncTiming
 

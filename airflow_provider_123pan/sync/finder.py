@@ -12,8 +12,9 @@ from airflow_provider_123pan.service.listing import visit_images
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.service.protocol import PAGE, get_image
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
+from airflow_provider_123pan.sync.image_state import STORED
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.matcher import Matcher
 from airflow_provider_123pan.sync.recorder import Recorder
 from airflow_provider_123pan.sync.source_digests import SourceDigests
@@ -105,10 +106,7 @@ class Finder:
     def _is_on_the_list(self, image: Image) -> bool:
         """Whether it is an image of the list that has ended, and not one of another sync."""
         number = self._inventory.entry_named(image)
-        return number is not None and self._inventory.state(number) in (
-            ImageState.PRESENT,
-            ImageState.MIGRATED,
-        )
+        return number is not None and self._inventory.state(number) in STORED
 
     def window(self, pending: InFlightImage) -> float:
         """Seconds after its success within which an image appears, or is submitted again."""

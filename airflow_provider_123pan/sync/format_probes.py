@@ -6,7 +6,8 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from airflow_provider_123pan.source.probe import Finding, Prober
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 
 log = logging.getLogger(__name__)
 

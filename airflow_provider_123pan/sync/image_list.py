@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, digest, lacks_format
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.urls import redact_text, redact_url
+from airflow_provider_123pan.source.urls import host_and_port, redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, image_key, stem_of, unnumbered
 from airflow_provider_123pan.sync.list_report import ListReport
 from airflow_provider_123pan.sync.raw_entries import RawEntry
@@ -125,6 +126,16 @@ class ImageList:
         hosts = f"SELECT DISTINCT {host} FROM wanted WHERE key NOTNULL LIMIT ?"  # noqa: S608
         parts = (urlsplit(host) for (host,) in self._database.execute(hosts, (limit,)))
         return sorted({f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts})
+
+    def count_by_host(self, hosts: Collection[str]) -> Counter[str]:
+        """Return how many images of the list each of these hosts has.
+
+        :param hosts: as :func:`host_and_port` returns them.
+        """
+        if not hosts:
+            return Counter()
+        rows = self._database.execute("SELECT url FROM wanted WHERE key NOTNULL AND url LIKE 'http%'")
+        return Counter(host for (url,) in rows if (host := host_and_port(url)) in hosts)
 
     def folders(self) -> list[str]:
         """Return the paths of all directories below the target directory."""

@@ -7,59 +7,33 @@ a few kilobytes when compressed, are stored when a task defers: the next worker 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import zlib
-from collections.abc import Iterable, Iterator
-from enum import IntEnum
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, lacks_format
 from airflow_provider_123pan.sync.entries import comparable_folder
 from airflow_provider_123pan.sync.image_list import ImageList
+from airflow_provider_123pan.sync.image_state import ENDED, STORED, ImageState
 from airflow_provider_123pan.sync.options import Fetch
 from airflow_provider_123pan.sync.raw_entries import RawEntry
+from airflow_provider_123pan.sync.result_record import ResultRecord
 
 log = logging.getLogger(__name__)
 
 _TABLES = """
 CREATE TABLE outcomes (
     number INTEGER PRIMARY KEY, taskID TEXT, fileID TEXT, stored_name TEXT, download_url TEXT, user_url TEXT,
-    etag TEXT, size INTEGER, reason TEXT, fetched_by TEXT
+    etag TEXT, size INTEGER, reason TEXT, fetched_by TEXT, verified INTEGER
 );
 CREATE INDEX by_fileID ON outcomes (fileID) WHERE fileID IS NOT NULL;
 BEGIN;
 """
-
-
-class ImageState(IntEnum):
-    """The state of an image."""
-
-    MISSING = 0
-    PRESENT = 1  # it was in the directory before the sync
-    ACTIVE = 2  # submitted, and not known to have ended
-    MIGRATED = 3
-    AGAIN = 4  # failed once: submitted again when all others have ended
-    FAILED = 5
-    WORKER = 6  # missing, and the worker fetches it
-
-
-class ResultRecord(NamedTuple):
-    """A record of the results file."""
-
-    url: str
-    file_name: str | None
-    status: str
-    taskID: int | None
-    fileID: str | None
-    download_url: str | None
-    user_url: str | None
-    etag: str | None
-    size: int | None
-    reason: str | None
-    fetched_by: str | None = None
 
 
 class Inventory(ImageList):
@@ -91,9 +65,12 @@ class Inventory(ImageList):
         return self._states.count(state)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of images, and how many are present, migrated and failed."""
-        ended = (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)
-        return {"total": len(self)} | {each.name.lower(): self.count(each) for each in ended}
+        """Return the number of images, and how many are present, migrated, suspect and failed."""
+        return {"total": len(self)} | {state.name.lower(): self.count(state) for state in ENDED}
+
+    def count_ended(self) -> int:
+        """Return the number of images that have ended."""
+        return sum(map(self.count, ENDED))
 
     def count_without_format(self) -> int:
         """Return the number of missing images whose names still need the extension that a probe finds."""
@@ -149,11 +126,7 @@ class Inventory(ImageList):
         rows = self._database.execute(
             "SELECT number, fileID FROM outcomes WHERE coalesce(download_url, user_url) IS NULL ORDER BY number"
         )
-        return [
-            (number, fileID)
-            for number, fileID in rows
-            if self._states[number] in (ImageState.PRESENT, ImageState.MIGRATED)
-        ]
+        return [(number, fileID) for number, fileID in rows if self._states[number] in STORED]
 
     def record(
         self,
@@ -183,9 +156,8 @@ class Inventory(ImageList):
             )
         # SQLite's integers are signed, so a taskID of 64 bits may not fit.
         values = (number, None if taskID is None else str(taskID), *found, reason, fetched_by)
-        self._database.execute(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
-        )
+        insert = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+        self._database.execute(insert, values)
 
     def reason(self, number: int) -> str | None:
         """Return why an image failed the last time, if it did."""
@@ -204,7 +176,7 @@ class Inventory(ImageList):
             "WHERE (shared OR stored_name != file_name) AND md5 IS NULL AND etag IS NOT NULL ORDER BY number"
         )
         for number, stored_name, folder, etag, shared in rows:
-            is_there = self._states[number] in (ImageState.PRESENT, ImageState.MIGRATED)
+            is_there = self._states[number] in (*STORED, ImageState.SUSPECT)
             if is_there and (shared or self.with_name(stored_name, comparable_folder(folder)) != number):
                 yield number, etag
 
@@ -223,19 +195,96 @@ class Inventory(ImageList):
         )
         return [number for (number,) in rows if self._states[number] == ImageState.FAILED]
 
-    def stored_images(self) -> Iterator[tuple[list[int], tuple[str, str | None, int | None]]]:
+    def unverified_images(self) -> Iterator[tuple[list[int], tuple[str, str | None, int | None]]]:
         """Yield the numbers of each stored image, which entries may share, with its URL, its etag and its size.
 
-        Only images that have ended since the list was loaded, and have a URL.
+        Only images that have ended since the list was loaded, have a URL, and were not verified before.
         """
         rows = self._database.execute(
             "SELECT coalesce(user_url, download_url) AS served, etag, size, number FROM outcomes "
-            "WHERE served NOTNULL ORDER BY served"
+            "WHERE served NOTNULL AND NOT verified ORDER BY served"
         )
         for url, same in groupby(rows, key=itemgetter(0)):
-            found = [row for row in same if self._states[row[3]] in (ImageState.PRESENT, ImageState.MIGRATED)]
+            found = [row for row in same if self._states[row[3]] in STORED]
             if found:
                 yield [row[3] for row in found], (url, found[0][1], found[0][2])
+
+    def set_verified(self) -> None:
+        """Note that all images that have ended were verified."""
+        self._database.execute("UPDATE outcomes SET verified = 1")
+
+    def equal_images(self, at_least: int, known: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
+        """Yield the MD5s that several stored images share, with the numbers of these images.
+
+        Images of which the list states the MD5 are left out, and so are those in Airflow's object storage.
+
+        :param at_least: the number of images with one MD5.
+        :param known: MD5s that are yielded even if fewer images have them.
+        """
+        rows = self._database.execute(
+            "SELECT etag, number FROM outcomes JOIN wanted USING (number) WHERE md5 IS NULL AND url LIKE 'http%' AND "
+            "(etag IN (SELECT value FROM json_each(?)) "
+            "OR etag IN (SELECT etag FROM outcomes GROUP BY etag HAVING count(*) >= ?)) ORDER BY etag, number",
+            (json.dumps([*known]), at_least),
+        )
+        stored = (row for row in rows if self._states[row[1]] in STORED)
+        for etag, same in groupby(stored, key=itemgetter(0)):
+            yield etag, [number for _, number in same]
+
+    def recall(self, records: Iterable[ResultRecord]) -> None:
+        """Take the results of stored images that earlier workers wrote; they are verified."""
+        rows = (
+            (record.url, record.taskID, *record[4:10], record.file_name, record.fetched_by)
+            for record in records
+            if record.fileID is not None
+        )
+        self._database.execute(
+            "CREATE TABLE recalled (url, taskID, fileID, download_url, user_url, etag, size, reason, stored_name, "
+            "fetched_by)"
+        )
+        self._database.executemany("INSERT INTO recalled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._database.execute(
+            "INSERT OR IGNORE INTO outcomes SELECT number, CAST(taskID AS TEXT), fileID, stored_name, download_url, "
+            "user_url, etag, recalled.size, reason, fetched_by, 1 FROM wanted JOIN recalled "
+            "ON recalled.url = coalesce(given, wanted.url) WHERE key NOTNULL"
+        )
+        self._database.execute("DROP TABLE recalled")
+
+    def recall_stored(self, image: Image, numbers: Iterable[int]) -> None:
+        """Take what a listing shows of images that earlier workers found stored; they are verified."""
+        for number in numbers:
+            if self._states[number] in STORED and self.file_id(number) is None:
+                self.record(number, self.state(number), image)
+                self._database.execute("UPDATE outcomes SET verified = 1 WHERE number = ?", (number,))
+
+    def suspects(self) -> Iterator[tuple[str | None, list[int]]]:
+        """Yield the etag of each stored file that may be a placeholder, with the numbers of its images."""
+        rows = self._database.execute(
+            "SELECT fileID, etag, number FROM outcomes WHERE fileID NOTNULL ORDER BY fileID, number"
+        )
+        suspects = [row for row in rows if self._states[row[2]] == ImageState.SUSPECT]
+        for (_, etag), same in groupby(suspects, key=itemgetter(0, 1)):
+            yield etag, [number for *_, number in same]
+
+    def file_id(self, number: int) -> str | None:
+        """Return the id of an image's file, if it is stored."""
+        found = self._database.execute("SELECT fileID FROM outcomes WHERE number = ?", (number,)).fetchone()
+        return None if found is None else found[0]
+
+    def uses(self, fileID: str, but: Collection[int]) -> bool:
+        """Return whether a file is that of a stored image other than these."""
+        rows = self._database.execute("SELECT number FROM outcomes WHERE fileID = ?", (fileID,))
+        return any(self._states[number] in STORED and number not in but for (number,) in rows)
+
+    def suspect(self, number: int, reason: str) -> None:
+        """Let a stored image count as one that may be a placeholder; its record keeps what is stored."""
+        self._states[number] = ImageState.SUSPECT
+        self.explain(number, reason)
+
+    def leave_to_worker(self, number: int) -> None:
+        """Let the worker fetch an image that is stored, but a placeholder."""
+        self._states[number] = ImageState.WORKER
+        self._database.execute("DELETE FROM outcomes WHERE number = ?", (number,))
 
     def fail(self, number: int, reason: str) -> None:
         """Let a stored image count as failed; its record keeps what is stored."""
@@ -256,7 +305,7 @@ class Inventory(ImageList):
             state = ImageState(self._states[number])
             if file_name is not None and lacks_format(file_name):
                 file_name = None
-            if state in (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED):
+            if state in ENDED:
                 record = ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
                 )

@@ -77,6 +77,7 @@ class SyncOptions:
     :ivar fetching: how the worker fetches images.
     :ivar prober: probes sources; None: they are not probed.
     :ivar verify: how new URLs are verified: ``address``, ``content``, or None: they are not.
+    :ivar allow_equal: many images may have the same bytes, so placeholders are not looked for.
     """
 
     directory_id: str | None
@@ -89,6 +90,7 @@ class SyncOptions:
     fetching: FetchOptions
     prober: Prober | None = None
     verify: str | None = None
+    allow_equal: bool = False
 
     def __post_init__(self) -> None:
         """Check the arguments together."""

@@ -5,10 +5,17 @@ from __future__ import annotations
 import logging
 import time
 
+from airflow_provider_123pan.source.placeholders import PIXEL
 from airflow_provider_123pan.sync.failure_probes import explain_failures
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.options import SyncOptions
-from airflow_provider_123pan.verification.loading import ImageLoader, ServedImage, hosts_named_by
+from airflow_provider_123pan.verification.loading import (
+    ImageLoader,
+    Loaded,
+    Problem,
+    ServedImage,
+    hosts_named_by,
+)
 from airflow_provider_123pan.verification.pacing import LOADS_PER_SECOND, load_all
 
 log = logging.getLogger(__name__)
@@ -21,19 +28,22 @@ def complete_outcomes(inventory: Inventory, options: SyncOptions, explain_second
     """
     explain_failures(inventory, options.prober, explain_seconds)
     if options.verify:
-        _verify(inventory, content=options.verify == "content", deadline=options.deadline)
+        _verify(inventory, options)
 
 
-def _verify(inventory: Inventory, *, content: bool, deadline: float) -> None:
-    """Let each image count as failed whose URL does not serve it."""
-    hosts = hosts_named_by(url for _, (url, *_) in inventory.stored_images())
-    images = ((numbers, ServedImage(*served)) for numbers, served in inventory.stored_images())
-    failures: list[tuple[list[int], str]] = []
-    with ImageLoader(hosts, content=content) as loader:
-        for numbers, loaded in load_all(loader, images, LOADS_PER_SECOND, deadline - time.time()):
-            if not loaded.is_served:
-                failures.append((numbers, f"not verified: {loaded.reason}"))
-    for numbers, reason in failures:
+def _verify(inventory: Inventory, options: SyncOptions) -> None:
+    """Let each image count as failed whose URL does not serve it, and as suspect if it serves something else."""
+    hosts = hosts_named_by(url for _, (url, *_) in inventory.unverified_images())
+    images = ((numbers, ServedImage(*served)) for numbers, served in inventory.unverified_images())
+    found: list[tuple[list[int], Loaded]] = []
+    with ImageLoader(hosts, content=options.verify == "content") as loader:
+        for numbers, loaded in load_all(loader, images, LOADS_PER_SECOND, options.deadline - time.time()):
+            if not loaded.is_served or (loaded.is_pixel and not options.allow_equal):
+                found.append((numbers, loaded))
+    inventory.set_verified()
+    for numbers, loaded in found:
+        is_suspect = loaded.is_served or (loaded.problem is Problem.WRONG_TYPE and not options.allow_equal)
+        reason = PIXEL if loaded.is_served else f"not verified: {loaded.reason}"
         for number in numbers:
             log.warning("%s: %s", inventory.redacted(number), reason)
-            inventory.fail(number, reason)
+            (inventory.suspect if is_suspect else inventory.fail)(number, reason)

@@ -10,8 +10,9 @@ from airflow_provider_123pan.download.search import with_urls
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.image_list import difference
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import Clock, InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 
 if TYPE_CHECKING:
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 15.0  # between two reports
+MAX_FAILURES_SHOWN = 20  # in the XCom
 KEY = "progress"
 GAUGE = "pan123.sync.images"
 
@@ -19,11 +22,13 @@ class Reporter:
     """Reports at a steady interval.
 
     :param ti: the running task.
+    :ivar failures: the first images that have failed or are suspect, for the XCom.
     """
 
-    def __init__(self, ti: Any, inventory: Inventory) -> None:
+    def __init__(self, ti: Any, inventory: Inventory, failures: Iterable[dict[str, Any]] = ()) -> None:
         self._ti = ti
         self._inventory = inventory
+        self.failures = [*failures]
         self._next = time.monotonic() + INTERVAL_SECONDS
         self._at, self._done = time.monotonic(), self._ended()
         self._rate = 0.0
@@ -44,12 +49,14 @@ class Reporter:
             self._rate = (done - self._done) / (now - self._at)
             self._at, self._done = now, done
         total, failed = len(self._inventory), self._inventory.count(ImageState.FAILED)
+        suspect = self._inventory.count(ImageState.SUSPECT)
         left = round((total - done) / self._rate) if self._rate else None if done < total else 0
         log.info(
-            "%d of %d images done, %d of them failed, %d active, %.1f a second, %s",
+            "%d of %d images done, %d of them failed, %d suspect, %d active, %.1f a second, %s",
             done,
             total,
             failed,
+            suspect,
             active,
             self._rate,
             "time left unknown" if left is None else f"about {left} s left",
@@ -59,6 +66,7 @@ class Reporter:
             {
                 "total": total,
                 "done": done,
+                "suspect": suspect,
                 "failed": failed,
                 "active": active,
                 "images_per_second": round(self._rate, 1),
@@ -68,9 +76,22 @@ class Reporter:
         _gauge("done", done)
         _gauge("active", active)
         _gauge("failed", failed)
+        _gauge("suspect", suspect)
+
+    def collect_failures(self) -> None:
+        """Add images that have failed or are suspect to the first ones."""
+        if not any(map(self._inventory.count, (ImageState.FAILED, ImageState.SUSPECT))):
+            return
+        for record in self._inventory.records():
+            if len(self.failures) >= MAX_FAILURES_SHOWN:
+                return
+            url = self._inventory.redacted_url(record.url)
+            failure = {"url": url, "file_name": record.file_name, "reason": record.reason}
+            if not record.is_stored and failure not in self.failures:
+                self.failures.append(failure)
 
     def _ended(self) -> int:
-        return sum(map(self._inventory.count, (ImageState.PRESENT, ImageState.MIGRATED, ImageState.FAILED)))
+        return self._inventory.count_ended()
 
 
 def _gauge(what: str, number: int) -> None:

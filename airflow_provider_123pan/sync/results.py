@@ -14,7 +14,7 @@ from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.sync.atomic_file import discard_unfinished, write_file
 from airflow_provider_123pan.sync.files import UTF_8
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -47,9 +47,16 @@ class Results:
             write_file(self._part(self.parts), _jsonl(chain([first], records)), self._owner)
             self.parts += 1
 
-    def write(self, records: Iterable[ResultRecord]) -> None:
-        """Write the records of all parts, and these, to the results file; then remove the parts."""
-        earlier = chain.from_iterable(_read_jsonl(self._part(number)) for number in range(self.parts))
+    def earlier(self) -> Iterator[ResultRecord]:
+        """Yield the records of all parts."""
+        return chain.from_iterable(_read_jsonl(self._part(number)) for number in range(self.parts))
+
+    def write(self, records: Iterable[ResultRecord], *, recalled: bool = False) -> None:
+        """Write the records of all parts, and these, to the results file; then remove the parts.
+
+        :param recalled: those of the parts that have a file are among ``records``.
+        """
+        earlier = (record for record in self.earlier() if not (recalled and record.fileID))
         lines = (_csv if self._path.endswith(".csv") else _jsonl)(chain(earlier, records))
         write_file(_place(self._path), lines, self._owner)
         self.discard()

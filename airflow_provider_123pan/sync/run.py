@@ -15,13 +15,16 @@ from airflow_provider_123pan.service.listing import visit_images
 from airflow_provider_123pan.sync.checkpoint import Checkpoint, Deferral
 from airflow_provider_123pan.sync.comparison import Comparison
 from airflow_provider_123pan.sync.directory import retry_reads
+from airflow_provider_123pan.sync.earlier_images import EarlierImages
 from airflow_provider_123pan.sync.first_scan import FirstScan
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight, Watched
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.outcomes import complete_outcomes
+from airflow_provider_123pan.sync.placeholder_guard import PlaceholderGuard
 from airflow_provider_123pan.sync.reporter import Reporter
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.sync.submitter import Submitter
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MAX_FAILURES_SHOWN = 20  # failures in the XCom
 
 
 class SyncRun:
@@ -61,6 +62,7 @@ class SyncRun:
         failing_since: float | None = None,
         failures: Sequence[dict[str, Any]] = (),
         contents: Mapping[str, str] | None = None,
+        resumed: bool = False,
     ) -> None:
         self._hook = hook
         self._inventory = inventory
@@ -75,8 +77,11 @@ class SyncRun:
         self._first_scan: FirstScan | None = None
         self._cap = cap
         self._failing_since = failing_since
-        self.failures = [*failures]
-        self._reporter = Reporter(ti, inventory)
+        self._reporter = Reporter(ti, inventory, failures)
+        self._earlier = EarlierImages(
+            inventory, results, target, self._contents, self._read, resumed=resumed, deadline=options.deadline
+        )
+        self._guard = PlaceholderGuard(hook, inventory, options, self._earlier)
 
     @classmethod
     def begin(
@@ -165,6 +170,7 @@ class SyncRun:
             failing_since=checkpoint.failing_since,
             failures=checkpoint.failures,
             contents=checkpoint.contents,
+            resumed=True,
         )
 
     @property
@@ -172,13 +178,39 @@ class SyncRun:
         """The id of the target directory; None before the first image in the default directory."""
         return self._target.directory_id
 
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The first images that have failed or are suspect."""
+        return self._reporter.failures
+
     def run(self) -> Deferral | None:
         """Work until all images have ended, or until a wait in the triggerer costs less.
 
         :returns: what the operator defers with, or None at the end.
         :raises Pan123Error: the deadline has come, or the service refuses; the results say what has not ended.
         """
-        submitter = Submitter(
+        is_left = True
+        while is_left:
+            submitter = self._submitter()
+            try:
+                ended = submitter.run(
+                    self._timing.idle_before_deferral if self._options.deferrable else float("inf")
+                )
+            except Pan123Error as error:
+                self.abort(error)
+            if not ended:
+                return self._pause(submitter)
+            self._complete_outcomes()
+            try:
+                is_left = self._guard.replace()
+            except Pan123Error as error:
+                self.abort(error)
+        self._end()
+        self._journal.forget()
+        return None
+
+    def _submitter(self) -> Submitter:
+        return Submitter(
             self._hook,
             self._inventory,
             self._in_flight,
@@ -200,17 +232,6 @@ class SyncRun:
             ),
             report=self._reporter.report_if_due,
         )
-        try:
-            ended = submitter.run(
-                self._timing.idle_before_deferral if self._options.deferrable else float("inf")
-            )
-        except Pan123Error as error:
-            self.abort(error)
-        if not ended:
-            return self._pause(submitter)
-        self._end()
-        self._journal.forget()
-        return None
 
     def abort(self, error: Pan123Error) -> NoReturn:
         """Write what is known to the results, and raise; the journal keeps what is in flight for the next try."""
@@ -219,6 +240,7 @@ class SyncRun:
                 reason = self._inventory.redact(number, error.message)
                 taskID = self._in_flight.task_id(number)
                 self._inventory.record(number, ImageState.FAILED, taskID=taskID, reason=reason)
+        self._complete_outcomes()
         self._end()
         raise error
 
@@ -256,7 +278,7 @@ class SyncRun:
         self._complete_outcomes()
         if self._results:
             self._results.spill(self._inventory.records())
-        self._collect_failures()
+        self._reporter.collect_failures()
         self._reporter.report(len(self._in_flight))
         in_flight, submitting = self._in_flight, self._inventory.first(ImageState.MISSING) is not None
         # The triggerer could find out nothing new about the others.
@@ -297,24 +319,14 @@ class SyncRun:
         return Deferral(checkpoint, trigger)
 
     def _end(self) -> None:
-        self._complete_outcomes()
+        self._guard.mark()
         if self._results:
-            self._results.write(self._inventory.records())
+            self._results.write(self._inventory.records(), recalled=self._earlier.are_read)
             log.info("The results are in %s", self._options.results)
-        self._collect_failures()
+        self._reporter.collect_failures()
         self._reporter.report(0)
 
     def _complete_outcomes(self) -> None:
         # Before the verification: an image that fails it is stored, and the next run must not submit it again.
         self._contents.save(self._inventory)
         complete_outcomes(self._inventory, self._options, self._timing.explain)
-
-    def _collect_failures(self) -> None:
-        if not self._inventory.count(ImageState.FAILED):
-            return
-        for record in self._inventory.records():
-            if len(self.failures) >= MAX_FAILURES_SHOWN:
-                return
-            if record.status == "failed":
-                url = self._inventory.redacted_url(record.url)
-                self.failures.append({"url": url, "file_name": record.file_name, "reason": record.reason})

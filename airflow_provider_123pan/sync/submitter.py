@@ -27,8 +27,9 @@ from airflow_provider_123pan.sync.candidates import BLOCK, Candidates
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.first_scan import FirstScan
 from airflow_provider_123pan.sync.format_probes import FormatProbes
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.monitor import Monitor
 from airflow_provider_123pan.sync.timing import SyncTiming

@@ -23,9 +23,11 @@ from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.service.protocol import concerns_account, is_name_taken
 from airflow_provider_123pan.source.formats import HEAD_BYTES, sniff
 from airflow_provider_123pan.source.naming import lacks_format
+from airflow_provider_123pan.source.placeholders import PIXEL, is_pixel
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.image_list import difference
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.timing import SyncTiming
 
@@ -39,6 +41,10 @@ WORKER = "worker"
 
 AHEAD_PER_THREAD = 16  # images that run or wait for a thread, so that no thread waits for the next one
 MAX_NUMBER = 3  # of a name that is taken, such as ``cat(3).jpg``
+
+
+class _PixelError(Exception):
+    """The source sent a pixel instead of an image."""
 
 
 class WorkerFetches:
@@ -63,6 +69,7 @@ class WorkerFetches:
         self._inventory = inventory
         self._access = options.fetching.access
         self._overwrite = options.overwrite
+        self._allow_equal = options.allow_equal
         self._directory_of = directory_of
         self._timing = timing
         self._clock = clock
@@ -117,6 +124,8 @@ class WorkerFetches:
                 image = fetch.result()
             except Pan123Error as error:
                 self._failed(number, error)
+            except _PixelError:
+                self._inventory.record(number, ImageState.SUSPECT, reason=PIXEL)
             else:
                 self._stored(number, image)
         return bool(done)
@@ -141,6 +150,8 @@ class WorkerFetches:
         with self._access.fetch(entry.url) as image:
             if reason := difference(entry, image):
                 raise Pan123SourceError(reason)
+            if not self._allow_equal and is_pixel(b"".join(image.chunks(0, HEAD_BYTES))):
+                raise _PixelError
             name = entry.file_name
             if lacks_format(name):
                 name += sniff(b"".join(image.chunks(0, HEAD_BYTES))) or ""

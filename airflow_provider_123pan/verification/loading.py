@@ -22,6 +22,7 @@ from airflow_provider_123pan.service.protocol import NO_FILE, TRAFFIC_EXCEEDED
 from airflow_provider_123pan.service.time_limit import time_limit
 from airflow_provider_123pan.source.addresses import Connector
 from airflow_provider_123pan.source.formats import HEAD_BYTES, media_type_in, sniff
+from airflow_provider_123pan.source.placeholders import is_pixel
 from airflow_provider_123pan.source.public_adapter import PublicAdapter
 from airflow_provider_123pan.source.rules import MAX_IMAGE_BYTES
 from airflow_provider_123pan.source.urls import redact_text
@@ -64,11 +65,13 @@ class Loaded(NamedTuple):
 
     :ivar reason: what is wrong, as a sentence that quotes no URL.
     :ivar seconds: until its first bytes were there, or until the failure.
+    :ivar is_pixel: it is a blank pixel, as hosts send instead of an image.
     """
 
     problem: Problem | None
     reason: str | None = None
     seconds: float = 0.0
+    is_pixel: bool = False
 
     @property
     def is_served(self) -> bool:
@@ -160,8 +163,8 @@ class ImageLoader:
         if found:
             return Loaded(*found, self._clock() - began)
         if seconds > self._timing.slow:
-            return Loaded(Problem.SLOW, f"its first bytes took {seconds:.1f} s", seconds)
-        return Loaded(None, None, seconds)
+            return Loaded(Problem.SLOW, f"its first bytes took {seconds:.1f} s", seconds, is_pixel(head))
+        return Loaded(None, None, seconds, is_pixel(head))
 
     def _get(self, url: str, limit: float) -> requests.Response:
         for _ in range(2):

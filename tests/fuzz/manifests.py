@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_123pan.source.naming import Naming
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 from airflow_provider_123pan.sync.tables import TSV_HEADER
 from tests.fuzz.properties import run_properties, value_or_error

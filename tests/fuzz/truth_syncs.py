@@ -16,7 +16,8 @@ from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import get_offline_download
 from airflow_provider_123pan.sync import delivery_reader, progress_poller, submitter
 from airflow_provider_123pan.sync.checkpoint import Deferral
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.options import FetchOptions, SyncOptions
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.run import SyncRun

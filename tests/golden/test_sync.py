@@ -21,7 +21,8 @@ from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.checkpoint import Checkpoint
 from airflow_provider_123pan.sync.entries import ManifestEntry
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger

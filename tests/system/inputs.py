@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from dev.example_run import ExampleRun
 from tests.system.canaries import signed, source_name
 

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
 from dev.cluster import Cluster
 from dev.example_run import ExampleRun

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_123pan.check.checked_images import CheckedImages
 from airflow_provider_123pan.check.report import write_report
 from airflow_provider_123pan.html_report import begin, origin_of
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.verification.loading import Problem
 from tests.support import image
 

@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync import known_contents
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 

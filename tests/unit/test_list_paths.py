@@ -11,7 +11,8 @@ from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.source.urls import canonical_url, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.image_list import ImageList
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images
 from airflow_provider_123pan.sync.options import Fetch
 

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.rewriting import new_addresses, rewrite
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 from airflow_provider_123pan.sync.results import Results, read_results
 from tests.support import image
@@ -84,7 +85,7 @@ def test_an_invalid_entry_is_a_failed_record_with_its_line(
     }
     path.write_text("\n".join(lines))
     inventory.load(read_manifest(str(path)))
-    assert inventory.counts() == {"total": 11, "present": 0, "migrated": 0, "failed": 9}
+    assert inventory.counts() == {"total": 11, "present": 0, "migrated": 0, "suspect": 0, "failed": 9}
     assert [number for number in range(11) if inventory.state(number) is ImageState.MISSING] == [0, 10]
     records = list(inventory.records())
     expected = [

@@ -13,8 +13,9 @@ from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.first_scan import Change, FirstScan
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.matcher import Matcher
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.sync.timing import SyncTiming

@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images
 from airflow_provider_123pan.sync.options import Fetch
 from airflow_provider_123pan.sync.recorder import Recorder

@@ -13,7 +13,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_123pan.exceptions import Pan123InputError
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results, read_results
 
 FORMATS = pytest.mark.parametrize("suffix", [".jsonl", ".csv"])

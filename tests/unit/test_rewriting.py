@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_123pan.rewriting import Addresses, new_addresses, rewrite
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results
 
 A, B, Q = "http://x.com/a.jpg", "https://x.com/b.png", "http://x.com/i?id=1&w=2"

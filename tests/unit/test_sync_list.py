@@ -16,7 +16,8 @@ from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.urls import redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, unnumbered
 from airflow_provider_123pan.sync.image_list import difference
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images, read_manifest
 
 MD5 = hashlib.md5(b"x").hexdigest()

@@ -21,9 +21,11 @@ from airflow_provider_123pan.exceptions import (
 from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming
-from airflow_provider_123pan.sync.inventory import ImageState, Inventory, ResultRecord
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.manifest import read_images
 from airflow_provider_123pan.sync.options import Fetch
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.timing import SyncTiming
 from airflow_provider_123pan.sync.worker_fetches import WorkerFetches
 from dev.waiting import wait_for
@@ -54,7 +56,7 @@ class Upload:
         for number in range(len(entries)):
             self.inventory.record(number, ImageState.WORKER)
         options: Any = SimpleNamespace(
-            fetching=SimpleNamespace(access=self, max_uploads=1), overwrite=overwrite
+            fetching=SimpleNamespace(access=self, max_uploads=1), overwrite=overwrite, allow_equal=False
         )
         hook: Any = self
         self.fetches = WorkerFetches(

@@ -13,7 +13,7 @@ from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.images import Pan123DeleteImagesOperator, Pan123MoveImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results
 from dev.waiting import wait_for
 from tests.integration.uploads.support import picture
