@@ -36,12 +36,12 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
     byte for byte outside the URLs. A second run submits nothing and changes nothing, and a run that was killed
     continues. Images of 123pan, and of the user's own image domain, stay.
 
-    Returns, and pushes each key as a separate XCom: ``pages``, ``pages_changed``, ``images``, ``migrated``, ``present``,
-    ``suspect``, ``failed``, ``unknown`` (the number of image URLs that stay in pages, by reason), ``unused`` (images
-    that were migrated, but that no page got), ``journal``, ``report``, and the sync's ``directory_id``, ``results`` and
-    ``failures``. A plan has ``missing``, ``probes`` (images whose format their source must show; a plan
-    does not probe), ``hosts``, ``calls``, ``seconds`` and ``requests_per_second`` as well. On success there is an asset
-    event for the folder, by the alias ``pan123_pages``, besides the sync's.
+    Returns, and pushes each key as a separate XCom: ``pages``, ``pages_changed``, ``images``, ``migrated``,
+    ``present``, ``suspect``, ``failed``, ``unknown`` (the number of image URLs that stay in pages, by reason),
+    ``unused`` (images that were migrated, but that no page got), ``journal``, ``report``, and the sync's
+    ``directory_id``, ``results`` and ``failures``. A plan has ``missing``, ``probes`` (images whose format their source
+    must show; a plan does not probe), ``hosts``, ``calls``, ``seconds`` and ``requests_per_second`` as well. On success
+    there is an asset event for the folder, by the alias ``pan123_pages``, besides the sync's.
 
     A page that cannot be read is named in the log and the report, and the others are done. If the storage failed, the
     task fails after them, and its retry does the rest.

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_123pan.exceptions import Pan123DownloadFailedError
 from airflow_provider_123pan.operators.migrate_pages import Pan123MigratePagesOperator
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.rewriting.addresses import new_addresses
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.images import tiny
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
 from tests.sources import Answer, Source, image, serve
-from tests.support import run, submitted, sync
+from tests.support import resume, run, submitted, sync
 
 PRIVATE = {"private_hosts": ["127.0.0.1"]}
 REFERER = "https://pages.example/"
@@ -42,6 +44,16 @@ def protected(picture: str) -> Answer:
         image("image/png", png(picture if welcome else "placeholder"))(request)
 
     return answer
+
+
+def resume_to_the_end(task: Any, deferred: TaskDeferred, context: dict[str, Any]) -> dict[str, Any]:
+    while True:
+        try:
+            found: dict[str, Any] = resume(task, deferred, context)
+        except TaskDeferred as again:
+            deferred = again
+        else:
+            return found
 
 
 @pytest.fixture
@@ -69,14 +81,13 @@ def by_status(results: Path, status: str) -> list[ResultRecord]:
     return [record for record in read_results(str(results)) if record.status == status]
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 def test_half_of_a_host_with_one_placeholder_is_suspect(
-    source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path, deferrable: bool
+    source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path
 ) -> None:
     good, bad = open_images(source, 0, 20), add(source, 20, 40, lambda number: protected(str(number)))
     results = tmp_path / "results.jsonl"
     given: dict[str, Any] = {"images": good + bad, "directory": "a", "results": str(results), **PRIVATE}
-    given |= {"deferrable": deferrable, "max_failures": 20}
+    given |= {"max_failures": 20}
     found = sync(context, **given)
     assert (found["migrated"], found["suspect"], found["failed"]) == (20, 20, 0)
     suspects = by_status(results, "suspect")
@@ -124,35 +135,63 @@ def test_equal_images_may_be_allowed(source: Source, context: dict[str, Any]) ->
     assert (found["migrated"], found["suspect"]) == (6, 0)
 
 
-@pytest.mark.parametrize("with_results", [True, False], ids=["results", "no results"])
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 def test_the_worker_replaces_placeholders(
-    source: Source,
-    sandbox: Sandbox,
-    context: dict[str, Any],
-    tmp_path: Path,
-    deferrable: bool,
-    with_results: bool,
+    source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path
 ) -> None:
     good, bad = open_images(source, 0, 10), add(source, 10, 20, lambda number: protected(str(number)))
     stated = add(source, 20, 30, lambda _: image("image/png", png("logo")))
     images = [*good, *bad, *({"url": url, "md5": md5(png("logo")).hexdigest()} for url in stated)]
     results = tmp_path / "results.jsonl"
     given: dict[str, Any] = {"images": images, "directory": "a", "fetch": "auto", "fetch_headers": HEADERS}
-    given |= {"deferrable": deferrable, **PRIVATE} | ({"results": str(results)} if with_results else {})
+    given |= {"results": str(results), **PRIVATE}
     found = sync(context, **given)
     assert (found["migrated"], found["suspect"], found["failed"]) == (30, 0, 0)
-    if with_results:
-        etags = {record.url: record.etag for record in read_results(str(results))}
-        pictures = {f"{source.url}/{number}.png": str(number) for number in range(20)}
-        pictures |= dict.fromkeys(stated, "logo")
-        assert etags == {url: md5(png(picture)).hexdigest() for url, picture in pictures.items()}
-        assert {record.url for record in read_results(str(results)) if record.fetched_by == "worker"} == {
-            *bad
-        }
+    etags = {record.url: record.etag for record in read_results(str(results))}
+    pictures = {f"{source.url}/{number}.png": str(number) for number in range(20)}
+    pictures |= dict.fromkeys(stated, "logo")
+    assert etags == {url: md5(png(picture)).hexdigest() for url, picture in pictures.items()}
+    assert {record.url for record in read_results(str(results)) if record.fetched_by == "worker"} == {*bad}
     assert md5(png("placeholder")).hexdigest() not in {file["etag"] for file in sandbox.state()["files"]}
     found = sync(context, **given)
     assert (found["present"], found["suspect"], found["failed"]) == (30, 0, 0)
+
+
+@pytest.mark.parametrize("fetch", ["service", "auto"])
+@pytest.mark.parametrize("with_results", [True, False], ids=["results", "no results"])
+def test_images_that_ended_before_a_deferral_count(
+    source: Source,
+    sandbox: Sandbox,
+    context: dict[str, Any],
+    tmp_path: Path,
+    with_results: bool,
+    fetch: str,
+) -> None:
+    sandbox.configure(hold="held")
+    bad, held = add(source, 0, 10, lambda number: protected(str(number))), f"{source.url}/held.png"
+    source.answers["/held.png"] = image("image/png", png("held"))
+    results = tmp_path / "results.jsonl"
+    task = Pan123SyncImagesOperator(
+        task_id="sync",
+        images=[*bad, held],
+        directory="a",
+        results=str(results) if with_results else None,
+        fetch=fetch,
+        fetch_headers=HEADERS if fetch == "auto" else None,
+        deferrable=True,
+        max_failures=10,
+        timeout=60,
+        **PRIVATE,
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    sandbox.configure(hold=None)
+    found = resume_to_the_end(task, deferred.value, context)
+    suspect = 10 if fetch == "service" else 0
+    assert (found["migrated"], found["suspect"], found["failed"]) == (11 - suspect, suspect, 0)
+    if with_results:
+        urls = [record.url for record in read_results(str(results))]
+        assert sorted(urls) == sorted([*bad, held])
+        assert statuses(results) == ({"suspect": 10, "migrated": 1} if suspect else {"migrated": 11})
 
 
 def test_a_placeholder_is_recognized_when_few_images_have_it(
