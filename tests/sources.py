@@ -38,7 +38,7 @@ class Source:
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.server = server
         self.port = server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{server.server_address[0]!s}:{self.port}"
         self.answers: dict[str, Answer] = {}
         self.asked: list[Asked] = []
         self.stopped = threading.Event()
@@ -67,6 +67,16 @@ def wants(name: str, value: str, body: bytes) -> Answer:
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         welcome = request.headers.get(name, "") == value
+        (image("image/png", body) if welcome else image(status=403))(request)
+
+    return answer
+
+
+def only_for(client: str, body: bytes) -> Answer:
+    """Answer with an image to one address, and refuse all others."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        welcome = request.client_address[0] == client
         (image("image/png", body) if welcome else image(status=403))(request)
 
     return answer
@@ -127,8 +137,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve() -> Iterator[Source]:
-    """Run a source."""
+def serve(host: str = "127.0.0.1") -> Iterator[Source]:
+    """Run a source.
+
+    :param host: an address of loopback.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -143,7 +156,7 @@ def serve() -> Iterator[Source]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
             """Log nothing."""
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with _Server((host, 0), Handler) as server:
         source = Source(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:

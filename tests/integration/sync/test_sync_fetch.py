@@ -19,9 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.client import Pan123Client
 from airflow_provider_123pan.service.image_file import ImageFile
-from airflow_provider_123pan.service.storage import PutSlice, Storage
 from airflow_provider_123pan.source.access import SourceAccess
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import read_results
@@ -60,9 +58,7 @@ def connect_http(monkeypatch: pytest.MonkeyPatch, conn_id: str, **fields: Any) -
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-@pytest.mark.parametrize("fetch", ["worker", "auto"])
 def test_what_wants_more_than_a_request_arrives(
-    fetch: str,
     deferrable: bool,
     source: Source,
     sandbox: Sandbox,
@@ -87,7 +83,7 @@ def test_what_wants_more_than_a_request_arrives(
         context,
         images=[f"{source.url}/{name}.png" for name in bodies],
         results=str(results),
-        fetch=fetch,
+        fetch="worker",
         fetch_headers=headers,
         fetch_conn_ids={"127.0.0.1": "wiki_http"},
         deferrable=deferrable,
@@ -98,21 +94,20 @@ def test_what_wants_more_than_a_request_arrives(
     assert {name: record.etag for name, record in found.items()} == {
         name: md5(body) for name, body in bodies.items()
     }
-    by = {name: record.fetched_by for name, record in found.items()}
-    assert by == {**dict.fromkeys(wanted, "worker"), "open": "worker" if fetch == "worker" else "service"}
+    assert {record.fetched_by for record in found.values()} == {"worker"}
     assert all(record.download_url and record.fileID and record.reason is None for record in found.values())
-    assert sum(submitted(sandbox).values()) == (0 if fetch == "worker" else 5)
+    assert not submitted(sandbox)
 
     result = sync(
         context,
         images=[f"{source.url}/{name}.png" for name in bodies],
         results=str(results),
-        fetch=fetch,
+        fetch="worker",
         deferrable=deferrable,
     )
     assert counts(result) == (5, 0, 0)
     assert {record.fetched_by for record in records(results)} == {None}
-    assert sum(submitted(sandbox).values()) == (0 if fetch == "worker" else 5)
+    assert not submitted(sandbox)
 
 
 def test_a_connection_may_have_a_token_or_headers(
@@ -404,89 +399,3 @@ def test_wrong_arguments_fail_before_anything_is_sent(
     assert TOKEN not in str(failed.value)
     assert TOKEN not in caplog.text
     assert sandbox.state()["counts"]["requests"] == {}
-
-
-class Killed(BaseException):
-    """What a killed worker does no more."""
-
-
-@pytest.fixture
-def slices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the MD5s of the images whose bytes were sent, as they are sent."""
-    sent: list[str] = []
-    put = Storage.put
-
-    def counted(storage: Storage, step: PutSlice) -> None:
-        sent.append(step.image.etag)
-        put(storage, step)
-
-    monkeypatch.setattr(Storage, "put", counted)
-    return sent
-
-
-STEPS = (
-    "fetch",
-    "create_upload",
-    "get_upload_url",
-    "put",
-    "complete_upload",
-    "get_upload_result",
-    "get_image",
-)
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_run_continues_and_sends_one_image_again(
-    step: str,
-    after: bool,
-    source: Source,
-    sandbox: Sandbox,
-    context: dict[str, Any],
-    slices: list[str],
-    tmp_path: Path,
-) -> None:
-    sandbox.configure(upload_end="async" if step == "get_upload_result" else "at-once")
-    bodies = [*map(picture, COLOURS[:4])]
-    source.answers |= {f"/{number}.png": image("image/png", body) for number, body in enumerate(bodies)}
-    results = tmp_path / "results.jsonl"
-    given = {
-        "images": [f"{source.url}/{number}.png" for number in range(len(bodies))],
-        "fetch": "worker",
-        "max_uploads": 1,
-        "results": str(results),
-        **PRIVATE,
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        _kill(patch, step, after=after)
-        with pytest.raises(Killed):
-            sync(context, **given)
-    assert not results.exists()
-    result = sync(context, **given)
-    assert result["present"] + result["migrated"] == len(bodies)
-    assert [record.etag for record in records(results)] == [*map(md5, bodies)]
-    assert kept(sandbox) == Counter(map(md5, bodies))
-    assert len(slices) <= len(bodies) + 1
-
-
-def _kill(patch: pytest.MonkeyPatch, step: str, *, after: bool) -> None:
-    """Kill the worker at a step of the third image."""
-    passed = count(1)
-    owner, name = {"fetch": (SourceAccess, "fetch"), "put": (Storage, "put")}.get(
-        step, (Pan123Client, "call")
-    )
-    original = getattr(owner, name)
-
-    def killing(self: Any, given: Any, *rest: Any, **options: Any) -> Any:
-        concerned = name != "call" or given.name == step
-        dies = concerned and next(passed) == 3
-        if dies and not after:
-            raise Killed
-        answer = original(self, given, *rest, **options)
-        if dies:
-            if isinstance(answer, ImageFile):
-                answer.close()
-            raise Killed
-        return answer
-
-    patch.setattr(owner, name, killing)
