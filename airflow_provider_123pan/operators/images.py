@@ -59,9 +59,10 @@ class Pan123UploadImagesOperator(Pan123SyncImagesOperator):
         self.source = source
 
     def _list(self) -> tuple[str, Iterator[RawEntry]]:
+        from airflow_provider_123pan.source.convert import Converter
         from airflow_provider_123pan.sync.manifest import read_paths
 
-        return read_paths(self.source)
+        return read_paths(self.source, Converter.of(self.convert).targets)
 
 
 class Pan123CheckImagesOperator(BaseOperator):

@@ -38,6 +38,7 @@ class Comparison:
         self._contents = contents
         self._timing = timing
         self._overwrite = overwrite
+        self._newest: dict[int, datetime | None] = {}  # of images that are known by their names alone
         self.first_scan = FirstScan() if self.since is None else None
 
     @property
@@ -58,6 +59,8 @@ class Comparison:
             named = self._inventory.key_of(image) == self._inventory.key(number)
             if not named and not self._inventory.is_missing(number):
                 continue
+            if self._inventory.may_be_converted(number, image) and not self._is_newest(number, image):
+                continue
             self._in_flight.remove(number)
             if image.rejected:
                 reason = f"rejected by review (status {image.status})"
@@ -75,6 +78,14 @@ class Comparison:
                 self._inventory.record(number, self._inventory.state(number), image)
             else:
                 self._inventory.record(number, ImageState.FAILED, image, reason=NO_URL)
+
+    def _is_newest(self, number: int, image: Image) -> bool:
+        """Return whether no stored image of the same entry was changed later; without dates, the last one is."""
+        newest = self._newest.get(number)
+        if newest and image.changed_at and image.changed_at < newest:
+            return False
+        self._newest[number] = image.changed_at or newest
+        return True
 
     def _was_made_by_this_sync(self, image: Image) -> bool:
         """Whether the image's date is after the first try began; the service may filter by another date."""

@@ -20,6 +20,7 @@ from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import ImageState, Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.known_contents import KnownContents
+from airflow_provider_123pan.sync.known_conversions import KnownConversions
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.outcomes import complete_outcomes
 from airflow_provider_123pan.sync.reporter import Reporter
@@ -71,6 +72,7 @@ class SyncRun:
         self._results = results
         self._target = target
         self._contents = KnownContents.of(hook.settings.account, options.target, contents or {})
+        self._conversions = KnownConversions.of(hook.settings.account, options.target)
         self._in_flight = in_flight
         self._first_scan: FirstScan | None = None
         self._cap = cap
@@ -225,6 +227,8 @@ class SyncRun:
     def _compare_with_directory(self) -> None:
         """Compare the list with what is there, and with what an earlier try left in flight."""
         self._contents.load(self._inventory)
+        if self._options.fetching.converter.targets:
+            self._conversions.load(self._inventory)
         comparison = Comparison(
             self._inventory,
             self._in_flight,
@@ -307,6 +311,7 @@ class SyncRun:
     def _complete_outcomes(self) -> None:
         # Before the verification: an image that fails it is stored, and the next run must not submit it again.
         self._contents.save(self._inventory)
+        self._conversions.save(self._inventory)
         complete_outcomes(self._inventory, self._options, self._timing.explain)
 
     def _collect_failures(self) -> None:
