@@ -43,8 +43,8 @@ class Pan123UploadImagesOperator(Pan123SyncImagesOperator):
     ``directory_id`` is required.
 
     :param source: a folder, such as ``s3://my-bucket/photos``; a pattern with ``*``, ``**``, ``?`` and ``[…]``; or a
-        list of paths. Of a folder or a pattern, the files count whose names end as those of images do. A path without
-        a scheme is one of the worker's disk. (templated)
+        list of paths. Of a folder or a pattern, the files count whose names end as those of images do, with the formats
+        of ``convert``. A path without a scheme is one of the worker's disk. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -59,9 +59,10 @@ class Pan123UploadImagesOperator(Pan123SyncImagesOperator):
         self.source = source
 
     def _list(self) -> tuple[str, Iterator[RawEntry]]:
+        from airflow_provider_123pan.source.convert import Converter
         from airflow_provider_123pan.sync.manifest import read_paths
 
-        return read_paths(self.source)
+        return read_paths(self.source, Converter.of(self.convert).targets)
 
 
 class Pan123CheckImagesOperator(BaseOperator):

@@ -51,6 +51,8 @@ class Pan123SyncImagesOperator(SyncOperator):
         ``{"*.example.com": {"Referer": "…"}}``. (templated)
     :param fetch_conn_ids: for patterns of hosts an HTTP connection whose login, token or headers it sends. (templated)
     :param max_uploads: images that the worker fetches and uploads at once, from 1 to 8.
+    :param convert: for formats what the worker converts them to, such as ``{"avif": "webp", "heic": "jpeg"}``; needs
+        the extra ``[convert]``, and ``fetch="auto"`` or ``"worker"``.
     :param verify: load each image from its new URL before it counts as there: ``address`` (status, type and length),
         ``content`` (also its MD5), or None. One that fails is a failed image, which the next run does not submit again.
     :param allow_equal: accept equal images. By default, 5 or more images of a host that have the same bytes, and are at
@@ -98,6 +100,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         fetch_headers: Mapping[str, Mapping[str, str]] | None = None,
         fetch_conn_ids: Mapping[str, str] | None = None,
         max_uploads: int = 4,
+        convert: Mapping[str, str] | None = None,
         verify: str | None = None,
         allow_equal: bool = False,
         allow_empty: bool = False,
@@ -126,6 +129,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         self.fetch_headers = fetch_headers
         self.fetch_conn_ids = fetch_conn_ids
         self.max_uploads = max_uploads
+        self.convert = convert
         self.verify = verify
         self.allow_equal = allow_equal
         self.allow_empty = allow_empty

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -49,6 +49,7 @@ class SourceAccess:
         patterns that match, the later ones count.
     :param https_only: the patterns whose headers are sent by https alone.
     :param connector: opens the connections.
+    :param formats: that are fetched besides those that 123pan takes.
     """
 
     def __init__(
@@ -56,13 +57,17 @@ class SourceAccess:
         headers: Iterable[tuple[str, Mapping[str, str]]],
         https_only: Iterable[str] = (),
         connector: Connector | None = None,
+        formats: Container[str] = (),
     ) -> None:
         self._headers = [*headers]
         self._https_only = frozenset(https_only)
         self._client = SourceClient(connector or Connector())
+        self._formats = formats
 
     @classmethod
-    def of(cls, headers: Any, conn_ids: Any, private_hosts: object) -> SourceAccess:
+    def of(
+        cls, headers: Any, conn_ids: Any, private_hosts: object, formats: Container[str] = ()
+    ) -> SourceAccess:
         """Return the access that an operator's arguments describe; the headers go before those of connections.
 
         :raises Pan123InputError: names the argument and the fix, and quotes no value of a header.
@@ -79,7 +84,7 @@ class SourceAccess:
         found += [(pattern, _checked("fetch_headers", values)) for pattern, values in given.items()]
         for _, values in found:
             mask_headers(values)
-        return cls(found, https_only, Connector(hosts))
+        return cls(found, https_only, Connector(hosts), formats)
 
     def fetch(self, url: str) -> ImageFile:
         """Fetch an image into a temporary file.
@@ -89,9 +94,9 @@ class SourceAccess:
         :raises Pan123SourceError: the source does not give an image.
         """
         if is_web_url(url):
-            return fetch_url(url, self.headers(url), client=self._client)
+            return fetch_url(url, self.headers(url), client=self._client, formats=self._formats)
         try:
-            return fetch_image(url)
+            return fetch_image(url, self._formats)
         except Pan123Error:
             raise
         except Exception as error:  # the libraries of storages raise errors of many kinds

@@ -119,7 +119,7 @@ def test_a_path_that_cannot_be_read_is_a_reason(monkeypatch: pytest.MonkeyPatch)
     ):
         access.fetch("file:///nowhere/a.png")
 
-    def refuse(source: object) -> None:
+    def refuse(source: object, formats: object) -> None:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr("airflow_provider_123pan.source.access.fetch_image", refuse)
