@@ -125,8 +125,8 @@ class Finder:
         ]
         for pending in invisible:
             if now - pending.sent_at > self._patience:
-                self._digests.ask(pending, self._inventory.entry(pending.number).url)
-        if self._digests.collect():
+                self._digests.ask(pending, self._inventory.entry(pending.number).url, self.scanned_at)
+        if self._digests.collect(now):
             self._scan_at = min(self._scan_at, self._rest_until)
         # The last look at an image is not put off, unless the listings take long.
         window = self._timing.wait.visible_within
@@ -152,8 +152,8 @@ class Finder:
 
     @property
     def is_about_to_ask(self) -> bool:
-        """Whether the source of an image is being downloaded, or may be soon."""
-        if self._digests.downloads:
+        """Whether the source of an image is being asked, or may be soon."""
+        if self._digests.requests:
             return True
         return self._patience < self._timing.resubmit_after and any(
             (pending.succeeded_at or not pending.was_polled) and not self._digests.was_asked(pending)
