@@ -107,7 +107,7 @@ class Monitor:
     @property
     def is_busy(self) -> bool:
         """Whether this worker will soon find out more than the triggerer could."""
-        return self._finder.is_about_to_ask
+        return self._finder.awaits_digests
 
     @property
     def since(self) -> datetime:
