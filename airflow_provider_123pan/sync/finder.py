@@ -173,7 +173,7 @@ class Finder:
         longest = self._recorder.longest
         if longest is None:
             return self._timing.resubmit_after
-        return 2 * longest + self._timing.wait.settling
+        return (1 if self._recorder.shares_files else 2) * longest + self._timing.wait.settling
 
     def _scan(self, invisible: list[InFlightImage], now: float) -> None:
         for pending in invisible:

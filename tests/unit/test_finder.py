@@ -22,12 +22,14 @@ LISTING = 5.0  # seconds
 class Scene:
     """A finder with one image in flight, whose listings take long and show nothing.
 
+    :ivar asked: when the source was asked, in seconds after the submission.
     :ivar listings: when they began, in seconds after the submission.
     :ivar digest: what the source of the image says next.
     """
 
     def __init__(self) -> None:
         self.now = BEGAN
+        self.asked: list[float] = []
         self.listings: list[float] = []
         self.digest: SourceDigest | None = None
         inventory = Inventory(Naming())
@@ -36,13 +38,19 @@ class Scene:
         self.pending = InFlightImage(0, inventory.key(0), "", 0, 7, BEGAN, BEGAN, was_polled=True)
         self.in_flight.add(self.pending)
         stand_in: Any = SimpleNamespace
+        self.recorder = stand_in(longest=1.0, shares_files=False)
         self.finder = Finder(
             stand_in(client=stand_in(run=self.list)),
             inventory,
             self.in_flight,
-            stand_in(longest=1.0),
+            self.recorder,
             stand_in(keep=lambda images, last: images.append, match=lambda *_: None),
-            stand_in(requests=0, ask=lambda *_: None, collect=self.collect, was_asked=lambda _: True),
+            stand_in(
+                requests=0,
+                ask=lambda *_: self.asked.append(self.now - BEGAN),
+                collect=self.collect,
+                was_asked=lambda _: True,
+            ),
             lambda numbers: ["d"],
             deadline=BEGAN + 10_000,
             timing=SyncTiming(),
@@ -103,3 +111,18 @@ def test_a_digest_of_an_image_that_was_found_otherwise_keeps_no_worker(scene: Sc
     scene.check(120)
     scene.in_flight.remove(0)
     assert not scene.finder.awaits_digests
+
+
+def test_a_source_is_asked_if_its_image_takes_longer_than_others(scene: Scene) -> None:
+    scene.recorder.longest = 60.0
+    scene.check(126)
+    assert scene.asked == []
+    scene.check(128)
+    assert scene.asked == [128]
+
+
+def test_once_images_share_a_file_sources_are_asked_sooner(scene: Scene) -> None:
+    scene.recorder.longest = 60.0
+    scene.recorder.shares_files = True
+    scene.check(102)
+    assert scene.asked == [102]
