@@ -33,6 +33,7 @@ def measure(folder: Path, worker: Worker, rounds: int) -> None:
                 account,
                 images=[f"{source.url}/{number}-{count}-{each}.png" for each in range(count)],
                 directory=f"{number}-{count}",
+                allow_equal=True,
                 private_hosts=["127.0.0.1"],
                 variables=str(folder / f"equal-{number}-{count}.json"),
             )
