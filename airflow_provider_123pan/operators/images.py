@@ -233,6 +233,9 @@ class Pan123MoveImagesOperator(SelectedImagesOperator):
                 found = selection.find(hook)
                 target_id = target or hook.run(ensure_directory(names))
                 moved = found.act(hook, lambda file_ids: hook.move_images(file_ids, target_id))
+            self.log.info(
+                "Moved %d of %d images to the directory %s", moved, len(found), self.to_directory or target_id
+            )
             return {
                 "selected": len(found),
                 "moved": moved,
@@ -290,4 +293,5 @@ class Pan123DeleteImagesOperator(SelectedImagesOperator):
                 if selection.file_ids is not None and not confirmed:
                     found.refuse_directories(hook)
                 deleted = found.act(hook, hook.delete_images)
+            self.log.info("Deleted %d of %d images", deleted, len(found))
             return {"selected": len(found), "deleted": deleted, "missing": len(found) - deleted}

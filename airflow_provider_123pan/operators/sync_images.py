@@ -44,7 +44,7 @@ class Pan123SyncImagesOperator(SyncOperator):
     :param on_invalid: ``record`` an invalid entry as a failed image, or ``fail`` before anything is submitted.
     :param probe: the worker may probe sources: for the format of an image whose URL shows none, before it is submitted,
         and for the reason of a failure that no callback explains.
-    :param private_hosts: hosts to which the worker may connect although their addresses are not public.
+    :param private_hosts: hosts to which the worker may connect although their addresses are not public. (templated)
     :param fetch: who fetches the images: ``service``; ``worker``, which uploads them; or ``auto``, the worker what the
         service fails. Paths such as ``s3://…`` and ``file:///…`` as URLs of the list are for the worker in any case.
     :param fetch_headers: for patterns of hosts the headers that the worker sends, such as
@@ -77,6 +77,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         "directory",
         "results",
         "name",
+        "private_hosts",
         "fetch_headers",
         "fetch_conn_ids",
         "max_failures",

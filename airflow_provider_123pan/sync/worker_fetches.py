@@ -207,9 +207,11 @@ class WorkerFetches:
             raise error
         if error.transient and self._is_put_back(number, error):
             return
-        reason = self._inventory.redact(number, error.message)
-        log.warning("%s: %s", self._inventory.redacted(number), reason)
-        if isinstance(error, Pan123InputError) or number in self._tried:
+        shown = self._inventory.redacted(number)
+        reason = self._inventory.redact(number, error.message).removeprefix(f"{shown}: ")
+        is_last = isinstance(error, Pan123InputError) or number in self._tried
+        log.warning("%s: %s%s", shown, reason, "" if is_last else "; the worker will try again")
+        if is_last:
             if before := self._of_the_service.pop(number, None):
                 reason = f"service: {before}; worker: {reason}"
             self._inventory.record(number, ImageState.FAILED, reason=reason)
