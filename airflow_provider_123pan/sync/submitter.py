@@ -150,7 +150,8 @@ class Submitter:
                         # An image submitted alone must not be confused with those that have just ended.
                         self._candidates.wait_alone()
                     else:
-                        pause = min(pause * 1.5, BUSY_CHECK_SECONDS if self.monitor.is_busy else longest)
+                        most = min(BUSY_CHECK_SECONDS, longest) if self.monitor.is_busy else longest
+                        pause = min(pause * 1.5, most)
                     checked_at = time.monotonic()
                     self._check_took = checked_at - now
                 self._keep()
