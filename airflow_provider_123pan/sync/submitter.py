@@ -306,7 +306,8 @@ class Submitter:
         self.failing_since = self.failing_since or time.time()
         if time.time() - self.failing_since > self._timing.retry_for:
             raise error
-        self._pause(min(2.0**self._refusals, 30.0))
+        first, longest = self._timing.unavailable_pauses
+        self._pause(min(first * 2.0**self._refusals, longest))
 
     def _pause(self, seconds: float) -> None:
         if time.monotonic() >= self._not_before:  # otherwise the pause has begun already

@@ -110,6 +110,8 @@ def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
         idle_before_deferral=0.5,
         recheck=1.0,
         read_retry_pauses=(0.1,) * 20,
+        unavailable_pauses=(0.1, 1.0),
+        too_many_tasks_pauses=(0.2, 0.5, 1.0),
         skew=timedelta(seconds=1),
     )
     return change

@@ -66,7 +66,7 @@ async def test_a_trigger_sees_the_images_of_a_folder(context: dict[str, Any], sa
 def test_images_keep_their_directories(
     context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool, if_exists: str
 ) -> None:
-    sandbox.configure(delay=1.5 if deferrable else 0)
+    sandbox.configure(delay=1 if deferrable else 0)
     results = str(tmp_path / "results.jsonl")
     arguments: dict[str, Any] = TREE | {
         "images": URLS,
