@@ -151,8 +151,8 @@ class Submitter:
                         # An image submitted alone must not be confused with those that have just ended.
                         self._candidates.wait_alone()
                     else:
-                        most = min(BUSY_CHECK_SECONDS, longest) if self.monitor.is_busy else longest
-                        pause = min(pause * 1.5, most)
+                        most = BUSY_CHECK_SECONDS if self.monitor.is_busy else longest
+                        pause = min(pause * 1.5, most, longest)
                     checked_at = time.monotonic()
                     self._check_took = checked_at - now
                 self._keep()
@@ -189,8 +189,7 @@ class Submitter:
         """Choose the next images, and write them to the journal before anything is sent."""
         state = self._candidates.next_state()
         calling = bool(self._calls) or self._fetches.is_uploading
-        chosen = self._candidates.choose(self._room(), calling=calling)
-        if not chosen:
+        if not (chosen := self._candidates.choose(self._room(), calling=calling)):
             return
         for number in chosen:
             pending = InFlightImage(
