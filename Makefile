@@ -10,6 +10,8 @@ UV ?= $(or $(shell command -v uv),.venv-tools/bin/uv)
 # Most tests wait for something, so there are more workers than cores.
 WORKERS ?= 4
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+# Where the distributed Airflow stores callbacks: its own database (PostgreSQL) if empty, or mariadb.
+INBOX ?=
 # Further arguments for pytest or a benchmark, such as ARGS="-x -k token".
 ARGS ?=
 
@@ -29,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
-	faults sites fuzz chromium mariadb bench $(BENCHMARKS) docs demo screenshot clean
+	faults sites fuzz cluster chromium mariadb servers bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -158,6 +160,15 @@ mariadb:
 			mariadb-server-core >/dev/null; } || echo "MariaDB could not be installed: its tests will be skipped"; \
 	else echo "No MariaDB found: its tests will be skipped"; fi
 
+# PostgreSQL, Redis and nginx for make cluster, which needs all of them.
+servers: $(if $(filter mariadb,$(INBOX)),mariadb)
+	@if [ -x /usr/sbin/nginx ] && command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL, Redis and nginx"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			postgresql redis-server nginx >/dev/null; \
+	else echo "make cluster needs the packages postgresql, redis-server and nginx"; exit 1; fi
+
 # --- benchmarks ------------------------------------------------------------------------------------------
 
 # What the benchmarks compare with is not part of .venv by default.
@@ -205,6 +216,16 @@ docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are err
 
 demo: $(READY) ## Show how Airflow migrates images to a local 123pan (ONCE=1: end when they have arrived)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
+
+cluster: export UV_PROJECT_ENVIRONMENT := .venv-cluster
+cluster: servers | $(UV) ## Run a distributed Airflow beside a local 123pan until Ctrl-C (ONCE=1: run all example DAGs; INBOX=mariadb)
+	@$(UV) sync --quiet --locked --group cluster --python "$$(command -v $(PYTHON))"
+ifeq ($(ONCE),)
+	@.venv-cluster/bin/python -m dev.playground $(INBOX:%=--inbox %)
+else
+	.venv-cluster/bin/pytest tests/system/examples --ignore tests/system/examples/test_leaks.py --timeout 1800 \
+		--distributed $(INBOX:%=--inbox %) $(ARGS)
+endif
 
 screenshot: venv chromium ## Take the screenshot of the connection form for the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png

@@ -30,6 +30,7 @@ from typing import Literal
 
 import psutil
 import requests
+from typing_extensions import Self
 
 from dev.airflow_api import AirflowAPI
 from dev.supervised_process import SupervisedProcess, is_alive
@@ -53,16 +54,22 @@ class ClusterError(RuntimeError):
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that no process listens on.
+    """Return ports that no process listens on, and that no earlier call returned.
 
     They are below the range of outgoing connections, because Airflow takes half a minute until it listens on them.
     """
     found: list[int] = []
-    for port in random.sample(range(15_000, 32_000), 10 * count):
+    while len(found) < count:
+        port = random.randrange(15_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            found.append(port)
-    return found[:count]
+            if port not in _given:
+                _given.add(port)
+                found.append(port)
+    return found
+
+
+_given: set[int] = set()
 
 
 class Cluster:
@@ -134,14 +141,19 @@ class Cluster:
         }
 
     @property
+    def callback_base_url(self) -> str:
+        """The URL that 123pan sends callbacks below."""
+        return self.url
+
+    @property
     def log(self) -> Path:
         """The log of all components; the logs of tasks are in the folder `logs` beside it."""
         return self.home / "airflow.log"
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         """Start Airflow, and wait until it is healthy."""
         with self._stack:
-            self._start("standalone")
+            self._launch()
             self.wait_until_healthy()
             self._stack = self._stack.pop_all()
         return self
@@ -151,6 +163,10 @@ class Cluster:
     ) -> None:
         """End all processes."""
         self._stack.close()
+
+    def _launch(self) -> None:
+        """Start all processes."""
+        self._start("standalone")
 
     def _start(self, command: str) -> None:
         self._supervised.append(

@@ -16,7 +16,6 @@ import sys
 import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import requests
@@ -27,6 +26,7 @@ from rich.table import Table
 from dev import images
 from dev.airflow_api import FINISHED
 from dev.cluster import PASSWORD, USERNAME, Cluster
+from dev.signals import Ended, end_on
 from dev.supervised_process import SupervisedProcess
 from dev.waiting import wait_for
 
@@ -40,29 +40,6 @@ WIDE = 230  # columns that a row of the table needs on one line
 
 class DemoError(RuntimeError):
     """The demo cannot continue; the message gives the reason."""
-
-
-class Ended(BaseException):
-    """A signal ended the demo.
-
-    :ivar code: the exit code.
-    """
-
-    def __init__(self, number: int) -> None:
-        """Derive the exit code from the number of the signal."""
-        self.code = 128 + number
-
-
-def end_on(*signals: signal.Signals) -> None:
-    """Raise Ended at the first of these signals, and ignore later ones during the clean-up."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        for later in signals:
-            signal.signal(later, signal.SIG_IGN)
-        raise Ended(number)
-
-    for handled in signals:
-        signal.signal(handled, handle)
 
 
 class Demo:

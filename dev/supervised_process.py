@@ -65,10 +65,14 @@ class SupervisedProcess:
         """End all processes."""
         self.stop()
 
-    def stop(self) -> None:
-        """End all processes, and return when they have ended."""
+    def release(self) -> None:
+        """Let all processes end, and return at once."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
+
+    def stop(self) -> None:
+        """End all processes, and return when they have ended."""
+        self.release()
         self._keeper.wait(timeout=4 * GRACE_SECONDS)
 
     @property

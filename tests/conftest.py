@@ -31,6 +31,14 @@ settings.register_profile("pan123", deadline=None)
 settings.load_profile("pan123")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of `make cluster`."""
+    parser.addoption(
+        "--distributed", action="store_true", help="run the system tests in a distributed Airflow"
+    )
+    parser.addoption("--inbox", default="postgresql", help="where that Airflow stores callbacks, or mariadb")
+
+
 @pytest.fixture(autouse=True)
 def no_network_for_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let probes resolve addresses only, so that no test depends on a host of the internet."""
@@ -57,7 +65,7 @@ def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     store.rm("", recursive=True)
 
 
-ROOMS = ("system", "integration", "unit", "golden")
+ROOMS = ("system", "integration", "cluster", "unit", "golden")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,6 +37,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from airflow_provider_123pan.callbacks.address import make_callback_url, new_callback_id, secret_keys
 from airflow_provider_123pan.receiver.app import create_app
 from airflow_provider_123pan.receiver.database import create_inbox_engine
+from dev.servers import Unavailable
 from tests.benchmarks.load import post, send
 from tests.integration import databases
 
@@ -309,7 +310,7 @@ def main() -> None:
     try:
         with databases.postgresql() as uri:
             measure("PostgreSQL", uri, count, arguments.connections, rounds)
-    except databases.Unavailable as error:
+    except Unavailable as error:
         print(f"no PostgreSQL: {error}")
 
 

@@ -32,6 +32,7 @@ import requests
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.endpoint import HEADERS
 from dev.cluster import Cluster
+from dev.servers import Unavailable
 from tests.benchmarks import listing, sync_equal, sync_upload
 from tests.benchmarks.receiver import answers, free_port
 from tests.integration import databases
@@ -310,7 +311,7 @@ def main() -> None:
         for part in [arguments.only] if arguments.only else parts:
             try:
                 parts[part]()
-            except databases.Unavailable as error:
+            except Unavailable as error:
                 print(f"{part}: no PostgreSQL: {error}")
 
 

@@ -24,6 +24,7 @@ from airflow_provider_123pan.sync.timing import SyncTiming
 from airflow_provider_123pan.triggers.copy_from_drive import Pan123CopyFromDriveTrigger
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
+from dev.servers import Unavailable
 from tests.integration import databases
 from tests.integration.receiver.support import Keys, ReceiverServer, running_receiver
 
@@ -170,7 +171,7 @@ def postgresql() -> Iterator[str]:
     try:
         with databases.postgresql() as uri:
             yield uri
-    except databases.Unavailable as error:
+    except Unavailable as error:
         pytest.skip(f"no PostgreSQL: {error}")
 
 
@@ -180,7 +181,7 @@ def mariadb() -> Iterator[str]:
     try:
         with databases.mariadb() as socket:
             yield socket
-    except databases.Unavailable as error:
+    except Unavailable as error:
         pytest.skip(f"no MariaDB: {error}")
 
 

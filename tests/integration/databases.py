@@ -12,11 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dev.servers import Unavailable, program
 from dev.waiting import wait_for
-
-
-class Unavailable(Exception):
-    """A server cannot be started; the message says why."""
 
 
 @contextlib.contextmanager
@@ -30,7 +27,7 @@ def postgresql() -> Iterator[str]:
     as_postgres = []
     if os.getuid() == 0:  # the server refuses to run as root
         as_postgres = ["runuser", "-u", "postgres", "--"]
-    initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
+    initdb, pg_ctl = program("initdb"), program("pg_ctl")
     with tempfile.TemporaryDirectory(prefix="pan123-pg-", ignore_cleanup_errors=True) as folder:
         if as_postgres:
             shutil.chown(folder, "postgres", "postgres")
@@ -62,14 +59,14 @@ def mariadb() -> Iterator[str]:
         raise Unavailable("PyMySQL is not installed")
     import pymysql
 
-    program = _program("mariadbd")
+    mariadbd = program("mariadbd")
     as_root = ["--user=root"] if os.getuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="pan123-maria-", ignore_cleanup_errors=True) as folder:
         data, socket, log = (Path(folder, name) for name in ("data", "socket", "log"))
         data.mkdir()
         place = [f"--datadir={data}", f"--socket={socket}", f"--log-error={log}"]
         options = ["--character-set-server=utf8mb4", "--skip-networking", "--skip-grant-tables"]
-        server = subprocess.Popen([program, "--no-defaults", *as_root, *place, *options])
+        server = subprocess.Popen([mariadbd, "--no-defaults", *as_root, *place, *options])
 
         def connection() -> Any:
             if server.poll() is not None:
@@ -84,11 +81,3 @@ def mariadb() -> Iterator[str]:
         finally:
             server.kill()
             server.wait()
-
-
-def _program(name: str) -> str:
-    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), "/usr/sbin"]
-    found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ.get("PATH", "")]))
-    if not found:
-        raise Unavailable(f"no {name}: is its server installed?")
-    return found

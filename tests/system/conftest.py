@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_123pan.sandbox import Sandbox
 from dev import images
 from dev.cluster import EXAMPLE_DAGS, Cluster
+from dev.distributed import DistributedCluster
 from dev.example_run import ExampleRun
 from tests.system.canaries import CALLBACK_SECRET, CLIENT_SECRET, MetricsSink, log_in
 
@@ -86,6 +87,7 @@ def metrics() -> Iterator[MetricsSink]:
 
 @pytest.fixture(scope="session")
 def airflow(
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     metrics: MetricsSink,
     sandbox: Sandbox,
@@ -98,11 +100,18 @@ def airflow(
     files = [*EXAMPLE_DAGS.glob("*.py"), HERE / "dags/pan123_callbacks.py"]
     for path in files:
         (dags / path.name).symlink_to(path)
-    with Cluster(home=tmp_path_factory.mktemp("airflow"), dags=dags, env=metrics.env) as airflow:
-        callbacks = {"callback_base_url": airflow.url}
+    home = tmp_path_factory.mktemp("airflow")
+    distributed = request.config.getoption("distributed")
+    cluster = (
+        DistributedCluster(home=home, dags=dags, env=metrics.env, inbox=request.config.getoption("inbox"))
+        if distributed
+        else Cluster(home=home, dags=dags, env=metrics.env)
+    )
+    with cluster as airflow:
+        callbacks = {"callback_base_url": airflow.callback_base_url}
         of_its_own = callbacks | {"access_token": own_token, "callback_secret": CALLBACK_SECRET}
         for conn_id, service, extra in (
-            ("pan123_default", sandbox, None),
+            ("pan123_default", sandbox, callbacks if distributed else None),
             ("pan123_own_token", sandbox, of_its_own),
             ("pan123_callbacks", _callback_sandbox, callbacks),
             ("pan123_silent", silent_sandbox, callbacks),
