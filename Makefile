@@ -20,6 +20,7 @@ BIN := $(if $(WHEEL),$(CURDIR)/)$(VENV)/bin
 SYNCED := $(VENV)/.synced
 MEASURED := $(VENV)/.measured
 DOCUMENTED := $(VENV)/.documented
+CLUSTERED := .venv-cluster/.synced
 # uv uses the installed Python, and the virtual environment above.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -31,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
 .PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
-	faults sites fuzz cluster chromium mariadb servers bench $(BENCHMARKS) docs demo screenshot clean
+	faults faults-cluster sites fuzz cluster chromium mariadb servers bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -137,6 +138,9 @@ test-s3: | $(UV) ## Run the tests of private buckets against a double of S3, in 
 faults: $(READY) ## Run the tests that kill components and workers of a real Airflow (takes long; not part of test)
 	$(IN) $(BIN)/pytest -m faults $(ARGS)
 
+faults-cluster: $(CLUSTERED) ## Kill the parts of a distributed Airflow, and write build/faults.md (ARGS="--seed 7 --only worker")
+	.venv-cluster/bin/python -m tests.cluster.faults $(ARGS)
+
 sites: $(READY) ## Migrate sites of 1,000 pages as seven tools write them, also in tasks that are killed (not part of test)
 	$(IN) $(BIN)/pytest -m sites tests/integration/pages/test_sites.py $(ARGS)
 
@@ -160,7 +164,7 @@ mariadb:
 			mariadb-server-core >/dev/null; } || echo "MariaDB could not be installed: its tests will be skipped"; \
 	else echo "No MariaDB found: its tests will be skipped"; fi
 
-# PostgreSQL, Redis and nginx for make cluster, which needs all of them.
+# PostgreSQL, Redis and nginx for the distributed Airflow, which needs all of them.
 servers: $(if $(filter mariadb,$(INBOX)),mariadb)
 	@if [ -x /usr/sbin/nginx ] && command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -168,6 +172,13 @@ servers: $(if $(filter mariadb,$(INBOX)),mariadb)
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 			postgresql redis-server nginx >/dev/null; \
 	else echo "make cluster needs the packages postgresql, redis-server and nginx"; exit 1; fi
+
+# Celery is not part of .venv.
+$(CLUSTERED): export UV_PROJECT_ENVIRONMENT := .venv-cluster
+$(CLUSTERED): uv.lock pyproject.toml | servers $(UV)
+	@echo "Installing into .venv-cluster what uv.lock says"
+	@$(UV) sync --quiet --locked --group cluster --python "$$(command -v $(PYTHON))"
+	@touch $@
 
 # --- benchmarks ------------------------------------------------------------------------------------------
 
@@ -217,9 +228,7 @@ docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are err
 demo: $(READY) ## Show how Airflow migrates images to a local 123pan (ONCE=1: end when they have arrived)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
 
-cluster: export UV_PROJECT_ENVIRONMENT := .venv-cluster
-cluster: servers | $(UV) ## Run a distributed Airflow beside a local 123pan until Ctrl-C (ONCE=1: run all example DAGs; INBOX=mariadb)
-	@$(UV) sync --quiet --locked --group cluster --python "$$(command -v $(PYTHON))"
+cluster: $(CLUSTERED) ## Run a distributed Airflow beside a local 123pan until Ctrl-C (ONCE=1: run all example DAGs; INBOX=mariadb)
 ifeq ($(ONCE),)
 	@.venv-cluster/bin/python -m dev.playground $(INBOX:%=--inbox %)
 else

@@ -53,10 +53,11 @@ class Service:
         """Start the command again if it has ended, unless it is held down."""
         with self._lock:
             if self._wanted and self._process is not None and self._process.returncode is not None:
-                self._process.stop()
                 self._run()
 
     def _run(self) -> None:
+        if self._process is not None:
+            self._process.stop()
         now = time.monotonic()
         self.starts = 1 if now - self._started_at > LONG_LIFE_SECONDS else self.starts + 1
         self._started_at = now

@@ -1,0 +1,178 @@
+"""Break a distributed Airflow while images are on their way, and report what became of each: `make faults-cluster`.
+
+Each round starts one run of each of four DAGs (an image per task, a sync, pages, uploads), all with callbacks, and
+strikes when a third of the images are submitted. The faults come in an order that depends on the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from dev import images
+from dev.distributed import DistributedCluster
+from dev.services import Services
+from dev.signals import Ended, end_on
+from dev.waiting import Timeout, wait_for
+from tests.cluster.fault_kinds import FAULTS, Fault, Nothing, Target
+from tests.cluster.sandbox_service import SandboxService
+from tests.cluster.workload import WAYS, Outcome, Place, Round
+
+DAGS = Path(__file__).parent / "dags"
+ROUND_SECONDS = 420.0
+CLONE_NEWNS = 0x20000  # from linux/sched.h
+DISK_SIZE = "4m"
+HEADINGS = ("fault", "images", "lost", "doubled", "wrong", "healthy after", "all images after")
+
+
+class Row(NamedTuple):
+    """A line of the report; times are in seconds after the fault began, or None if they never came."""
+
+    fault: str
+    outcome: Outcome
+    healthy: float | None
+    ended: float | None
+
+
+class Faults:
+    """A distributed Airflow, and the rounds in it."""
+
+    def __init__(self, stack: ExitStack, home: Path, chance: random.Random, size: int) -> None:
+        """Start everything; the stack ends it.
+
+        :param size: images of a round in each of the four ways.
+        """
+        self.chance, self.size = chance, size
+        disk = _small_disk(home / "disk", stack)
+        files: dict[str, bytes] = {}
+        source = stack.enter_context(images.serve(files))
+        services = stack.enter_context(Services(home / "airflow" / "services"))
+        sandbox = SandboxService(services, delay="4,15", visible_after=1)
+        stack.enter_context(sandbox)
+        self.airflow = stack.enter_context(DistributedCluster(home=home / "airflow", dags=DAGS))
+        self.airflow.api.set_connection(
+            "pan123_default",
+            conn_type="pan123",
+            host=sandbox.base_url,
+            login=sandbox.client_id,
+            password=sandbox.client_secret,
+            extra={"callback_base_url": self.airflow.callback_base_url},
+        )
+        self.airflow.wait_for_dag(*(f"pan123_faults_{way}" for way in WAYS))
+        self.place = Place(self.airflow, sandbox, files, source, disk or home)
+        self.target = Target(self.airflow, sandbox.service, disk)
+
+    def round(self, number: int, fault: Fault) -> Row:
+        """Let a fault strike while images are on their way, and wait for all of them."""
+        work = Round(self.place, number, self.size)
+        work.start()
+        offline = (len(WAYS) - 1) * self.size
+        wait_for(
+            lambda: sum(work.submissions().values()) >= offline / 3, what="submissions", timeout=ROUND_SECONDS
+        )
+        began = time.monotonic()
+        fault.strike(self.target, self.chance)
+        self.airflow.wait_until_healthy(timeout=ROUND_SECONDS)
+        healthy = time.monotonic() - began
+        ended = None
+        try:
+            wait_for(work.has_ended, what="the runs", timeout=ROUND_SECONDS, every=1)
+            ended = time.monotonic() - began
+        except Timeout:
+            print(f"{fault.name}: not ended: {work.states()}", flush=True)
+        return Row(fault.name, work.outcome(), healthy, ended)
+
+
+def _small_disk(path: Path, stack: ExitStack) -> Path | None:
+    """Mount a small disk that only this process and its children see, and that ends with them.
+
+    :returns: the folder, or None if this process may not mount one.
+    """
+    path.mkdir(parents=True)
+    if ctypes.CDLL(None).unshare(CLONE_NEWNS):
+        return None
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=700", "tmpfs", str(path)]
+    for command in (["mount", "--make-rprivate", "/"], mount):
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+    stack.callback(subprocess.run, ["umount", "--lazy", str(path)], check=False)
+    return path
+
+
+def report(rows: Sequence[Row], seed: int) -> str:
+    """Return the report as Markdown."""
+    lines = [f"# Faults of a distributed Airflow, seed {seed}", "", _line(HEADINGS)]
+    lines.append(_line(["---", *["---:"] * (len(HEADINGS) - 1)]))
+    for row in rows:
+        outcome = row.outcome
+        counts = (outcome.images, len(outcome.lost), len(outcome.doubled), len(outcome.wrong))
+        lines.append(_line([row.fault, *map(str, counts), _seconds(row.healthy), _seconds(row.ended)]))
+    for row in rows:
+        for what in ("lost", "doubled", "wrong", "failed"):
+            lines += [f"- {row.fault}: {what}: {name}" for name in getattr(row.outcome, what)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.0f} s"
+
+
+def main() -> int:
+    """Run the rounds, write the report, and return the exit code: 0 only if each image arrived once."""
+    parser = argparse.ArgumentParser("python -m tests.cluster.faults", description=__doc__)
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(10**6), help="of the order and the choices"
+    )
+    parser.add_argument("--images", type=int, default=6, help="of a round, in each of the four ways")
+    parser.add_argument("--only", default="", help="a part of the names of the faults to run")
+    parser.add_argument(
+        "--report", type=Path, default=Path("build/faults.md"), help="the Markdown file to write"
+    )
+    given = parser.parse_args()
+    end_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    chance = random.Random(given.seed)
+    faults = [fault for fault in FAULTS if given.only.lower() in fault.name.lower()]
+    chance.shuffle(faults)
+    home = Path(tempfile.mkdtemp(prefix="pan123-faults-"))
+    rows: list[Row] = []
+    is_good = False
+    try:
+        with ExitStack() as stack:
+            running = Faults(stack, home, chance, given.images)
+            for number, fault in enumerate([Nothing(), *faults]):
+                if not fault.is_possible(running.target):
+                    print(f"{fault.name}: not possible here: it takes root to mount a small disk")
+                    continue
+                rows.append(running.round(number, fault))
+                print(*report(rows[-1:], given.seed).splitlines()[4:], sep="\n", flush=True)
+            is_good = all(row.outcome.is_good for row in rows)
+    except Ended as ended:
+        return ended.code
+    finally:
+        given.report.parent.mkdir(parents=True, exist_ok=True)
+        given.report.write_text(report(rows, given.seed))
+        if is_good:
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            print(f"The logs are in {home}")
+    print(f"The report is {given.report}")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
