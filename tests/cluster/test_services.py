@@ -15,7 +15,8 @@ from dev.supervised_process import is_alive
 from dev.waiting import wait_for
 
 # A command with a child that has a process group of its own, as Airflow's tasks have.
-COMMAND = ["bash", "-c", "set -m; sleep 600 & wait"]
+PARENT = "import os, subprocess; subprocess.Popen(['sleep', '600'], preexec_fn=os.setpgrp).wait()"
+COMMAND = [sys.executable, "-c", PARENT]
 OWNER = f"""
 import sys, time
 from pathlib import Path
@@ -60,7 +61,7 @@ def test_a_killed_service_runs_again(sleeper: Service) -> None:
 
 def test_a_service_whose_command_ends_runs_again_without_the_old_child(sleeper: Service) -> None:
     first = both(sleeper)
-    next(process for process in first if process.name() == "bash").kill()
+    next(process for process in first if process.name() != "sleep").kill()
     wait_for_the_end(first)
     both(sleeper, but=first)
 
@@ -80,14 +81,14 @@ def test_a_held_service_stays_down_until_it_is_started(tmp_path: Path) -> None:
 
 def test_a_paused_service_is_the_same_when_it_is_resumed(sleeper: Service) -> None:
     first = both(sleeper)
+
+    def stopped() -> list[bool]:
+        return [process.status() == psutil.STATUS_STOPPED for process in first]
+
     sleeper.pause()
-    assert {process.status() for process in first} == {psutil.STATUS_STOPPED}
+    wait_for(lambda: all(stopped()), what="the pause", timeout=60, every=0.05)
     sleeper.resume()
-    wait_for(
-        lambda: psutil.STATUS_STOPPED not in {process.status() for process in first},
-        what="the processes",
-        timeout=60,
-    )
+    wait_for(lambda: not any(stopped()), what="the end of the pause", timeout=60, every=0.05)
     assert both(sleeper) == first
 
 
