@@ -132,9 +132,9 @@ def _fill(path: Path) -> None:
 FAULTS: tuple[Fault, ...] = (
     Killed("worker", "worker-1", "worker-2"),
     Killed("triggerer", "triggerer-1", "triggerer-2"),
-    Killed("API server", "api-server-1", "api-server-2"),
+    Killed("api-server", "api-server-1", "api-server-2"),
     Killed("scheduler"),
-    Killed("DAG processor", "dag-processor"),
+    Killed("dag-processor"),
     Killed("redis"),
     Killed("postgresql"),
     Down("nginx", 8),

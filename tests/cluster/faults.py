@@ -139,14 +139,14 @@ def main() -> int:
         "--seed", type=int, default=random.randrange(10**6), help="of the order and the choices"
     )
     parser.add_argument("--images", type=int, default=6, help="of a round, in each of the four ways")
-    parser.add_argument("--only", default="", help="a part of the names of the faults to run")
+    parser.add_argument("--only", nargs="+", default=[""], help="parts of the names of the faults to run")
     parser.add_argument(
         "--report", type=Path, default=Path("build/faults.md"), help="the Markdown file to write"
     )
     given = parser.parse_args()
     end_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     chance = random.Random(given.seed)
-    faults = [fault for fault in FAULTS if given.only.lower() in fault.name.lower()]
+    faults = [fault for fault in FAULTS if any(part in fault.name for part in given.only)]
     chance.shuffle(faults)
     home = Path(tempfile.mkdtemp(prefix="pan123-faults-"))
     rows: list[Row] = []
