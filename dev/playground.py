@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import sys
@@ -57,10 +58,11 @@ def _start(stack: ExitStack, home: Path, inbox: Inbox) -> None:
         password=sandbox.client_secret,
         extra={"callback_base_url": airflow.callback_base_url},
     )
+    conf = {"urls": [f"{source}/{name}" for name in images.NAMES]}
     print(
         f"Airflow:  {airflow.url}/  (login {USERNAME}, password {PASSWORD}; connection {CONN_ID})\n"
         f"Sandbox:  {sandbox.base_url}/  (its tasks and images)\n"
-        f"Pictures: {' '.join(f'{source}/{name}' for name in images.NAMES)}\n"
+        f"Pictures: for a run of example_pan123_many_images, {json.dumps(conf)}\n"
         f"Services: {' '.join(airflow.services())}\n"
         "Press Ctrl-C to end all of them.",
         flush=True,
