@@ -30,7 +30,7 @@ class SandboxService(Sandbox):
         self.base_url = f"http://127.0.0.1:{self.port}"
         arguments = {"port": self.port, **self._arguments}
         command = [sys.executable, "-m", "airflow_provider_123pan.sandbox"]
-        command += [f"--{name}={value}" for name, value in arguments.items()]
+        command += [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
         self.service = self._services.add("sandbox", command)
         wait_for(lambda: "client ID" in self.service.tail(), what="the sandbox", timeout=60)
         return self

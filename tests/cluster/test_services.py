@@ -13,6 +13,7 @@ import pytest
 from dev.services import Service, Services
 from dev.supervised_process import is_alive
 from dev.waiting import wait_for
+from tests.cluster.sandbox_service import SandboxService
 
 # A command with a child that has a process group of its own, as Airflow's tasks have.
 PARENT = "import os, subprocess; subprocess.Popen(['sleep', '600'], preexec_fn=os.setpgrp).wait()"
@@ -100,3 +101,13 @@ def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path) -> None:
         assert all(map(is_alive, processes))
         owner.kill()
     wait_for_the_end(processes)
+
+
+def test_a_sandbox_runs_as_a_service_with_its_options(tmp_path: Path) -> None:
+    with (
+        Services(tmp_path / "logs") as services,
+        SandboxService(services, delay="4,15", visible_after=1) as sandbox,
+    ):
+        options = sandbox.configure()
+        assert (options["delay"], options["visible_after"]) == ([4, 15], 1)
+        assert sandbox.service is services["sandbox"]
