@@ -24,6 +24,10 @@ class SandboxService(Sandbox):
         super().__init__(**options)
         self._services, self._arguments = services, options
 
+    def __enter__(self) -> SandboxService:
+        """Start the service."""
+        return self.start()
+
     def start(self) -> SandboxService:
         """Start the service, and return when it answers."""
         (self.port,) = free_ports(1)
