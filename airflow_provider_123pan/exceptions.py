@@ -5,6 +5,7 @@ The tree::
     Exception
     ├── Pan123Error                          a call to 123pan, or a wait for its result, failed
     │   ├── Pan123InputError                 (also ValueError) bad input, found before anything was sent
+    │   │   └── Pan123NoConnectionError      Airflow gave no connection of this ID
     │   ├── Pan123SourceError                the source of an image did not give it, or did not show its format
     │   ├── Pan123DocumentError              a sitemap or a feed could not be read
     │   ├── Pan123CredentialsError           the login rejected the client ID or the client secret
@@ -90,6 +91,15 @@ class Pan123InputError(Pan123Error, ValueError):
     """Bad input, found before anything was sent; the message names the field and the fix."""
 
     retryable = False
+
+
+class Pan123NoConnectionError(Pan123InputError):
+    """Airflow gave no connection of this ID: there is none, or its API server did not answer.
+
+    Airflow reports both alike to a worker. The second one ends by itself, so a retry may help.
+    """
+
+    retryable = True
 
 
 class Pan123SourceError(Pan123Error):

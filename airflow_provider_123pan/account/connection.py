@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.exceptions import Pan123InputError, Pan123NoConnectionError
 from airflow_provider_123pan.service.endpoint import TIMEOUT_SECONDS, Endpoint
 from airflow_provider_123pan.service.models import is_token
 from airflow_provider_123pan.service.protocol import BASE_URL
@@ -233,8 +233,8 @@ def _warn_of_weak_secret(conn_id: str, name: str) -> None:
     )
 
 
-def unknown_connection(conn_id: str) -> Pan123InputError:
-    """Return the error for a connection that does not exist."""
-    return Pan123InputError(
+def unknown_connection(conn_id: str) -> Pan123NoConnectionError:
+    """Return the error for a connection that Airflow does not give."""
+    return Pan123NoConnectionError(
         f"pan123_conn_id: there is no connection {conn_id!r}; create it, with type 123pan, under Admin > Connections"
     )

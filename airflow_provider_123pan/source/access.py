@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.exceptions import (
+    Pan123Error,
+    Pan123InputError,
+    Pan123NoConnectionError,
+    Pan123SourceError,
+)
 from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
 from airflow_provider_123pan.source.client import SourceClient
@@ -160,7 +165,7 @@ def _connection(conn_id: Any) -> Connection:
     try:
         return BaseHook.get_connection(conn_id)  # type: ignore[no-any-return, unused-ignore]
     except AirflowNotFoundException:
-        raise Pan123InputError(
+        raise Pan123NoConnectionError(
             f"fetch_conn_ids: there is no connection {quoted(conn_id)}; add it, of type HTTP"
         ) from None
 

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
+    Pan123NoConnectionError,
     Pan123ServiceError,
     Pan123UnavailableError,
 )
@@ -46,7 +47,6 @@ def submit(context: Any, **arguments: Any) -> Any:
         ({"file_name": "x" * 300 + ".jpg"}, r"^file_name: .* has 304 characters; 123pan takes at most 254"),
         ({"directory_id": "0"}, r"^directory_id: '0' is the root"),
         ({"directory_id": ""}, r"^directory_id: '' is the root"),
-        ({"pan123_conn_id": "no_such"}, r"^pan123_conn_id: there is no connection 'no_such'; create it"),
     ],
 )
 @pytest.mark.usefixtures("connect")
@@ -56,6 +56,15 @@ def test_operator_arguments(
     with pytest.raises(AirflowFailException, match=words):
         submit(context, **arguments)
     assert sandbox.state()["counts"]["requests"] == {}
+
+
+def test_a_missing_connection_is_retried_since_airflow_may_only_be_unreachable(
+    context: dict[str, Any],
+) -> None:
+    with pytest.raises(
+        Pan123NoConnectionError, match=r"^pan123_conn_id: there is no connection 'no_such'; create"
+    ):
+        submit(context, pan123_conn_id="no_such")
 
 
 @pytest.mark.parametrize("deferrable", [True, False])

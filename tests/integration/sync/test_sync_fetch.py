@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from airflow_provider_123pan.exceptions import Pan123NoConnectionError
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
@@ -366,10 +367,6 @@ WRONG = {
         {"fetch": "auto", "fetch_headers": {"a.example": {"Cookie": f"{TOKEN}\n"}}},
         "fetch_headers: the value of Cookie must be a string of printable ASCII",
     ),
-    "no connection": (
-        {"fetch": "auto", "fetch_conn_ids": {"a.example": "nowhere"}},
-        "fetch_conn_ids: there is no connection 'nowhere'",
-    ),
     "connection without credentials": (
         {"fetch": "auto", "fetch_conn_ids": {"a.example": "empty"}},
         "fetch_conn_ids: connection 'empty' has neither a login, a password nor headers",
@@ -399,3 +396,10 @@ def test_wrong_arguments_fail_before_anything_is_sent(
     assert TOKEN not in str(failed.value)
     assert TOKEN not in caplog.text
     assert sandbox.state()["counts"]["requests"] == {}
+
+
+@pytest.mark.usefixtures("connect")
+def test_a_missing_connection_of_a_host_is_retried(context: dict[str, Any]) -> None:
+    given = {"fetch": "auto", "fetch_conn_ids": {"a.example": "nowhere"}}
+    with pytest.raises(Pan123NoConnectionError, match="^fetch_conn_ids: there is no connection 'nowhere'"):
+        sync(context, images=["https://a.example/a.png"], **given)

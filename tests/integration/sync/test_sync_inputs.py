@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_123pan.exceptions import Pan123NoConnectionError
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
 
@@ -48,7 +49,6 @@ URLS = ["https://example.com/a.png"]
         ({"max_failures": 0.5}, "^max_failures: 0.5"),
         ({"max_failures": "nan%"}, "^max_failures: 'nan%'"),
         ({"use_callback": True}, "^use_callback: connection 'pan123_default' has no callback_base_url"),
-        ({"pan123_conn_id": "no_such"}, "^pan123_conn_id: there is no connection 'no_such'"),
     ],
 )
 @pytest.mark.usefixtures("connect")
@@ -65,6 +65,13 @@ def test_arguments(
     with pytest.raises(AirflowFailException, match=words):
         operator.execute(context)  # type: ignore[arg-type]
     assert sandbox.state()["counts"]["requests"] == {}
+
+
+@pytest.mark.usefixtures("connect")
+def test_a_missing_connection_is_retried(context: dict[str, Any]) -> None:
+    operator = Pan123SyncImagesOperator(task_id="sync", images=URLS, pan123_conn_id="no_such")
+    with pytest.raises(Pan123NoConnectionError, match="^pan123_conn_id: there is no connection 'no_such'"):
+        operator.execute(context)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("timeout", [-1, True, "1 day"])
