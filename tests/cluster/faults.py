@@ -17,8 +17,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
+
+import requests
 
 from dev import images
 from dev.distributed import DistributedCluster
@@ -33,15 +36,19 @@ DAGS = Path(__file__).parent / "dags"
 ROUND_SECONDS = 420.0
 CLONE_NEWNS = 0x20000  # from linux/sched.h
 DISK_SIZE = "4m"
-HEADINGS = ("fault", "images", "lost", "doubled", "wrong", "healthy after", "all images after")
+HEADINGS = ("fault", "images", "lost", "doubled", "wrong", "heartbeats after", "all images after")
 
 
 class Row(NamedTuple):
-    """A line of the report; times are in seconds after the fault began, or None if they never came."""
+    """A line of the report.
+
+    :ivar beating: seconds from the beginning of the fault until all components have sent a heartbeat after its end.
+    :ivar ended: seconds from the beginning of the fault until all runs have ended, or None if they did not.
+    """
 
     fault: str
     outcome: Outcome
-    healthy: float | None
+    beating: float
     ended: float | None
 
 
@@ -83,15 +90,27 @@ class Faults:
         )
         began = time.monotonic()
         fault.strike(self.target, self.chance)
-        self.airflow.wait_until_healthy(timeout=ROUND_SECONDS)
-        healthy = time.monotonic() - began
+        since = datetime.now(timezone.utc)
+        wait_for(lambda: self._all_beat(since), what="Airflow's heartbeats", timeout=ROUND_SECONDS)
+        beating = time.monotonic() - began
         ended = None
         try:
             wait_for(work.has_ended, what="the runs", timeout=ROUND_SECONDS, every=1)
             ended = time.monotonic() - began
         except Timeout:
             print(f"{fault.name}: not ended: {work.states()}", flush=True)
-        return Row(fault.name, work.outcome(), healthy, ended)
+        return Row(fault.name, work.outcome(), beating, ended)
+
+    def _all_beat(self, since: datetime) -> bool:
+        """Return whether scheduler, DAG processor and a triggerer have sent a heartbeat since."""
+        try:
+            health = self.airflow.api.call("GET", "/monitor/health")
+        except requests.RequestException:
+            return False
+        beats = [
+            beat for part in health.values() for name, beat in part.items() if name.startswith("latest_")
+        ]
+        return all(beat and datetime.fromisoformat(beat.replace("Z", "+00:00")) > since for beat in beats)
 
 
 def _small_disk(path: Path, stack: ExitStack) -> Path | None:
@@ -117,7 +136,7 @@ def report(rows: Sequence[Row], seed: int) -> str:
     for row in rows:
         outcome = row.outcome
         counts = (outcome.images, len(outcome.lost), len(outcome.doubled), len(outcome.wrong))
-        lines.append(_line([row.fault, *map(str, counts), _seconds(row.healthy), _seconds(row.ended)]))
+        lines.append(_line([row.fault, *map(str, counts), _seconds(row.beating), _seconds(row.ended)]))
     for row in rows:
         for what in ("lost", "doubled", "wrong", "failed"):
             lines += [f"- {row.fault}: {what}: {name}" for name in getattr(row.outcome, what)]
