@@ -75,14 +75,21 @@ class Done:
         }
 
 
-@pytest.fixture
-def done(tmp_path: Path) -> Iterator[Done]:
-    """Return what a round leaves in which each of eight images arrived once."""
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Serve files, and yield the base URL and the files by path."""
     files: dict[str, bytes] = {}
     with images.serve(files) as source:
-        airflow: Any = SimpleNamespace()
-        sandbox: Any = SimpleNamespace()
-        yield Done(Round(Place(airflow, sandbox, files, source, tmp_path), 3, 2))
+        yield source, files
+
+
+@pytest.fixture
+def done(tmp_path: Path, served: tuple[str, dict[str, bytes]]) -> Done:
+    """Return what a round leaves in which each of eight images arrived once."""
+    source, files = served
+    airflow: Any = SimpleNamespace()
+    sandbox: Any = SimpleNamespace()
+    return Done(Round(Place(airflow, sandbox, files, source, tmp_path), 3, 2))
 
 
 def test_nothing_is_found_if_each_image_arrived_once(done: Done) -> None:
