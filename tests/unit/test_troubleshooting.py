@@ -71,7 +71,7 @@ def _messages(tree: ast.Module) -> Iterator[str]:
                 if (
                     (name.startswith("Pan123") and name.endswith("Error"))
                     or kind in ("_RefusedError", "UnreadablePageError", "InboxUnreachableError")
-                    or (kind in LOGS and name.split(".")[-2] == "log")
+                    or (kind in LOGS and name.split(".")[-2:-1] == ["log"])
                 ):
                     yield _text(args[0])
                 elif kind == "Finding":
