@@ -183,7 +183,7 @@ def test_a_python_block_runs(
     context: dict[str, Any],
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
-    context["var"] = {"value": {"forum_cookie": "session-0123456789"}}
+    context["var"] = {"value": {"forum_cookie_secret": "session-0123456789"}}
     sandbox.configure(
         drive_files=[{"file_id": str(14749954 + number), "filename": f"{number}.png"} for number in range(2)]
     )

@@ -152,13 +152,13 @@ def test_progress_decides_whatever_a_callback_claims(airflow: Cluster, callback_
 
 
 def test_a_fallback_poll_ends_the_wait_if_no_callback_arrives(
-    example_silent: ExampleRun, silent_sandbox: Sandbox
+    silent_run: ExampleRun, silent_sandbox: Sandbox
 ) -> None:
-    assert example_silent.wait() == "success", example_silent.states()
+    assert silent_run.wait() == "success", silent_run.states()
     (task,) = silent_sandbox.state()["tasks"]
     assert task["callBackUrl"]
     assert task["deliveries"] == []
-    assert example_silent.xcom("migrate.wait", map_index=0)["fileID"] == task["fileID"]
+    assert silent_run.xcom("migrate.wait", map_index=0)["fileID"] == task["fileID"]
 
 
 def test_a_callback_may_arrive_before_the_answer_to_the_submission(
