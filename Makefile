@@ -21,6 +21,9 @@ DOCUMENTED := $(VENV)/.documented
 # uv uses the installed Python, and the virtual environment above.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# The tests start many processes, each of which would otherwise compile Airflow again.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

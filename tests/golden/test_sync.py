@@ -57,7 +57,7 @@ def deferral(
     new_context: Callable[[], dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Deferral:
-    """Defer a sync, for which it waits about ten seconds."""
+    """Defer a sync."""
     context, results = new_context(), tmp_path_factory.mktemp("results") / "results.jsonl"
     with pytest.raises(TaskDeferred) as raised:
         sync(results, deferrable=True).execute(context)

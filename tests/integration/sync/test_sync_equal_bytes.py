@@ -138,7 +138,7 @@ def test_they_are_not_submitted_again_after_a_failed_verification(
 def test_a_source_that_has_changed_since_proves_nothing(
     source: Source, sandbox: Sandbox, context: dict[str, Any], tmp_path: Path, set_timing: Callable[..., None]
 ) -> None:
-    set_timing(visible_within=4.0)
+    set_timing(visible_within=1.5)
     sandbox.configure(fetch=True, same_etag="keep", delay=0.2)
     asked = Counter[str]()
 
