@@ -37,7 +37,7 @@ def test_a_python_block_runs(
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
     context["macros"] = macros
-    context["var"] = {"value": {"forum_cookie": "session-0123456789"}}
+    context["var"] = {"value": {"forum_cookie_secret": "session-0123456789"}}
     sandbox.configure(
         drive_files=[{"file_id": str(14749954 + number), "filename": f"{number}.png"} for number in range(2)]
     )
