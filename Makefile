@@ -21,6 +21,9 @@ DOCUMENTED := $(VENV)/.documented
 # uv uses the installed Python, and the virtual environment above.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# The tests start many processes, each of which would otherwise compile Airflow again.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -177,7 +180,7 @@ bench-tokens: ## Count the logins of many processes that start at once
 bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airflow's API server)
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
-bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload or memory)
+bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)

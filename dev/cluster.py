@@ -118,7 +118,6 @@ class Cluster:
             "API__SECRET_KEY": secrets.token_urlsafe(32),
             "LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
             "LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         }
         # Ignore the settings of an Airflow that the caller may have.

@@ -6,6 +6,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 # Importing Airflow creates its home directory and reads its settings: give it an empty home.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="pan123-docs-")
@@ -40,3 +44,15 @@ html_static_path = ["_static"]
 html_css_files = ["pan123.css"]
 html_theme_options = {"navigation_with_keys": True}
 html_copy_source = False
+
+
+def setup(app: Sphinx) -> None:
+    """State the language of the Chinese pages in their HTML, for fonts, hyphenation and screen readers."""
+    app.connect("html-page-context", _set_language)
+
+
+def _set_language(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    if pagename.startswith("zh/"):
+        context["language"] = "zh-CN"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.source.addresses import Connector, resolve_host
@@ -47,7 +48,12 @@ class Source:
         return [request.method for request in self.asked]
 
 
-def image(media_type: str | None = "image/jpeg", body: bytes = JPEG, status: int = 200) -> Answer:
+def image(
+    media_type: str | None = "image/jpeg",
+    body: bytes = JPEG,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Answer:
     """Answer HEAD and GET alike."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -55,6 +61,8 @@ def image(media_type: str | None = "image/jpeg", body: bytes = JPEG, status: int
         if media_type is not None:
             request.send_header("Content-Type", media_type)
         request.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            request.send_header(name, value)
         request.end_headers()
         if request.command == "GET":
             request.wfile.write(body)

@@ -33,7 +33,8 @@ class Evidence:
 
     :ivar file_name: the name that was sent.
     :ivar fileIDs: the ids that deliveries name.
-    :ivar md5: of its bytes, as the list or an upload states it.
+    :ivar md5: of its bytes, as the list, an upload or the source states it.
+    :ivar size: of its bytes, if the MD5 proves only an image of that size.
     :ivar claimed: the ids of images that belong to other submissions of the run. Only the same MD5 makes an image
         belong to two.
     :ivar any_extension: no other image of the run has a name that differs in the extension alone, which the service
@@ -43,6 +44,7 @@ class Evidence:
     file_name: str
     fileIDs: Collection[str] = ()
     md5: str | None = None
+    size: int | None = None
     claimed: Collection[str] = ()
     any_extension: bool = False
 
@@ -77,7 +79,7 @@ def choose_image(
     :param is_new: whether an image is certainly not from before the submission.
     :param may_be_new: whether it is possible, by dates read less strictly; used at the end only.
     """
-    same_content = [image for image in images if evidence.md5 and image.etag == evidence.md5]
+    same_content = [image for image in images if has_content(image, evidence.md5, evidence.size)]
     images = [image for image in images if image.fileID not in evidence.claimed]
     likeness = {
         image.fileID: compare_names(image.file_name, evidence.file_name, any_extension=evidence.any_extension)
@@ -143,6 +145,15 @@ def _choose_at_the_end(
     if len(fresh) == 1:
         return Match(fresh[0], "name" if fresh[0].changed_at else "older")
     return Match(exact[0], "older") if len(exact) == 1 else None
+
+
+def has_content(image: Image, md5: str | None, size: int | None) -> bool:
+    """Return whether an image certainly has the bytes of a source.
+
+    :param md5: of the source; None: it is not known.
+    :param size: as :class:`Evidence` has it.
+    """
+    return md5 is not None and image.etag == md5 and size in (None, image.size)
 
 
 def newer_than(moment: datetime | None, tolerance: timedelta) -> IsNew:

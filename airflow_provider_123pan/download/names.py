@@ -6,7 +6,8 @@ import re
 import unicodedata
 from enum import IntEnum
 
-_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}  # two spellings of one format
+from airflow_provider_123pan.source.formats import format_of
+
 _HEX_DIGEST = re.compile(r"[0-9a-f]{32}")
 # What only a service adds to a name that is taken: a counter in brackets, or a moment of 8 to 17 digits.
 _MADE = re.compile(r"(?: ?\(\d{1,4}\)|[ _-]?\d{8}[ _T-]?\d{0,6}|[ _-]?\d{10,17})$")
@@ -30,8 +31,7 @@ def split_name(file_name: str) -> tuple[str, str]:
     stem, dot, extension = name.rpartition(".")
     if not dot:
         return name, ""
-    extension = extension.lower()
-    return stem, _EXTENSIONS.get(extension, extension)
+    return stem, format_of(extension)
 
 
 def compare_names(stored: str, sent: str, *, any_extension: bool = False) -> Likeness:

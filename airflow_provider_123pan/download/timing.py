@@ -13,6 +13,7 @@ class WaitTiming:
     :ivar unknown_grace: an error for a taskID means "not yet" for so long after the submission.
     :ivar unknown_recheck: between the two errors that make a taskID unknown.
     :ivar visible_within: the image of a successful task may take so long to appear.
+    :ivar visible_check: between two listings for an image that has not appeared: the first pause, and the longest.
     :ivar settling: after so long an image that was renamed or overwritten is taken.
     :ivar same_second: an image may be dated so much before its submission, because both are cut to seconds.
     :ivar clock_skew: the service's clock and ours may differ so much.
@@ -29,6 +30,7 @@ class WaitTiming:
     unknown_grace: float = 60.0
     unknown_recheck: float = 30.0
     visible_within: float = 300.0
+    visible_check: tuple[float, float] = (1.0, 8.0)
     settling: float = 7.0
     same_second: timedelta = timedelta(seconds=2)
     clock_skew: timedelta = timedelta(minutes=2)

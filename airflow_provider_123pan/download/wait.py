@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 _SHORT_PAUSE_SECONDS = (
     0.01  # after the end of the window, so that rounding does not make the last look too early
 )
-LONGEST_LOOK_PAUSE_SECONDS = 8.0  # between two looks for an image that has not appeared
 
 Clock = Callable[[], float]
 
@@ -277,7 +276,8 @@ def _find(
     timing = strategy.timing
     search = ImageSearch(submission, timing, clock)
     match: Match | None = None
-    began, pause = clock(), 1.0
+    began = clock()
+    pause, longest = timing.visible_check
     log.info("taskID %s succeeded; looking for its image", submission.taskID)
     while True:
         waited = clock() - began
@@ -302,7 +302,7 @@ def _find(
         if clock() + pause > deadline:
             return None
         yield Sleep(pause)
-        pause = min(pause * 2, LONGEST_LOOK_PAUSE_SECONDS)
+        pause = min(pause * 2, longest)
 
 
 def _stage(waited: float, timing: WaitTiming) -> Stage:

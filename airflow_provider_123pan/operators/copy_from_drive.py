@@ -125,6 +125,7 @@ class Pan123CopyFromDriveOperator(BaseOperator):
         from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS
         from airflow_provider_123pan.triggers.copy_from_drive import Pan123CopyFromDriveTrigger
 
+        self.log.info("Waiting in the triggerer for the copies to end")
         self.defer(
             trigger=Pan123CopyFromDriveTrigger(
                 task_ids=[*copy.task_ids],

@@ -43,8 +43,8 @@ class Pan123UploadImagesOperator(Pan123SyncImagesOperator):
     ``directory_id`` is required.
 
     :param source: a folder, such as ``s3://my-bucket/photos``; a pattern with ``*``, ``**``, ``?`` and ``[…]``; or a
-        list of paths. Of a folder or a pattern, the files count whose names end as those of images do. A path without
-        a scheme is one of the worker's disk. (templated)
+        list of paths. Of a folder or a pattern, the files count whose names end as those of images do, with the formats
+        of ``convert``. A path without a scheme is one of the worker's disk. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -59,9 +59,10 @@ class Pan123UploadImagesOperator(Pan123SyncImagesOperator):
         self.source = source
 
     def _list(self) -> tuple[str, Iterator[RawEntry]]:
+        from airflow_provider_123pan.source.convert import Converter
         from airflow_provider_123pan.sync.manifest import read_paths
 
-        return read_paths(self.source)
+        return read_paths(self.source, Converter.of(self.convert).targets)
 
 
 class Pan123CheckImagesOperator(BaseOperator):
@@ -232,6 +233,9 @@ class Pan123MoveImagesOperator(SelectedImagesOperator):
                 found = selection.find(hook)
                 target_id = target or hook.run(ensure_directory(names))
                 moved = found.act(hook, lambda file_ids: hook.move_images(file_ids, target_id))
+            self.log.info(
+                "Moved %d of %d images to the directory %s", moved, len(found), self.to_directory or target_id
+            )
             return {
                 "selected": len(found),
                 "moved": moved,
@@ -289,4 +293,5 @@ class Pan123DeleteImagesOperator(SelectedImagesOperator):
                 if selection.file_ids is not None and not confirmed:
                     found.refuse_directories(hook)
                 deleted = found.act(hook, hook.delete_images)
+            self.log.info("Deleted %d of %d images", deleted, len(found))
             return {"selected": len(found), "deleted": deleted, "missing": len(found) - deleted}

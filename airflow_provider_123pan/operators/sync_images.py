@@ -44,13 +44,15 @@ class Pan123SyncImagesOperator(SyncOperator):
     :param on_invalid: ``record`` an invalid entry as a failed image, or ``fail`` before anything is submitted.
     :param probe: the worker may probe sources: for the format of an image whose URL shows none, before it is submitted,
         and for the reason of a failure that no callback explains.
-    :param private_hosts: hosts to which the worker may connect although their addresses are not public.
+    :param private_hosts: hosts to which the worker may connect although their addresses are not public. (templated)
     :param fetch: who fetches the images: ``service``; ``worker``, which uploads them; or ``auto``, the worker what the
         service fails. Paths such as ``s3://…`` and ``file:///…`` as URLs of the list are for the worker in any case.
     :param fetch_headers: for patterns of hosts the headers that the worker sends, such as
         ``{"*.example.com": {"Referer": "…"}}``. (templated)
     :param fetch_conn_ids: for patterns of hosts an HTTP connection whose login, token or headers it sends. (templated)
     :param max_uploads: images that the worker fetches and uploads at once, from 1 to 8.
+    :param convert: for formats what the worker converts them to, such as ``{"avif": "webp", "heic": "jpeg"}``; needs
+        the extra ``[convert]``, and ``fetch="auto"`` or ``"worker"``.
     :param verify: load each image from its new URL before it counts as there: ``address`` (status, type and length),
         ``content`` (also its MD5), or None. One that fails is a failed image, which the next run does not submit again.
     :param allow_equal: accept equal images. By default, 5 or more images of a host that have the same bytes, and are at
@@ -75,6 +77,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         "directory",
         "results",
         "name",
+        "private_hosts",
         "fetch_headers",
         "fetch_conn_ids",
         "max_failures",
@@ -98,6 +101,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         fetch_headers: Mapping[str, Mapping[str, str]] | None = None,
         fetch_conn_ids: Mapping[str, str] | None = None,
         max_uploads: int = 4,
+        convert: Mapping[str, str] | None = None,
         verify: str | None = None,
         allow_equal: bool = False,
         allow_empty: bool = False,
@@ -126,6 +130,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         self.fetch_headers = fetch_headers
         self.fetch_conn_ids = fetch_conn_ids
         self.max_uploads = max_uploads
+        self.convert = convert
         self.verify = verify
         self.allow_equal = allow_equal
         self.allow_empty = allow_empty

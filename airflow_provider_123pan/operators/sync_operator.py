@@ -43,6 +43,7 @@ class SyncOperator(BaseOperator):
     fetch_headers: Any
     fetch_conn_ids: Mapping[str, str] | None
     max_uploads: int
+    convert: Mapping[str, str] | None
     verify: str | None
     allow_equal: bool
     allow_empty: bool
@@ -194,7 +195,12 @@ class SyncOperator(BaseOperator):
             deferrable=self.deferrable,
             deadline=deadline,
             fetching=options.FetchOptions.of(
-                self.fetch, self.fetch_headers, self.fetch_conn_ids, self.private_hosts, self.max_uploads
+                self.fetch,
+                self.fetch_headers,
+                self.fetch_conn_ids,
+                self.private_hosts,
+                self.max_uploads,
+                self.convert,
             ),
             prober=Prober.of(self.probe, self.private_hosts),
             verify=options.check_verify(self.verify),
@@ -202,6 +208,7 @@ class SyncOperator(BaseOperator):
         )
 
     def _naming(self) -> Naming:
+        from airflow_provider_123pan.source.convert import Converter
         from airflow_provider_123pan.source.naming import DEFAULT_TEMPLATE, Naming
         from airflow_provider_123pan.source.signatures import configured_parameters
 
@@ -211,7 +218,10 @@ class SyncOperator(BaseOperator):
             )
         template = DEFAULT_TEMPLATE if self.name is None else str(self.name)
         needs_format = not self.probe and self.fetch != "worker"
-        return Naming(template, self.keep_tree, configured_parameters(), needs_format=needs_format)
+        targets = Converter.of(self.convert).targets
+        return Naming(
+            template, self.keep_tree, configured_parameters(), needs_format=needs_format, targets=targets
+        )
 
     def _load(self, inventory: Inventory) -> None:
         from airflow_provider_123pan.sync.options import check_choice

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
@@ -42,44 +42,55 @@ _NO_HEADERS = frozenset(
 )
 
 
+class HostHeaders(NamedTuple):
+    """The headers that some hosts get.
+
+    :ivar pattern: of the hosts, such as ``*.example.com``.
+    :ivar https_only: they are sent by https alone.
+    """
+
+    pattern: str
+    values: Mapping[str, str]
+    https_only: bool = False
+
+
 class SourceAccess:
     """Fetches images from their sources; threads may share it.
 
-    :param headers: for each pattern of hosts, such as ``*.example.com``, the headers that these hosts get; of several
-        patterns that match, the later ones count.
-    :param https_only: the patterns whose headers are sent by https alone.
+    :param headers: of several patterns that match a host, the later ones count.
     :param connector: opens the connections.
+    :param formats: that are fetched besides those that 123pan takes.
     """
 
     def __init__(
         self,
-        headers: Iterable[tuple[str, Mapping[str, str]]],
-        https_only: Iterable[str] = (),
+        headers: Iterable[HostHeaders],
         connector: Connector | None = None,
+        formats: Container[str] = (),
     ) -> None:
         self._headers = [*headers]
-        self._https_only = frozenset(https_only)
         self._client = SourceClient(connector or Connector())
+        self._formats = formats
 
     @classmethod
-    def of(cls, headers: Any, conn_ids: Any, private_hosts: object) -> SourceAccess:
+    def of(
+        cls, headers: Any, conn_ids: Any, private_hosts: object, formats: Container[str] = ()
+    ) -> SourceAccess:
         """Return the access that an operator's arguments describe; the headers go before those of connections.
 
         :raises Pan123InputError: names the argument and the fix, and quotes no value of a header.
         """
         hosts = check_private_hosts(private_hosts)
-        found: list[tuple[str, Mapping[str, str]]] = []
-        https_only = set[str]()
+        found = []
         for pattern, conn_id in _by_host("fetch_conn_ids", conn_ids).items():
             connection = _connection(conn_id)
-            found.append((pattern, _headers_of(connection, conn_id)))
-            if "https" in (connection.schema, (connection.host or "").partition("://")[0]):
-                https_only.add(pattern)
-        https_only -= (given := _by_host("fetch_headers", headers)).keys()
-        found += [(pattern, _checked("fetch_headers", values)) for pattern, values in given.items()]
-        for _, values in found:
-            mask_headers(values)
-        return cls(found, https_only, Connector(hosts))
+            https_only = "https" in (connection.schema, (connection.host or "").partition("://")[0])
+            found.append(HostHeaders(pattern, _headers_of(connection, conn_id), https_only))
+        for pattern, values in _by_host("fetch_headers", headers).items():
+            found.append(HostHeaders(pattern, _checked("fetch_headers", values)))
+        for host_headers in found:
+            mask_headers(host_headers.values)
+        return cls(found, Connector(hosts), formats)
 
     def fetch(self, url: str) -> ImageFile:
         """Fetch an image into a temporary file.
@@ -89,9 +100,9 @@ class SourceAccess:
         :raises Pan123SourceError: the source does not give an image.
         """
         if is_web_url(url):
-            return fetch_url(url, self.headers(url), client=self._client)
+            return fetch_url(url, self.headers(url), client=self._client, formats=self._formats)
         try:
-            return fetch_image(url)
+            return fetch_image(url, self._formats)
         except Pan123Error:
             raise
         except Exception as error:  # the libraries of storages raise errors of many kinds
@@ -107,8 +118,8 @@ class SourceAccess:
         except ValueError:
             return {}
         found: dict[str, tuple[str, str]] = {}  # names of headers have no case
-        for pattern, values in self._headers:
-            if fnmatchcase(host, pattern) and (parts.scheme == "https" or pattern not in self._https_only):
+        for pattern, values, https_only in self._headers:
+            if fnmatchcase(host, pattern) and (parts.scheme == "https" or not https_only):
                 found |= {name.lower(): (name, value) for name, value in values.items()}
         return dict(found.values())
 

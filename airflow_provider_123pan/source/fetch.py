@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from tempfile import SpooledTemporaryFile
@@ -19,7 +19,7 @@ from airflow_provider_123pan.source.client import SourceClient, refusal
 from airflow_provider_123pan.source.formats import sniff
 from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_IMAGE_BYTES
+from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_IMAGE_BYTES, refused_format
 from airflow_provider_123pan.source.urls import redact_url
 
 FETCH_SECONDS = 300.0
@@ -35,18 +35,19 @@ _OWN_HEADERS = frozenset(
 )
 
 
-def fetch_image(source: object) -> ImageFile:
+def fetch_image(source: object, formats: Container[str] = ()) -> ImageFile:
     """Copy an image to a temporary file.
 
     :param source: an ``http`` or ``https`` URL, which :func:`fetch_url` downloads; a path, local or any that
         ``ObjectStoragePath`` opens; or a binary file, which is read from its position to its end.
+    :param formats: that are taken besides those that 123pan takes.
     :raises Pan123InputError: the source can never be uploaded: it is too large, or in another format.
     :raises Pan123SourceError: the source cannot be read, or is no image.
     """
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        return fetch_url(source)
+        return fetch_url(source, formats=formats)
     if hasattr(source, "read"):
-        return _copy(_chunks_of(source), "source")
+        return _copy(_chunks_of(source), "source", formats)
     if isinstance(source, str) and "://" in source:
         source = path_of("source", source)
     if not (isinstance(source, (str, os.PathLike)) or hasattr(source, "open")) or source == "":
@@ -54,7 +55,7 @@ def fetch_image(source: object) -> ImageFile:
     shown = redact_url(str(source))
     try:
         with _opened(source) as file:
-            return _copy(_chunks_of(file), shown)
+            return _copy(_chunks_of(file), shown, formats)
     except OSError as error:
         raise Pan123SourceError(
             f"source: {shown} cannot be read: {error.strerror or type(error).__name__}"
@@ -67,6 +68,7 @@ def fetch_url(
     private_hosts: object = (),
     seconds: float = FETCH_SECONDS,
     client: SourceClient | None = None,
+    formats: Container[str] = (),
 ) -> ImageFile:
     """Download an image to a temporary file; user and password in the URL are not sent.
 
@@ -74,6 +76,7 @@ def fetch_url(
     :param private_hosts: hosts that may have an address that is not public.
     :param seconds: the limit of the whole download, redirects included.
     :param client: sends the requests; None: a new one.
+    :param formats: that are taken besides those that 123pan takes.
     :raises Pan123InputError: an argument is wrong, a host has no public address, or the image can never be uploaded.
     :raises Pan123SourceError: the source does not answer with an image in time.
     """
@@ -83,7 +86,7 @@ def fetch_url(
     with_referer = any(name.lower() == "referer" for name in sent)
 
     def read(response: HTTPResponse) -> ImageFile:
-        return _copy(_body_of(response, with_referer), shown)
+        return _copy(_body_of(response, with_referer), shown, formats)
 
     try:
         _ = urlsplit(url).port
@@ -154,8 +157,8 @@ def _chunks_of(file: Any) -> Iterator[bytes]:
         yield chunk
 
 
-def _copy(chunks: Iterable[bytes], shown: str) -> ImageFile:
-    """Copy an image, and check that 123pan takes it.
+def _copy(chunks: Iterable[bytes], shown: str, formats: Container[str]) -> ImageFile:
+    """Copy an image, and check that 123pan takes it, or that it is of one of these formats.
 
     :param shown: what the image is called in errors.
     """
@@ -170,14 +173,14 @@ def _copy(chunks: Iterable[bytes], shown: str) -> ImageFile:
                 head += chunk[: _HEAD_BYTES - len(head)]
             md5.update(chunk)
             file.write(chunk)
-        _check_format(head, shown)
+        _check_format(head, shown, formats)
     except BaseException:
         file.close()
         raise
     return ImageFile(file, size, md5.hexdigest())
 
 
-def _check_format(head: bytes, shown: str) -> None:
+def _check_format(head: bytes, shown: str, formats: Container[str]) -> None:
     if not head:
         raise Pan123SourceError(f"{shown}: it is empty")
     extension = sniff(head)
@@ -185,10 +188,8 @@ def _check_format(head: bytes, shown: str) -> None:
         raise Pan123SourceError(
             f"{shown}: its bytes are no image that 123pan takes; it takes {', '.join(sorted(EXTENSIONS))}"
         )
-    if extension not in EXTENSIONS:
-        raise Pan123InputError(
-            f"{shown}: 123pan takes no .{extension}; convert it to one of {', '.join(sorted(EXTENSIONS))}"
-        )
+    if extension not in EXTENSIONS and extension not in formats:
+        raise Pan123InputError(f"{shown}: {refused_format(extension)}")
 
 
 def _too_large() -> Pan123InputError:

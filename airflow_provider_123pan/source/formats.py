@@ -37,7 +37,20 @@ _BEGINNINGS = (
 _RIFF_WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
 _BMP = re.compile(rb"BM.{4}\0\0\0\0", re.DOTALL)
 _BRAND = re.compile(rb".{4}ftyp(avi[fs]|hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_SPELLINGS = {"jpeg": "jpg", "tiff": "tif", "heif": "heic"}  # of one format
 _MARKUP = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
+
+
+def format_of(extension: str) -> str:
+    """Return the format of an extension without its dot, as :func:`sniff` names it, whether or not it is known."""
+    extension = extension.lower()
+    return _SPELLINGS.get(extension, extension)
+
+
+def spellings_of(image_format: str) -> list[str]:
+    """Return the extensions of a format."""
+    return [image_format, *(each for each, of in _SPELLINGS.items() if of == image_format)]
 
 
 def media_type_in(header: str | None) -> str:
@@ -63,7 +76,13 @@ def sniff(head: bytes) -> str | None:
         return "webp"
     if _BMP.match(head):
         return "bmp"
-    if brand := _BRAND.match(head):
-        return "avif" if brand[1].startswith(b"avi") else "heic"
+    if _BRAND.match(head):
+        return "avif" if _AVIF_BRANDS.intersection(_brands(head)) else "heic"
     markup = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     return "svg" if markup.startswith(_MARKUP) and b"<svg" in markup and b"<html" not in markup else None
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Return the brands of a file of the HEIF family: its own, and those with which it is compatible."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[start : start + 4] for start in range(16, end, 4))]

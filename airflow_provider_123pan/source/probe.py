@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -14,9 +13,10 @@ from typing import NamedTuple
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
 from airflow_provider_123pan.source.client import SourceClient, refusal
+from airflow_provider_123pan.source.digests import SourceDigest, counted_digest, stated_digest
 from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, media_type_in, sniff
 from airflow_provider_123pan.source.naming import lacks_format
-from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_IMAGE_BYTES
+from airflow_provider_123pan.source.rules import EXTENSIONS
 from airflow_provider_123pan.source.urls import redact_url
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 PROBE_SECONDS = 10.0
 DOWNLOAD_SECONDS = 60.0
 
-_CHUNK_BYTES = 256 * 1024
 _FIRST_BYTES = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
 
 
@@ -102,10 +101,17 @@ class Prober:
                 return finding
         return finding
 
-    def md5(self, url: str) -> str | None:
-        """Download a source, and return the MD5 of its bytes; None if it does not send an image in time."""
+    def digest(self, url: str, *, as_stated: bool = True) -> SourceDigest | None:
+        """Return the MD5 of a source's bytes; None if it does not send an image in time.
+
+        :param as_stated: do not download the bytes if the headers state their MD5.
+        """
+
+        def read(response: HTTPResponse) -> SourceDigest | None:
+            return (stated_digest(response) if as_stated else None) or counted_digest(response)
+
         try:
-            return self._client.exchange("GET", url, self._clock() + DOWNLOAD_SECONDS, _md5_of)
+            return self._client.exchange("GET", url, self._clock() + DOWNLOAD_SECONDS, read)
         except (Pan123InputError, OSError, HTTPException, ValueError) as error:
             log.info("%s was not downloaded: %s", redact_url(url), error)
             return None
@@ -140,16 +146,3 @@ def _read(response: HTTPResponse) -> _Answer:
     return _Answer(
         response.status, media_type_in(response.getheader("Content-Type")), response.read(HEAD_BYTES)
     )
-
-
-def _md5_of(response: HTTPResponse) -> str | None:
-    """Return the MD5 of an answer's bytes; None if they are no whole image."""
-    if response.status != HTTPStatus.OK:
-        return None
-    size, md5 = 0, hashlib.md5(usedforsecurity=False)
-    while chunk := response.read(_CHUNK_BYTES):
-        md5.update(chunk)
-        size += len(chunk)
-        if size > MAX_IMAGE_BYTES:
-            return None
-    return None if response.length or not size else md5.hexdigest()

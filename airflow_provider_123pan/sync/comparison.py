@@ -39,6 +39,7 @@ class Comparison:
         self._contents = contents
         self._timing = timing
         self._overwrite = overwrite
+        self._newest: dict[int, datetime | None] = {}  # of images that are known by their names alone
         self.first_scan = FirstScan() if self.since is None else None
 
     @property
@@ -56,8 +57,13 @@ class Comparison:
         if self._overwrite and not self._was_made_by_this_sync(image):
             return
         for number in (*self._inventory.matches(image), *self._contents.with_md5(image.etag)):
-            named = self._inventory.key_of(image) == self._inventory.key(number)
-            if not named and not self._inventory.is_missing(number):
+            if self._inventory.may_be_converted(number, image):
+                if not self._is_newest(number, image):
+                    continue
+            elif not (
+                self._inventory.key_of(image) == self._inventory.key(number)
+                or self._inventory.is_missing(number)
+            ):
                 continue
             self._in_flight.remove(number)
             if image.rejected:
@@ -76,6 +82,19 @@ class Comparison:
                 self._inventory.record(number, self._inventory.state(number), image)
             else:
                 self._inventory.record(number, ImageState.FAILED, image, reason=NO_URL)
+
+    def _is_newest(self, number: int, image: Image) -> bool:
+        """Return whether nothing that is there fits an entry better than an image that fits by its name alone.
+
+        That is what fits by more than its name, or was changed later.
+        """
+        if number not in self._newest and not self._inventory.is_missing(number):
+            return False
+        newest = self._newest.get(number)
+        if newest and image.changed_at and image.changed_at < newest:
+            return False
+        self._newest[number] = image.changed_at or newest
+        return True
 
     def _was_made_by_this_sync(self, image: Image) -> bool:
         """Whether the image's date is after the first try began; the service may filter by another date."""

@@ -61,9 +61,16 @@ class DriveCopy:
         identity = {"digest": hashlib.sha256(request.encode()).hexdigest(), "max_tries": max_tries}
         task_ids = _submitted(store.get(STORE_KEY), identity) if store is not None else []
         if task_ids:
-            log.info("An earlier try has submitted the tasks %s", ", ".join(task_ids))
+            log.info("An earlier try has submitted these tasks: %s", ", ".join(task_ids))
         for group in groups[len(task_ids) :]:
-            task_ids += hook.copy_from_drive(group, target)
+            submitted = hook.copy_from_drive(group, target)
+            log.info(
+                "Submitted task %s with %d of %d file_ids",
+                ", ".join(submitted),
+                len(group),
+                sum(map(len, groups)),
+            )
+            task_ids += submitted
             if store is not None:
                 store.set(STORE_KEY, {**identity, "task_ids": task_ids})
         return cls(target, tuple(task_ids), tuple(map(tuple, groups)))
@@ -91,16 +98,21 @@ class DriveCopy:
         for task_id, group in zip(self.task_ids, self.groups, strict=True):
             task = hook.get_copy(task_id)
             if task.status is CopyStatus.FAILED:
-                reason = task.reason or "the service does not say why"
-                found = ((file_id, None, f"task {task_id} failed: {reason}") for file_id in group)
+                why = f"task {task_id} failed: {task.reason or 'the service does not say why'}"
+                found = [(file_id, None, why) for file_id in group]
             else:
                 listed = hook.list_copy_failures(task_id)
                 found = ((each.file_id, each.file_name, "123pan did not copy it") for each in listed)
             for file_id, file_name, reason in found:
                 failed += 1
-                log.warning("%s (%s): %s", file_id, file_name, reason)
+                log.warning(
+                    "%s: %s",
+                    f"{file_name} (file_id {file_id})" if file_name else f"file_id {file_id}",
+                    reason,
+                )
                 if len(failures) < MAX_FAILURES_SHOWN:
                     failures.append({"file_id": file_id, "file_name": file_name, "reason": reason})
+        log.info("All tasks have ended; files that were not copied: %d", failed)
         return {
             "files": sum(map(len, self.groups)),
             "failed": failed,

@@ -16,7 +16,7 @@ from airflow_provider_123pan.service.listing import comparable_name
 from airflow_provider_123pan.source.naming import Naming, digest, folder_of
 from airflow_provider_123pan.source.paths import is_path
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.rules import check_file_name
+from airflow_provider_123pan.source.rules import check_file_name, with_extension
 
 _NUMBERED = re.compile(r"\(\d+\)$")
 _SIZE = re.compile(r"(\d{1,19})(?:\.0+)?")
@@ -41,6 +41,8 @@ class ManifestEntry:
     :ivar size: bytes, if the list gives them.
     :ivar md5: lower-case hex, if the list gives it.
     :ivar folder: the path of its directory below the target directory; empty for the target directory itself.
+    :ivar converted: the worker converts it, by the format that its name or its URL shows; ``size`` and ``md5`` are
+        those of the source.
     """
 
     url: str
@@ -48,6 +50,7 @@ class ManifestEntry:
     size: int | None = None
     md5: str | None = None
     folder: str = ""
+    converted: bool = False
 
     @property
     def stem(self) -> str:
@@ -72,7 +75,8 @@ class ManifestEntry:
         url = row.get("url")
         url = _source(url.strip(), warn) if isinstance(url, str) else check_url(url)
         naming = naming or Naming()
-        folder, name = _given_name(row.get("file_name"), naming)
+        target = naming.target_of(url, row.get("file_name"))
+        folder, name = _given_name(row.get("file_name"), naming, target)
         if name is None:
             name = naming.derive(url)
         return cls(
@@ -81,6 +85,7 @@ class ManifestEntry:
             _size(row.get("size")),
             _md5(row.get("md5"), warn),
             folder if folder is not None else naming.folder(url),
+            target is not None,
         )
 
 
@@ -126,8 +131,11 @@ def _source(url: str, warn: Callable[[str], object]) -> str:
     return check_url(_repaired(url, warn))
 
 
-def _given_name(value: Any, naming: Naming) -> tuple[str | None, str | None]:
-    """Return the folder and the name that the list gives, each None if it gives none."""
+def _given_name(value: Any, naming: Naming, target: str | None) -> tuple[str | None, str | None]:
+    """Return the folder and the name that the list gives, each None if it gives none.
+
+    :param target: the extension of what the image becomes; None: it is not converted.
+    """
     if value is None or value == "":
         return None, None
     if not isinstance(value, str) or "://" in value:
@@ -137,6 +145,7 @@ def _given_name(value: Any, naming: Naming) -> tuple[str | None, str | None]:
         raise Pan123InputError(
             f"file_name: {quoted(value)} has directories; pass keep_tree=True to make them"
         )
+    name = with_extension(name, target) if target else name
     return folder_of(path.split("/")) if slash else None, check_file_name(name)
 
 

@@ -73,6 +73,7 @@ class Finder:
         self._same_bytes: set[int] = set()  # callbacks named another entry's file for them
         self._scan_pause, self._scan_at = timing.wait.settling, 0.0
         self._rest_until = 0.0
+        self._digest_at = 0.0  # when the last digest of a source came, in Unix seconds
         self.scanned_at = 0.0  # when the last listing of everything began, in Unix seconds
 
     @property
@@ -116,16 +117,19 @@ class Finder:
     def scan_if_due(self) -> None:
         """List everything for those that succeeded and are not new: an overwritten file may keep its date."""
         now = self._clock()
+        for pending in self._in_flight:
+            if pending.succeeded_at and now - pending.sent_at > self._patience:
+                self._digests.ask(pending, self._inventory.entry(pending.number).url, self.scanned_at)
+        if self._digests.collect(now):
+            self._digest_at = now
+            self._scan_at = min(self._scan_at, self._rest_until)
+        # Equal bytes prove an image at once; other evidence has to settle.
+        settling = self._timing.wait.settling
         invisible = [
             pending
             for pending in self._in_flight
-            if pending.succeeded_at and now - pending.succeeded_at > self._timing.wait.settling
+            if pending.succeeded_at and (pending.digest or now - pending.succeeded_at > settling)
         ]
-        for pending in invisible:
-            if now - pending.sent_at > self._patience:
-                self._digests.ask(pending, self._inventory.entry(pending.number).url)
-        if self._digests.collect():
-            self._scan_at = min(self._scan_at, self._rest_until)
         # The last look at an image is not put off, unless the listings take long.
         window = self._timing.wait.visible_within
         ends = (pending.succeeded_at + window for pending in invisible if pending.succeeded_at)
@@ -134,7 +138,6 @@ class Finder:
             return
         self._scan(invisible, now)
         found = any(pending.number not in self._in_flight for pending in invisible)
-        settling = self._timing.wait.settling
         self._scan_pause = settling if found else min(self._scan_pause * 2, self._timing.max_scan)
         took = self._clock() - now
         self._rest_until = self._clock() + 4 * took
@@ -149,9 +152,13 @@ class Finder:
                 pending.poll_soon(now)
 
     @property
-    def is_about_to_ask(self) -> bool:
-        """Whether the source of an image is being downloaded, or may be soon."""
-        if self._digests.downloads:
+    def awaits_digests(self) -> bool:
+        """Whether the source of an image is being asked, or may be soon, or the directory is to be listed for it."""
+        if self._digests.requests:
+            return True
+        if self._digest_at > self.scanned_at and any(
+            each.digest and each.succeeded_at for each in self._in_flight
+        ):
             return True
         return self._patience < self._timing.resubmit_after and any(
             (pending.succeeded_at or not pending.was_polled) and not self._digests.was_asked(pending)
@@ -164,7 +171,7 @@ class Finder:
         longest = self._recorder.longest
         if longest is None:
             return self._timing.resubmit_after
-        return 2 * longest + self._timing.wait.settling
+        return (1 if self._recorder.shares_files else 2) * longest + self._timing.wait.settling
 
     def _scan(self, invisible: list[InFlightImage], now: float) -> None:
         for pending in invisible:

@@ -55,7 +55,10 @@ class FormatProbes:
             number, finding = self._probes.pop(probe), probe.result()
             self._probed.remove(number)
             if finding.extension is not None:
-                self._inventory.add_format(number, finding.extension)
+                if self._inventory.is_format_converted(finding.extension):
+                    self._inventory.record(number, ImageState.WORKER)
+                else:
+                    self._inventory.add_format(number, finding.extension)
                 continue
             attempt = int(self._inventory.state(number) is ImageState.AGAIN)
             # With its own headers the worker may get another answer.

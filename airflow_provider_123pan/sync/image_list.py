@@ -15,6 +15,7 @@ from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, digest, lacks_format
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.urls import host_and_port, redact_text, redact_url
+from airflow_provider_123pan.sync.conversions import Conversions
 from airflow_provider_123pan.sync.entries import ManifestEntry, image_key, stem_of, unnumbered
 from airflow_provider_123pan.sync.list_report import ListReport
 from airflow_provider_123pan.sync.raw_entries import RawEntry
@@ -26,7 +27,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -32768;
 CREATE TABLE wanted (
     number INTEGER PRIMARY KEY, key TEXT UNIQUE, place TEXT NOT NULL, given TEXT,
-    url TEXT NOT NULL, file_name TEXT, size INTEGER, md5 TEXT, folder TEXT, invalid TEXT
+    url TEXT NOT NULL, file_name TEXT, size INTEGER, md5 TEXT, folder TEXT, converted INTEGER, invalid TEXT
 );
 CREATE TABLE spellings (number INTEGER, url TEXT, UNIQUE (number, url));
 BEGIN;
@@ -37,12 +38,14 @@ class ImageList:
     """The images of a list, by number; for use by one thread. An invalid entry has a number too.
 
     :param naming: names the images that the list does not name.
+    :ivar conversions: what the worker converted images from.
     """
 
     def __init__(self, naming: Naming | None = None) -> None:
         self._naming = naming or Naming()
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_TABLES)
+        self.conversions = Conversions(self._database, self._naming.targets)
         self._digest = hashlib.sha256()
         self._knows_md5 = self._knows_spellings = self._lacks_formats = False
         self._size = 0
@@ -77,9 +80,10 @@ class ImageList:
     def entry(self, number: int) -> ManifestEntry:
         """Return an image's entry in the list."""
         row = self._database.execute(
-            "SELECT url, file_name, size, md5, folder FROM wanted WHERE number = ?", (number,)
+            "SELECT url, file_name, size, md5, folder, converted FROM wanted WHERE number = ?", (number,)
         )
-        return ManifestEntry(*row.fetchone())
+        url, file_name, size, md5, folder, converted = row.fetchone()
+        return ManifestEntry(url, file_name, size, md5, folder, bool(converted))
 
     def place(self, number: int) -> str:
         """Return where an image's entry is in the list, for messages."""
@@ -180,13 +184,33 @@ class ImageList:
     def matches(self, image: Image) -> list[int]:
         """Return the numbers of the images that a stored one is, by its name or by its MD5."""
         number = self.entry_named(image)
-        numbers = [] if number is None or difference(self.entry(number), image) else [number]
-        return numbers + [each for each in self.with_md5(image.etag) if each != number]
+        numbers = [] if number is None or self._differs(number, image) else [number]
+        converted = [each for each, made in self.conversions.to(image.etag) if made.is_of(self.entry(each))]
+        same = (*self.with_md5(image.etag), *converted)
+        return numbers + [each for each in dict.fromkeys(same) if each != number]
 
-    def _paths(self) -> Iterator[int]:
-        """Yield the numbers of the images in Airflow's object storage."""
+    def is_format_converted(self, extension: str) -> bool:
+        """Return whether the worker converts images of the format that has this extension."""
+        return self._naming.target(extension) is not None
+
+    def may_be_converted(self, number: int, image: Image) -> bool:
+        """Return whether a stored image with an entry's name may have been converted from an unknown source."""
+        return bool(self._naming.targets) and self.conversions.is_possible(number, self.entry(number), image)
+
+    def _differs(self, number: int, image: Image) -> bool:
+        """Return whether a stored image with an entry's name is another one than the list states.
+
+        What the list states is compared with the source of a converted image, or with nothing if that is not known.
+        """
+        if (made := self.conversions.get(number)) and made.etag == image.etag:
+            return not made.is_of(self.entry(number))
+        return difference(self.entry(number), image) is not None and not self.may_be_converted(number, image)
+
+    def _for_worker(self) -> Iterator[int]:
+        """Yield the numbers of the images that only the worker can fetch, or convert."""
         rows = self._database.execute(
-            "SELECT number FROM wanted WHERE key NOTNULL AND url NOT LIKE 'http://%' AND url NOT LIKE 'https://%'"
+            "SELECT number FROM wanted WHERE key NOTNULL "
+            "AND (converted OR url NOT LIKE 'http://%' AND url NOT LIKE 'https://%')"
         )
         yield from (number for (number,) in rows)
 
@@ -197,7 +221,7 @@ class ImageList:
     def _add(self, row: RawEntry, entry: ManifestEntry) -> None:
         number, key, given = self._size, entry.key, row.values["url"].strip()
         added = self._database.execute(
-            "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT OR IGNORE INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 number,
                 key,
@@ -208,6 +232,7 @@ class ImageList:
                 entry.size,
                 entry.md5,
                 entry.folder,
+                entry.converted,
             ),
         )
         if added.rowcount:

@@ -12,7 +12,9 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
-from airflow_provider_123pan.service.models import OfflineTask
+from airflow_provider_123pan.download.lookup import has_content
+from airflow_provider_123pan.service.models import Image, OfflineTask
+from airflow_provider_123pan.source.digests import SourceDigest
 from airflow_provider_123pan.sync.inventory import Inventory
 
 Clock = Callable[[], float]
@@ -64,7 +66,7 @@ class InFlightImage:
     :ivar poll_at: when its progress is polled next; 0 before that is known.
     :ivar poll_pause: seconds between its last two polls.
     :ivar was_polled: this worker has polled its progress.
-    :ivar md5: of its source's bytes, if the worker has downloaded them.
+    :ivar digest: of its source's bytes, if the worker has asked the source.
     :ivar lacks_url_since: when it was first found without a URL.
     :ivar failed_at, succeeded_at, refused_at: when polls first reported failure, success, or an error for the taskID.
     """
@@ -86,7 +88,7 @@ class InFlightImage:
     succeeded_at: float | None = None
     refused_at: float | None = None
     lacks_url_since: float | None = None
-    md5: str | None = None
+    digest: SourceDigest | None = None
 
     def send(self, now: float, ahead: float) -> None:
         """Note that the submission is sent now.
@@ -168,7 +170,7 @@ class InFlight:
         self.ahead = 0.0
         self.alone: set[int] = set()
         self._images: dict[int, InFlightImage] = {}
-        self._by_md5 = defaultdict[str, list[int]](list)
+        self._by_md5 = defaultdict[str, list[InFlightImage]](list)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -189,14 +191,15 @@ class InFlight:
         """Return the image in flight if there is just one, and its submission was answered."""
         return next(iter(self), None) if len(self._images) == 1 else None
 
-    def add_md5(self, image: InFlightImage, md5: str) -> None:
-        """Note the MD5 of an image's source."""
-        image.md5 = md5
-        self._by_md5[md5].append(image.number)
+    def add_digest(self, image: InFlightImage, digest: SourceDigest) -> None:
+        """Note the digest of an image's source, in place of an earlier one."""
+        image.digest = digest
+        self._by_md5[digest.md5].append(image)
 
-    def with_md5(self, etag: str | None) -> list[int]:
+    def with_content(self, stored: Image) -> list[int]:
         """Return the numbers of the images whose source has these bytes, whether or not they are still in flight."""
-        return self._by_md5.get(etag, []) if etag else []
+        same = self._by_md5.get(stored.etag, ()) if stored.etag else ()
+        return [image.number for image in same if image.digest and has_content(stored, *image.digest)]
 
     def task_id(self, number: int) -> int | None:
         """Return the taskID of an image, if it is in flight and has one."""

@@ -39,7 +39,7 @@ BEGIN;
 class Inventory(ImageList):
     """The images of a list, with their states and results. An invalid entry is an image that has failed.
 
-    :param fetch: who fetches the images; the worker fetches those that are in Airflow's object storage in any case.
+    :param fetch: who fetches the images; the worker, those in Airflow's object storage and those that it converts.
     """
 
     def __init__(self, naming: Naming | None = None, fetch: Fetch = Fetch.SERVICE) -> None:
@@ -53,7 +53,7 @@ class Inventory(ImageList):
         """Take a list; see :meth:`ImageList.load`."""
         super().load(rows, refuse_invalid=refuse_invalid)
         self._states = bytearray([self._missing]) * len(self)
-        for number in self._paths():
+        for number in self._for_worker():
             self._states[number] = ImageState.WORKER
         for number, reason in self._invalid():
             self.record(number, ImageState.FAILED, reason=reason)

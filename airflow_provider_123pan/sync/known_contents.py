@@ -7,23 +7,17 @@ was proven is kept in an Airflow Variable, one for each account and target direc
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
 
 from airflow_provider_123pan.account.account import account_variables
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.sync.inventory import Inventory
-
-log = logging.getLogger(__name__)
+from airflow_provider_123pan.sync.kept_records import MAX_RECORDS, KeptRecords
 
 _NOTHING: Mapping[str, str] = {}
 
-MAX_IMAGES = 10_000  # in one Variable; the oldest are forgotten
 MAX_RECENT = 500  # in a checkpoint
 
 
@@ -38,9 +32,14 @@ class KnownContents:
     def __init__(
         self, account: str, target: str, variables: Variables, recent: Mapping[str, str] = _NOTHING
     ) -> None:
-        place = hashlib.sha256(f"{account} {target}".encode()).hexdigest()
-        self._name = f"pan123_contents__{place[:16]}"
-        self._variables = variables
+        self._records = KeptRecords(
+            "pan123_contents",
+            account,
+            target,
+            variables,
+            length=2,
+            description="123pan: images that are stored under other names; made by the provider",
+        )
         self._recent = {**recent}
         self._numbers = defaultdict[str, list[int]](list)  # of the images of the list, by MD5
 
@@ -51,7 +50,7 @@ class KnownContents:
 
     def load(self, inventory: Inventory) -> None:
         """Read the Variable, as far as it concerns the images of a list."""
-        for key, (canonical_digest, md5) in self._read().items():
+        for key, (canonical_digest, md5) in self._records.read().items():
             number = inventory.number(key)
             if number is not None and inventory.canonical_digest(number) == canonical_digest:
                 self._numbers[md5].append(number)
@@ -62,7 +61,7 @@ class KnownContents:
 
     def save(self, inventory: Inventory) -> None:
         """Add what this sync has found out; the next sync asks the service again for what cannot be written."""
-        numbers = dict(islice(inventory.under_other_names(), MAX_IMAGES))
+        numbers = dict(islice(inventory.under_other_names(), MAX_RECORDS))
         shared = {*numbers.values()}
         for key, md5 in self._recent.items():
             if md5 in shared and (number := inventory.number(key)) is not None:
@@ -71,42 +70,9 @@ class KnownContents:
             inventory.key(number): [inventory.canonical_digest(number), md5]
             for number, md5 in numbers.items()
         }
-        if not found:
-            return
-        before = self._read()
-        known = {key: value for key, value in before.items() if key not in found} | found
-        known = dict([*known.items()][-MAX_IMAGES:])
-        if known == before:
-            return
-        try:
-            self._variables.set(
-                self._name,
-                json.dumps(known),
-                "123pan: images that are stored under other names; made by the provider",
-            )
-        except Exception as error:  # Airflow's Variables raise errors of many kinds
-            log.warning(
-                "%d images under other names will be submitted again: %s", len(found), type(error).__name__
-            )
+        self._records.add(found, "under other names will be submitted again")
 
     def recent(self, inventory: Inventory) -> dict[str, str]:
         """Return what the next worker is to be given."""
         ended = {inventory.key(number): md5 for number, md5 in inventory.migrated(MAX_RECENT)}
         return dict([*(self._recent | ended).items()][-MAX_RECENT:])
-
-    def _read(self) -> dict[str, list[str]]:
-        try:
-            known: Any = json.loads(self._variables.get(self._name) or "{}")
-        except Exception as error:
-            log.warning(
-                "The Variable %s cannot be read, and is ignored: %s", self._name, type(error).__name__
-            )
-            return {}
-        if not isinstance(known, dict) or not all(map(_is_content, known.values())):
-            log.warning("The Variable %s has a wrong shape, and is ignored", self._name)
-            return {}
-        return known
-
-
-def _is_content(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)

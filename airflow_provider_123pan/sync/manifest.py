@@ -30,11 +30,14 @@ def read_list(images: Any, manifest: Any, encoding: str | None) -> tuple[str, It
     return f"manifest: {str(manifest)!r}", read_manifest(str(manifest), encoding)
 
 
-def read_paths(source: Any) -> tuple[str, Iterator[RawEntry]]:
-    """Return what an error calls the images of a folder, a pattern, or a list of paths, and their entries."""
+def read_paths(source: Any, formats: Iterable[str] = ()) -> tuple[str, Iterator[RawEntry]]:
+    """Return what an error calls the images of a folder, a pattern, or a list of paths, and their entries.
+
+    :param formats: of which images count besides those that 123pan takes.
+    """
     if isinstance(source, (str, os.PathLike)):
         place = os.fspath(source)
-        found = find_paths("source", place)
+        found = find_paths("source", place, formats)
         return f"source: {place!r}", (RawEntry(url, {"url": url, "size": size}) for url, size in found)
     if isinstance(source, (bytes, Mapping)) or not isinstance(source, Iterable):
         raise Pan123InputError(

@@ -16,6 +16,7 @@ from airflow_provider_123pan.download.lookup import (
 )
 from airflow_provider_123pan.download.names import may_be_cut, possible_stems
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.digests import SourceDigest
 from airflow_provider_123pan.sync.entries import ManifestEntry, comparable_folder, stem_of
 from airflow_provider_123pan.sync.first_scan import Change, FirstScan
 from airflow_provider_123pan.sync.image_list import difference
@@ -104,7 +105,7 @@ class Matcher:
 
         The second set has those of which it may be either by its name, which proves nothing.
         """
-        numbers = {*self._inventory.with_md5(image.etag), *self._in_flight.with_md5(image.etag)}
+        numbers = {*self._inventory.with_md5(image.etag), *self._in_flight.with_content(image)}
         if (named := self._inventory.number(self._inventory.key_of(image))) is not None:
             return numbers | {named}, set()
         folder = self._inventory.folder_of(image)
@@ -148,6 +149,8 @@ class Matcher:
         is_new, may_be_new = self._newness(pending, entry)
         unique = {image.fileID: image for image in [*images, *others]}.values()
         differing = [image for image in unique if difference(entry, image)]
+        # What a source says never counts more than the list.
+        digest = SourceDigest(entry.md5) if entry.md5 else pending.digest
         match = None
         if pending.succeeded_at or not self._overwrite:
             match = choose_image(
@@ -155,7 +158,8 @@ class Matcher:
                 Evidence(
                     entry.file_name,
                     {delivery.fileID for delivery in pending.deliveries if delivery.fileID},
-                    entry.md5 or pending.md5,
+                    digest and digest.md5,
+                    digest and digest.size,
                     {image.fileID for image in unique if self._is_anothers(image, pending.key)},
                     any_extension=True,
                 ),

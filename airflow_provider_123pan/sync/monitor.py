@@ -51,7 +51,7 @@ class Monitor:
     :param inbox: None without callbacks.
     :param first_scan: what the directory held before this worker submitted anything; None if it did not look.
     :param deadline: Unix seconds; no listing goes on after it.
-    :param prober: downloads the sources of images that do not appear; None: nothing is downloaded.
+    :param prober: asks the sources of images that do not appear; None: none is asked.
     :param overwrite: the names were taken before: only progress says that an image is new.
     """
 
@@ -107,7 +107,7 @@ class Monitor:
     @property
     def is_busy(self) -> bool:
         """Whether this worker will soon find out more than the triggerer could."""
-        return self._finder.is_about_to_ask
+        return self._finder.awaits_digests
 
     @property
     def since(self) -> datetime:

@@ -12,6 +12,7 @@ from airflow_provider_123pan.download.request import check_directory_id
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
 from airflow_provider_123pan.source.access import SourceAccess
+from airflow_provider_123pan.source.convert import Converter
 from airflow_provider_123pan.source.probe import Prober
 from airflow_provider_123pan.sync.directory import parse_path
 
@@ -31,15 +32,23 @@ class FetchOptions:
     """How the worker fetches images.
 
     :ivar max_uploads: images that it fetches and uploads at once.
+    :ivar converter: converts what it fetched.
     """
 
     fetch: Fetch
     access: SourceAccess
     max_uploads: int
+    converter: Converter
 
     @classmethod
     def of(
-        cls, fetch: Any, headers: Any, conn_ids: Any, private_hosts: object, max_uploads: Any
+        cls,
+        fetch: Any,
+        headers: Any,
+        conn_ids: Any,
+        private_hosts: object,
+        max_uploads: Any,
+        convert: Any = None,
     ) -> FetchOptions:
         """Check an operator's arguments.
 
@@ -53,6 +62,10 @@ class FetchOptions:
                     raise Pan123InputError(
                         f"{field}: 123pan sends no headers; pass fetch='auto' or fetch='worker' as well"
                     )
+            if convert:
+                raise Pan123InputError(
+                    "convert: 123pan converts nothing; pass fetch='auto' or fetch='worker' as well"
+                )
         if (
             isinstance(max_uploads, bool)
             or not isinstance(max_uploads, int)
@@ -61,7 +74,9 @@ class FetchOptions:
             raise Pan123InputError(
                 f"max_uploads: {max_uploads!r:.50} is not a number from 1 to {MAX_UPLOADS}"
             )
-        return cls(Fetch(fetch), SourceAccess.of(headers, conn_ids, private_hosts), max_uploads)
+        converter = Converter.of(convert)
+        access = SourceAccess.of(headers, conn_ids, private_hosts, converter.targets)
+        return cls(Fetch(fetch), access, max_uploads, converter)
 
 
 @dataclass(frozen=True, slots=True)

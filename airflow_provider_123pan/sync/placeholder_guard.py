@@ -116,10 +116,10 @@ class PlaceholderGuard:
         return False
 
     def _fetch_md5(self, url: str) -> str | None:
-        """Return the MD5 of what the worker gets; None if it gets no image."""
+        """Return the MD5 of what the worker gets; None if it gets no image, or one that it would convert."""
         try:
             with self._fetching.access.fetch(url) as image:
-                return image.etag
+                return None if self._fetching.converter.target(image) else image.etag
         except Pan123Error as error:
             log.warning("%s cannot be compared with what is stored: %s", redact_url(url), error)
             return None

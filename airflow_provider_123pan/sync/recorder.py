@@ -34,6 +34,7 @@ class Recorder:
     :param max_lost: after so many submissions that did not arrive an image has failed.
     :ivar longest: the longest time in seconds from a submission until its image was found by its name; None before the
         first one.
+    :ivar shares_files: an image was found by the digest of its source, so others may have equal bytes as well.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Recorder:
         self._clock = clock
         self._lost: Counter[int] = Counter()  # by number
         self.longest: float | None = None
+        self.shares_files = False
 
     def found(self, pending: InFlightImage, image: Image, matched_by: str) -> None:
         """Record a stored image: migrated, unless it was rejected or differs from its entry in the list.
@@ -72,6 +74,7 @@ class Recorder:
         if matched_by == "name":
             self.longest = max(self.longest or 0.0, self._clock() - pending.sent_at)
         else:
+            self.shares_files |= matched_by == "content" and pending.digest is not None
             log.log(
                 logging.WARNING if matched_by in ("renamed", "older") else logging.INFO,
                 "%s is file %s, %s (matched by %s)",

@@ -22,6 +22,7 @@ from airflow_provider_123pan.sync.in_flight import InFlight, Watched
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.known_contents import KnownContents
+from airflow_provider_123pan.sync.known_conversions import KnownConversions
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.sync.outcomes import complete_outcomes
 from airflow_provider_123pan.sync.placeholder_guard import PlaceholderGuard
@@ -73,6 +74,7 @@ class SyncRun:
         self._results = results
         self._target = target
         self._contents = KnownContents.of(hook.settings.account, options.target, contents or {})
+        self._conversions = KnownConversions.of(hook.settings.account, options.target)
         self._in_flight = in_flight
         self._first_scan: FirstScan | None = None
         self._cap = cap
@@ -189,22 +191,18 @@ class SyncRun:
         :returns: what the operator defers with, or None at the end.
         :raises Pan123Error: the deadline has come, or the service refuses; the results say what has not ended.
         """
+        idle_limit = self._timing.idle_before_deferral if self._options.deferrable else float("inf")
         is_left = True
         while is_left:
             submitter = self._submitter()
             try:
-                ended = submitter.run(
-                    self._timing.idle_before_deferral if self._options.deferrable else float("inf")
-                )
+                if ended := submitter.run(idle_limit):
+                    self._complete_outcomes()
+                    is_left = self._guard.replace()
             except Pan123Error as error:
                 self.abort(error)
             if not ended:
                 return self._pause(submitter)
-            self._complete_outcomes()
-            try:
-                is_left = self._guard.replace()
-            except Pan123Error as error:
-                self.abort(error)
         self._end()
         self._journal.forget()
         return None
@@ -247,6 +245,8 @@ class SyncRun:
     def _compare_with_directory(self) -> None:
         """Compare the list with what is there, and with what an earlier try left in flight."""
         self._contents.load(self._inventory)
+        if self._options.fetching.converter.targets:
+            self._conversions.load(self._inventory)
         comparison = Comparison(
             self._inventory,
             self._in_flight,
@@ -329,4 +329,5 @@ class SyncRun:
     def _complete_outcomes(self) -> None:
         # Before the verification: an image that fails it is stored, and the next run must not submit it again.
         self._contents.save(self._inventory)
+        self._conversions.save(self._inventory)
         complete_outcomes(self._inventory, self._options, self._timing.explain)

@@ -151,7 +151,8 @@ class Submitter:
                         # An image submitted alone must not be confused with those that have just ended.
                         self._candidates.wait_alone()
                     else:
-                        pause = min(pause * 1.5, BUSY_CHECK_SECONDS if self.monitor.is_busy else longest)
+                        most = BUSY_CHECK_SECONDS if self.monitor.is_busy else longest
+                        pause = min(pause * 1.5, most, longest)
                     checked_at = time.monotonic()
                     self._check_took = checked_at - now
                 self._keep()
@@ -188,8 +189,7 @@ class Submitter:
         """Choose the next images, and write them to the journal before anything is sent."""
         state = self._candidates.next_state()
         calling = bool(self._calls) or self._fetches.is_uploading
-        chosen = self._candidates.choose(self._room(), calling=calling)
-        if not chosen:
+        if not (chosen := self._candidates.choose(self._room(), calling=calling)):
             return
         for number in chosen:
             pending = InFlightImage(
@@ -306,7 +306,8 @@ class Submitter:
         self.failing_since = self.failing_since or time.time()
         if time.time() - self.failing_since > self._timing.retry_for:
             raise error
-        self._pause(min(2.0**self._refusals, 30.0))
+        first, longest = self._timing.unavailable_pauses
+        self._pause(min(first * 2.0**self._refusals, longest))
 
     def _pause(self, seconds: float) -> None:
         if time.monotonic() >= self._not_before:  # otherwise the pause has begun already

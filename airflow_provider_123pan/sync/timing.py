@@ -27,6 +27,8 @@ class SyncTiming:
     :ivar resubmit_after: an image that does not appear is submitted again, alone, after so long.
     :ivar submit_retry: one submission is queued again for so long; then its image goes back into the list.
     :ivar retry_for: the service may fail for so long before the sync gives up.
+    :ivar unavailable_pauses: before the next submission while the service is unavailable: the first pause, which
+        doubles each time, and the longest.
     :ivar too_many_tasks_pauses: between two submissions while the account has too many offline tasks.
     :ivar explain: a worker may probe the sources of images that failed without a reason for so long.
     :ivar read_retry_pauses: between two attempts to read a directory while the service is unavailable.
@@ -49,6 +51,7 @@ class SyncTiming:
     resubmit_after: float = 30.0
     submit_retry: float = 60.0
     retry_for: float = RETRY_FOR_SECONDS
+    unavailable_pauses: tuple[float, float] = (1.0, 30.0)
     too_many_tasks_pauses: tuple[float, float, float] = TOO_MANY_TASKS_PAUSES
     explain: float = 60.0
     read_retry_pauses: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)

@@ -24,6 +24,7 @@ from airflow_provider_123pan.service.protocol import concerns_account, is_name_t
 from airflow_provider_123pan.source.formats import HEAD_BYTES, sniff
 from airflow_provider_123pan.source.naming import lacks_format
 from airflow_provider_123pan.source.placeholders import PIXEL, is_pixel
+from airflow_provider_123pan.sync.conversions import Conversion
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.image_list import difference
 from airflow_provider_123pan.sync.image_state import ImageState
@@ -68,6 +69,7 @@ class WorkerFetches:
         self._hook = hook
         self._inventory = inventory
         self._access = options.fetching.access
+        self._converter = options.fetching.converter
         self._overwrite = options.overwrite
         self._allow_equal = options.allow_equal
         self._directory_of = directory_of
@@ -76,7 +78,7 @@ class WorkerFetches:
         self._ahead = AHEAD_PER_THREAD * options.fetching.max_uploads
         self._threads = ThreadPoolExecutor(options.fetching.max_uploads, "pan123-upload")
         self._closed = threading.Event()
-        self._running: dict[Future[Image], int] = {}
+        self._running: dict[Future[tuple[Image, ImageFile | None]], int] = {}
         self._of_the_service: dict[int, str] = {}  # why the service failed an image
         self._failed_once: deque[int] = deque()
         self._last: deque[int] = deque()  # the second tries, once all other images have ended
@@ -121,12 +123,15 @@ class WorkerFetches:
         for fetch in done:
             number = self._running.pop(fetch)
             try:
-                image = fetch.result()
+                image, converted = fetch.result()
             except Pan123Error as error:
                 self._failed(number, error)
             except _PixelError:
                 self._inventory.record(number, ImageState.SUSPECT, reason=PIXEL)
             else:
+                if converted and image.etag:
+                    made = Conversion(converted.etag, converted.size, image.etag)
+                    self._inventory.conversions.add(number, made)
                 self._stored(number, image)
         return bool(done)
 
@@ -145,17 +150,22 @@ class WorkerFetches:
 
     # -- in a thread of the pool --
 
-    def _migrate(self, entry: ManifestEntry) -> Image:
-        """Fetch and upload an image."""
-        with self._access.fetch(entry.url) as image:
-            if reason := difference(entry, image):
+    def _migrate(self, entry: ManifestEntry) -> tuple[Image, ImageFile | None]:
+        """Fetch, convert and upload an image; return it, and what was fetched if that was converted."""
+        with self._access.fetch(entry.url) as fetched:
+            if reason := difference(entry, fetched):
                 raise Pan123SourceError(reason)
-            if not self._allow_equal and is_pixel(b"".join(image.chunks(0, HEAD_BYTES))):
+            if not self._allow_equal and is_pixel(b"".join(fetched.chunks(0, HEAD_BYTES))):
                 raise _PixelError
             name = entry.file_name
             if lacks_format(name):
-                name += sniff(b"".join(image.chunks(0, HEAD_BYTES))) or ""
-            return self._upload(image, name, entry)
+                name += sniff(b"".join(fetched.chunks(0, HEAD_BYTES))) or ""
+            stem, _, extension = name.rpartition(".")
+            if (target := self._converter.target(fetched)) is None:
+                name = f"{stem}.{self._converter.extension(fetched, extension)}"
+                return self._upload(fetched, name, entry), None
+            with self._converter.convert(fetched) as image:
+                return self._upload(image, f"{stem}.{target}", entry), fetched
 
     def _upload(self, image: ImageFile, name: str, entry: ManifestEntry) -> Image:
         """Upload an image; if its name is taken, under a numbered one, as the service names what it fetches.
@@ -197,9 +207,11 @@ class WorkerFetches:
             raise error
         if error.transient and self._is_put_back(number, error):
             return
-        reason = self._inventory.redact(number, error.message)
-        log.warning("%s: %s", self._inventory.redacted(number), reason)
-        if isinstance(error, Pan123InputError) or number in self._tried:
+        shown = self._inventory.redacted(number)
+        reason = self._inventory.redact(number, error.message).removeprefix(f"{shown}: ")
+        is_last = isinstance(error, Pan123InputError) or number in self._tried
+        log.warning("%s: %s%s", shown, reason, "" if is_last else "; the worker will try again")
+        if is_last:
             if before := self._of_the_service.pop(number, None):
                 reason = f"service: {before}; worker: {reason}"
             self._inventory.record(number, ImageState.FAILED, reason=reason)

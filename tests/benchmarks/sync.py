@@ -5,6 +5,7 @@
 speed: one task for 10,000 images, and mapped HttpOperators for 100, in one Airflow on PostgreSQL and LocalExecutor.
 limit: the operator in its own process, without Airflow, against a sandbox that answers 429 above R requests per second.
 upload: the operator whose worker fetches and uploads, in its own process, beside plain `requests` with the same calls.
+equal: the same for URLs with the same bytes.
 memory: the same for manifests whose images are all stored already, against a stand-in with up to a million images.
 """
 
@@ -31,7 +32,7 @@ import requests
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.endpoint import HEADERS
 from dev.cluster import Cluster
-from tests.benchmarks import listing, sync_upload
+from tests.benchmarks import listing, sync_equal, sync_upload
 from tests.benchmarks.receiver import answers, free_port
 from tests.integration import databases
 
@@ -272,12 +273,13 @@ def memory(folder: Path, lines: list[int]) -> None:
 def main() -> None:
     """Run the benchmark."""
     options = argparse.ArgumentParser(description="Speed and memory of a sync")
-    options.add_argument("--only", choices=("speed", "limit", "upload", "memory"))
+    options.add_argument("--only", choices=("speed", "limit", "upload", "equal", "memory"))
     options.add_argument("--images", type=int, default=10_000, help="images of the sync (speed)")
     options.add_argument(
         "--seconds", type=float, default=200, help="seconds that the sync takes at the limit (limit)"
     )
     options.add_argument("--uploads", type=int, default=1000, help="images that are uploaded (upload)")
+    options.add_argument("--rounds", type=int, default=3, help="syncs of each number of URLs (equal)")
     options.add_argument(
         "--lines",
         type=int,
@@ -293,6 +295,7 @@ def main() -> None:
             "speed": partial(speed, folder, arguments.images),
             "limit": partial(limit, folder, arguments.seconds),
             "upload": partial(upload, folder, arguments.uploads),
+            "equal": partial(sync_equal.measure, folder, worker, arguments.rounds),
             "memory": partial(memory, folder, arguments.lines),
         }
         for part in [arguments.only] if arguments.only else parts:

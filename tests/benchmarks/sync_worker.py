@@ -3,7 +3,8 @@
 python -m tests.benchmarks.sync_worker '{"manifest": …, and the operator's other arguments}'
 
 With ``pages`` among the arguments, the operator is the one that migrates pages. ``found_rate`` is the rate that earlier
-tasks found, in requests per second; by default none has run.
+tasks found, in requests per second; by default none has run. ``variables`` is the path of a file that keeps Airflow's
+Variables for the next process.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ class Memory:
 
     def __init__(self, found_rate: float | None = None) -> None:
         """Start empty, apart from a rate."""
-        self._values: dict[str, str] = {}
+        self.values: dict[str, str] = {}
         self._rate = None if found_rate is None else json.dumps({"rate": found_rate, "process": "0123abcd"})
 
     def get(self, name: str) -> Any:
         """Return the value of a name, or None."""
-        return self._rate if name.startswith("pan123_rate__") else self._values.get(name)
+        return self._rate if name.startswith("pan123_rate__") else self.values.get(name)
 
     def set(self, name: str, value: Any, description: str = "") -> None:
         """Store a value, as JSON if it is no string."""
-        self._values[name] = value if isinstance(value, str) else json.dumps(value)
+        self.values[name] = value if isinstance(value, str) else json.dumps(value)
 
     def delete(self, name: str) -> None:
         """Delete a name, if it has a value."""
-        self._values.pop(name, None)
+        self.values.pop(name, None)
 
 
 def context() -> Any:
@@ -70,6 +71,9 @@ def main() -> None:
     """Run the operator with the arguments of the command line, and print its result with the figures as JSON."""
     arguments = json.loads(sys.argv[1])
     variables = Memory(arguments.pop("found_rate", None))
+    kept = arguments.pop("variables", None)
+    if kept and Path(kept).exists():
+        variables.values = json.loads(Path(kept).read_text())
     operator = Pan123MigratePagesOperator if "pages" in arguments else Pan123SyncImagesOperator
     with mock.patch("airflow_provider_123pan.account.account.AirflowVariables", return_value=variables):
         Pan123Hook().client.token()  # a token lives for at least 30 days, so nearly every task finds one
@@ -81,6 +85,8 @@ def main() -> None:
             "before": before,
             "peak": megabytes("VmHWM"),
         }
+    if kept:
+        Path(kept).write_text(json.dumps(variables.values))
     print(json.dumps(found | figures))
 
 

@@ -1,4 +1,4 @@
-"""The provider as Airflow loads it, against one sandbox, with only the outside world replaced."""
+"""The provider as Airflow loads it, against one sandbox, with the outside world replaced and the pauses cut short."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ import pytest
 from airflow.models.variable import Variable
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from airflow_provider_123pan.account.token import LoginTiming
+from airflow_provider_123pan.download.timing import WaitTiming
+from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.timing import SyncTiming
+from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
+from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
 EXPECTED = Path(__file__).parent / "expected"
 SECRET = "golden-secret-0123456789"
@@ -118,6 +124,20 @@ def provider_info() -> dict[str, Any]:
     )
     info: dict[str, Any] = found.load()()
     return info
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short() -> Iterator[None]:
+    """Shorten the pauses of logins, before deferrals, and before events."""
+    wait = WaitTiming(min_to_event=0.0, reason_wait=0.0, settling=0.5)
+    sync = SyncTiming(wait=wait, idle_before_deferral=2.0)
+    login = LoginTiming(settle_seconds=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_123pan.account.account.login_timing", login)
+        patch.setattr(Pan123OfflineDownloadTrigger, "timing", wait)
+        for kind in (Pan123SyncImagesOperator, Pan123SyncImagesTrigger):
+            patch.setattr(kind, "timing", sync)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,12 @@ from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.checkpoint import Checkpoint
+from airflow_provider_123pan.sync.conversions import Conversion
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
+from airflow_provider_123pan.sync.known_conversions import KnownConversions
 from airflow_provider_123pan.sync.raw_entries import RawEntry
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
@@ -55,7 +57,7 @@ def deferral(
     new_context: Callable[[], dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Deferral:
-    """Defer a sync, for which it waits about ten seconds."""
+    """Defer a sync."""
     context, results = new_context(), tmp_path_factory.mktemp("results") / "results.jsonl"
     with pytest.raises(TaskDeferred) as raised:
         sync(results, deferrable=True).execute(context)
@@ -193,3 +195,16 @@ def test_images_under_other_names_are_kept_in_a_golden_variable(
     inventory.record(0, ImageState.MIGRATED, stored)
     contents.save(inventory)
     golden.check("contents_variable", json.loads(variables[name]))
+
+
+def test_conversions_are_kept_in_a_golden_variable(
+    golden: Any, variables: dict[str, str], account: Callable[[str], str]
+) -> None:
+    name = "pan123_conversions__" + sha256(f"{account('main')} photos".encode()).hexdigest()[:16]
+    inventory = Inventory(Naming(targets={"avif": "webp"}))
+    entry = {"url": "https://example.com/cat.avif", "file_name": "cat.avif", "md5": "0" * 32}
+    inventory.load([RawEntry("item 0", entry)])
+    inventory.conversions.add(0, Conversion("0" * 32, 48213, "1" * 32))
+    conversions = KnownConversions.of(account("main"), "photos")
+    conversions.save(inventory)
+    golden.check("conversions_variable", json.loads(variables[name]))

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -80,7 +81,10 @@ SetTiming = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
-    """Change durations of waits and syncs, by the names of the fields of WaitTiming and SyncTiming."""
+    """Shorten the pauses of waits and syncs.
+
+    The fixture changes further durations, by the names of the fields of WaitTiming and SyncTiming.
+    """
 
     def change(**durations: Any) -> None:
         own = {name: durations.pop(name) for name in [*durations] if hasattr(SyncTiming, name)}
@@ -96,7 +100,20 @@ def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
             timing = replace(given, wait=replace(given.wait, **durations), **own)
             monkeypatch.setattr(syncs, "timing", timing)
 
-    change(min_to_event=0.0)
+    change(
+        min_to_event=0.0,
+        settling=0.5,
+        visible_check=(0.1, 0.5),
+        check=(0.1, 0.5),
+        trigger_check=(0.2, 0.5),
+        silent=(0.5, 1.0),
+        idle_before_deferral=0.5,
+        recheck=1.0,
+        read_retry_pauses=(0.1,) * 20,
+        unavailable_pauses=(0.1, 1.0),
+        too_many_tasks_pauses=(0.2, 0.5, 1.0),
+        skew=timedelta(seconds=1),
+    )
     return change
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 from tests.sites.authors import ESCAPED, HTML, Author
 
@@ -46,18 +48,16 @@ def _sized(author: Author) -> str:
     )
 
 
+def _markdown_parts(author: Author) -> tuple[Callable[[], str], ...]:
+    """Return what writes the parts of a page that every tool reads as Markdown."""
+    with_images = (_code, _reference, _nested, _html_image, _markdown, _escaped, _sized)
+    return (author.markdown_decoy, author.markdown_decoy, *(partial(write, author) for write in with_images))
+
+
 def hexo(author: Author, pages: int) -> None:
     """Write posts with front matter of several themes, and tags with URLs."""
     parts = (
-        author.markdown_decoy,
-        author.markdown_decoy,
-        lambda: _code(author),
-        lambda: _reference(author),
-        lambda: _nested(author),
-        lambda: _html_image(author),
-        lambda: _markdown(author),
-        lambda: _escaped(author),
-        lambda: _sized(author),
+        *_markdown_parts(author),
         "{% asset_img local.png 本地图片 %}\n{% img left /images/local.png 200 400 %}",
         lambda: f'{{% asset_img {author.image()} 远程 %}}\n{{% img {author.image()} 200 400 \'"t" "a"\' %}}',
         lambda: f"{{% img nofancy {author.image()} %}}\n{{% fancybox {author.image()} %}}",
@@ -101,12 +101,7 @@ def hexo(author: Author, pages: int) -> None:
 def hugo(author: Author, pages: int) -> None:
     """Write bundles and single pages with front matter in TOML, YAML and JSON, and shortcodes."""
     parts = (
-        author.markdown_decoy,
-        author.markdown_decoy,
-        lambda: _code(author),
-        lambda: _html_image(author),
-        lambda: _markdown(author),
-        lambda: _nested(author),
+        *_markdown_parts(author),
         lambda: f'{{{{< figure src="{author.image()}" title="A (b)" link="https://blog.example.com/x" >}}}}',
         lambda: f'{{{{< figure\n  src="{author.image()}"\n  alt="多行"\n>}}}}',
         lambda: f"{{{{% figure src='{author.image()}' class=\"w\" %}}}}\n{{{{< img {author.image()} >}}}}",
@@ -166,12 +161,7 @@ def hugo(author: Author, pages: int) -> None:
 def vuepress(author: Author, pages: int) -> None:
     """Write pages with components, containers and heads."""
     parts = (
-        author.markdown_decoy,
-        author.markdown_decoy,
-        lambda: _code(author),
-        lambda: _reference(author),
-        lambda: _html_image(author),
-        lambda: _markdown(author),
+        *_markdown_parts(author),
         lambda: f'<img :src="\'{author.image()}\'" alt="x">\n<img :src=\'"{author.image()}"\'>',
         '<img :src="$withBase(\'/logo.png\')"> <Badge text="beta" type="warning"/>',
         lambda: f"::: tip 提示\n{author.markdown_decoy()}\n![x]({author.image()})\n:::",
@@ -200,14 +190,7 @@ def vuepress(author: Author, pages: int) -> None:
 def jekyll(author: Author, pages: int) -> None:
     """Write posts with includes, Kramdown's attributes, and data files."""
     parts = (
-        author.markdown_decoy,
-        author.markdown_decoy,
-        lambda: _reference(author),
-        lambda: _nested(author),
-        lambda: _html_image(author),
-        lambda: _markdown(author),
-        lambda: _escaped(author),
-        lambda: _sized(author),
+        *_markdown_parts(author),
         lambda: (
             f'{{% include figure image_path="{author.image()}" alt="a" caption="见 [x](https://x.example.com/)" %}}'
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
 from dev.example_run import ExampleRun
 from dev.waiting import wait_for
+from tests.system.canaries import files_with, stored_tokens
 
 DAG_ID = "pan123_callbacks"
 HOST = "https://callbacks.example.com"
@@ -152,13 +152,13 @@ def test_progress_decides_whatever_a_callback_claims(airflow: Cluster, callback_
 
 
 def test_a_fallback_poll_ends_the_wait_if_no_callback_arrives(
-    example_silent: ExampleRun, silent_sandbox: Sandbox
+    silent_run: ExampleRun, silent_sandbox: Sandbox
 ) -> None:
-    assert example_silent.wait() == "success", example_silent.states()
+    assert silent_run.wait() == "success", silent_run.states()
     (task,) = silent_sandbox.state()["tasks"]
     assert task["callBackUrl"]
     assert task["deliveries"] == []
-    assert example_silent.xcom("migrate.wait", map_index=0)["fileID"] == task["fileID"]
+    assert silent_run.xcom("migrate.wait", map_index=0)["fileID"] == task["fileID"]
 
 
 def test_a_callback_may_arrive_before_the_answer_to_the_submission(
@@ -180,11 +180,7 @@ def test_no_secret_is_in_a_log_or_in_clear_text_in_the_database(
     run.wait_until_ended("secret.png")
     callback_urls = [task["callBackUrl"] for task in callback_sandbox.state()["tasks"] if task["callBackUrl"]]
     assert callback_urls
-    access_tokens = [
-        json.loads(airflow.cli("variables", "get", variable["key"]))["accessToken"]
-        for variable in airflow.api.call("GET", "/variables")["variables"]
-        if variable["key"].startswith("pan123_access_token__")
-    ]
+    access_tokens = stored_tokens(airflow)
     assert access_tokens
     secrets = [
         callback_sandbox.client_secret,
@@ -195,9 +191,4 @@ def test_no_secret_is_in_a_log_or_in_clear_text_in_the_database(
     assert "/pan123/callbacks/***" in airflow.log.read_text()  # as the access log writes a delivery
     files = [path for path in airflow.home.rglob("*") if path.is_file()]
     assert any(f"dag_id={DAG_ID}" in str(path) and ".trigger." in path.name for path in files)
-    assert [path for path in files if holds(path.read_bytes(), secrets)] == []
-
-
-def holds(content: bytes, secrets: list[str]) -> bool:
-    """Return whether one of the secrets is in the content."""
-    return any(secret.encode() in content for secret in secrets)
+    assert files_with(airflow.home, secrets) == []

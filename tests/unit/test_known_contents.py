@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.sync import known_contents
+from airflow_provider_123pan.sync import kept_records, known_contents
 from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
@@ -111,7 +111,8 @@ def test_what_is_known_already_is_not_written_again() -> None:
 
 
 def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_contents, "MAX_IMAGES", 2)
+    monkeypatch.setattr(known_contents, "MAX_RECORDS", 2)
+    monkeypatch.setattr(kept_records, "MAX_RECORDS", 2)
     variables = MemoryVariables()
     save(variables, {0: "x.png"})
     save(variables, {1: "x.png"})

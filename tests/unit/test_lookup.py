@@ -196,6 +196,17 @@ def test_the_content_is_proof_whatever_the_name() -> None:
     assert chosen([found, image()], Stage.FIRST, md5="c" * 32) == ("odd.jpg", "content")
 
 
+def test_an_md5_that_a_header_states_proves_only_an_image_of_its_size() -> None:
+    found = other("odd.jpg", OLD, etag="c" * 32)
+    size = found.size or 0
+    assert chosen([found], Stage.FIRST, md5="c" * 32, size=size) == ("odd.jpg", "content")
+    assert chosen([found], Stage.FINAL, md5="c" * 32, size=size + 1) is None
+
+
+def test_another_md5_proves_nothing() -> None:
+    assert chosen([image()], Stage.FIRST, md5="c" * 32, size=1) == chosen([image()], Stage.FIRST)
+
+
 def test_no_image_is_given_to_two_submissions() -> None:
     assert chosen([image(file_id="new")], Stage.FINAL, claimed={"new"}) is None
 

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.digests import SourceDigest
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.first_scan import Change, FirstScan
 from airflow_provider_123pan.sync.image_state import ImageState
@@ -215,6 +216,29 @@ def test_an_image_is_claimed_once() -> None:
 def test_only_the_same_md5_lets_two_entries_share_an_image() -> None:
     sync = Sync("a.jpg", "b.jpg", md5="0" * 32)
     assert sync.match(stored("whatever.jpg")) == {0: ("f1", "content"), 1: ("f1", "content")}
+
+
+def test_what_a_header_states_proves_only_an_image_of_its_size() -> None:
+    """Hosts may send an image that they have resized with the ETag of the original, which is on the list as well."""
+    sync = Sync("original.jpg", "small.jpg")
+    sync.in_flight.add_digest(sync.pending(1), SourceDigest("0" * 32, 99))
+    assert sync.match(stored("original.jpg"), last=True) == {0: ("f1", "name")}
+    sync.in_flight.add_digest(sync.pending(1), SourceDigest("0" * 32, 100))
+    assert sync.match(stored("original.jpg"))[1] == ("f1", "content")
+
+
+def test_a_digest_that_no_image_has_changes_nothing() -> None:
+    sync = Sync("a.jpg")
+    sync.in_flight.add_digest(sync.pending(0), SourceDigest("1" * 32, 100))
+    assert sync.match(stored("a.jpg")) == {0: ("f1", "name")}
+    assert sync.reasons == {}
+
+
+def test_the_md5_of_the_list_counts_more_than_that_of_the_source() -> None:
+    sync = Sync("a.jpg", md5="1" * 32)
+    sync.in_flight.add_digest(sync.pending(0), SourceDigest("0" * 32, 100))
+    assert sync.match(stored("whatever.jpg")) == {}
+    assert sync.match(stored("other.jpg", etag="1" * 32)) == {0: ("f1", "content")}
 
 
 def test_what_differs_from_the_list_has_failed() -> None:

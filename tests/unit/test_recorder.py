@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.digests import SourceDigest
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
@@ -49,6 +50,28 @@ def test_another_image_than_the_list_says_is_for_the_worker_if_it_may(
     inventory = record(fetch, image(etag=WRONG))
     assert inventory.state(0) is state
     assert inventory.reason(0) == f"the stored image's MD5 is {WRONG}, the list says {RIGHT}"
+
+
+@pytest.mark.parametrize(
+    ("digest", "matched_by", "shares"),
+    [
+        (SourceDigest(RIGHT), "content", True),
+        (SourceDigest(RIGHT), "variant", False),
+        (None, "content", False),
+    ],
+)
+def test_only_the_digest_of_a_source_shows_that_images_share_files(
+    digest: SourceDigest | None, matched_by: str, shares: bool
+) -> None:
+    inventory, in_flight = Inventory(), InFlight("seed")
+    inventory.load(read_images([{"url": "https://example.com/a.png"}]))
+    pending = InFlightImage(0, inventory.key(0), "", 0, 7, time.time(), time.time(), digest=digest)
+    in_flight.add(pending)
+    stored = image(etag=RIGHT)
+    hook: Any = SimpleNamespace(client=SimpleNamespace(run=lambda flow: stored))
+    recorder = Recorder(hook, inventory, in_flight, 3, time.time)
+    recorder.found(pending, stored, matched_by)
+    assert recorder.shares_files is shares
 
 
 @pytest.mark.parametrize("fetch", Fetch)

@@ -90,6 +90,8 @@ def test_credentials_for_https_are_sent_by_https_alone(http: Callable[..., None]
         access = SourceAccess.of(None, {"wiki.example": "http"}, ())
         assert access.headers("http://wiki.example/") == {}
         assert access.headers("https://wiki.example/") == {"Authorization": f"Bearer {SECRET}"}
+        access = SourceAccess.of({"wiki.example": {"Referer": "x"}}, {"wiki.example": "http"}, ())
+        assert access.headers("http://wiki.example/") == {"Referer": "x"}
 
 
 def test_values_of_headers_are_hidden_before_and_after_rendering(masked: list[str]) -> None:
@@ -119,7 +121,7 @@ def test_a_path_that_cannot_be_read_is_a_reason(monkeypatch: pytest.MonkeyPatch)
     ):
         access.fetch("file:///nowhere/a.png")
 
-    def refuse(source: object) -> None:
+    def refuse(source: object, formats: object) -> None:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr("airflow_provider_123pan.source.access.fetch_image", refuse)

@@ -20,6 +20,7 @@ from airflow_provider_123pan.exceptions import (
 )
 from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.source.convert import Converter
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.inventory import Inventory
@@ -56,7 +57,9 @@ class Upload:
         for number in range(len(entries)):
             self.inventory.record(number, ImageState.WORKER)
         options: Any = SimpleNamespace(
-            fetching=SimpleNamespace(access=self, max_uploads=1), overwrite=overwrite, allow_equal=False
+            fetching=SimpleNamespace(access=self, max_uploads=1, converter=Converter()),
+            overwrite=overwrite,
+            allow_equal=False,
         )
         hook: Any = self
         self.fetches = WorkerFetches(

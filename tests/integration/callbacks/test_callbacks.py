@@ -76,8 +76,9 @@ def test_a_false_failure_changes_nothing(mode: str, sandbox: Sandbox, context: d
 
 @ALL_MODES
 def test_a_false_success_is_a_failure_without_an_invented_reason(
-    mode: str, sandbox: Sandbox, context: dict[str, Any]
+    mode: str, sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
+    set_timing(reason_wait=0.5)
     sandbox.configure(delay=0)
     run(sensor(mode, submit(context, url="https://example.com/healthy.jpg")), context)
     sandbox.configure(callback="lying", fail="a.jpg")
@@ -131,7 +132,9 @@ def test_an_unreachable_inbox_fails_no_task(
     context: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    set_timing: Callable[..., None],
 ) -> None:
+    set_timing(reason_wait=0.5)
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", "http://127.0.0.1:1")
     submission = submit(context)
     assert run(sensor("deferrable", submission), context)["fileID"]

@@ -92,6 +92,7 @@ def test_the_example_gives_three_images_of_one_name_three_urls(
         submit, wait = (copy.copy(dag.get_task(f"migrate.{name}")) for name in ("submit", "wait"))
         submit.url = url
         wait.submission = run(submit, context)
+        wait.poke_interval = 0.05
         found.append(run(wait, context)["download_url"])
     assert found == expected(sandbox, SAME_NAME)
     assert len(set(found)) == len(SAME_NAME)

@@ -156,7 +156,7 @@ def test_the_service_kills_the_token(mode: str, sandbox: Sandbox, context: dict[
 
 
 def test_a_file_visible_late(mode: str, sandbox: Sandbox, context: dict[str, Any]) -> None:
-    sandbox.configure(delay=0, visible_after=1.5)
+    sandbox.configure(delay=0, visible_after=1)
     assert run(sensor(mode, submit(context)), context)["fileID"]
 
 
@@ -195,10 +195,8 @@ def test_an_image_that_is_there_already(
     context: dict[str, Any],
     set_timing: Callable[..., None],
 ) -> None:
-    set_timing(
-        same_second=timedelta(seconds=-1), clock_skew=timedelta(seconds=-1), visible_within=2.0
-    )  # as if time had passed
-    set_timing(settling=1.0)
+    as_if_later = timedelta(seconds=-1)
+    set_timing(same_second=as_if_later, clock_skew=as_if_later, visible_within=1.0)
     sandbox.configure(delay=0, same_etag=same_etag, same_etag_dates=dates)
     first = run(sensor(mode, submit(context)), context)
     context["task_state_store"].values.clear()
@@ -280,7 +278,6 @@ def test_a_name_that_is_taken(
 ) -> None:
     """The service renames the new one; the older one of the name, and those alike, are not taken for it."""
     set_timing(same_second=timedelta(), clock_skew=timedelta())
-    set_timing(settling=1.0)
     sandbox.configure(delay=0)
     for url, name in (("https://example.com/1/a.jpg", "a.jpg"), ("https://example.com/a.png", "a.png")):
         run(sensor(mode, submit(context, url=url, file_name=name)), context)

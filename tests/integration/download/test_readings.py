@@ -48,7 +48,7 @@ def stored_for(sandbox: Sandbox, older: str) -> str:
 @pytest.mark.parametrize(
     ("reading", "matched_by"),
     [
-        pytest.param({"visible_after": 2.5}, "variant", id="listed late"),
+        pytest.param({"visible_after": 1.0}, "variant", id="listed late"),
         pytest.param({"numbering": "name (1)"}, "variant", id="numbered with a space"),
         pytest.param({"numbering": "name_1"}, "variant", id="numbered with an underscore"),
         pytest.param({"numbering": "name-1"}, "variant", id="numbered with a hyphen"),
@@ -64,7 +64,7 @@ def test_a_new_name(
     context: dict[str, Any],
     set_timing: Callable[..., None],
 ) -> None:
-    set_timing(settling=1.0, visible_within=6.0)
+    set_timing(visible_within=2.0)
     sandbox.configure(**reading)
     found = run(sensor(mode, submit(context)), context)
     assert (found["fileID"], found["matched_by"]) == (stored_for(sandbox, older), matched_by)
@@ -74,7 +74,7 @@ def test_a_new_name(
 def test_a_name_made_of_the_content_proves_nothing_beside_an_older_image(
     mode: str, older: str, sandbox: Sandbox, context: dict[str, Any], set_timing: Callable[..., None]
 ) -> None:
-    set_timing(settling=0.5, visible_within=2.0)
+    set_timing(visible_within=1.0)
     sandbox.configure(naming="hashed")
     with pytest.raises(Pan123Error, match="no image in its directory is certainly 'café.jpg'"):
         run(sensor(mode, submit(context)), context)
@@ -90,7 +90,7 @@ def test_dates_that_show_nothing_end_in_an_error_rather_than_in_the_older_image(
     set_timing: Callable[..., None],
 ) -> None:
     """The new image is numbered; without dates, nothing shows that it is not another old one."""
-    set_timing(settling=0.5, visible_within=2.0)
+    set_timing(visible_within=1.0)
     sandbox.configure(dates=dates)
     with pytest.raises(Pan123Error, match="certainly"):
         run(sensor(mode, submit(context)), context)
@@ -158,7 +158,7 @@ def test_a_taskid_that_is_forgotten_is_reported_as_running(
 ) -> None:
     sandbox.configure(delay=0, unknown_task=3600, unknown_task_as="running")
     set_timing(last_poll=60.0)  # the last poll may have to queue for long on a busy machine
-    found = run(sensor(mode, submit(context), timeout=4, poke_interval=1.0), context)
+    found = run(sensor(mode, submit(context), timeout=2, poke_interval=0.5), context)
     assert found["fileID"] == sandbox.state()["files"][0]["fileId"]
 
 

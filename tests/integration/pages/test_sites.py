@@ -26,16 +26,16 @@ from tests.support import run, submitted, sync
 pytestmark = pytest.mark.usefixtures("connect")
 
 FEW, MANY = 30, 1000
-FEW_KILLED = 12
+MANY_KILLS = 10
+FEW_KILLED, FEW_KILLS = 12, 4
 ALL = [
     *(pytest.param(kind, FEW, id=kind) for kind in KINDS),
     *(pytest.param(kind, MANY, id=f"{kind}-{MANY}", marks=pytest.mark.sites) for kind in KINDS),
 ]
 KILLED = [
-    pytest.param("html", FEW_KILLED, id="html"),
-    *(pytest.param(kind, MANY, id=f"{kind}-{MANY}", marks=pytest.mark.sites) for kind in KINDS),
+    pytest.param("html", FEW_KILLED, FEW_KILLS, id="html"),
+    *(pytest.param(kind, MANY, MANY_KILLS, id=f"{kind}-{MANY}", marks=pytest.mark.sites) for kind in KINDS),
 ]
-KILLS = 10
 OWN_DOMAIN = "https://images.my-own.example"
 
 
@@ -159,9 +159,9 @@ def test_every_image_moves_and_every_page_shows_it_and_can_be_restored(
     assert differing(tree(place / "site"), before) == []
 
 
-@pytest.mark.parametrize(("kind", "pages"), KILLED)
+@pytest.mark.parametrize(("kind", "pages", "kills"), KILLED)
 def test_a_task_killed_at_random_moments_continues_and_can_be_undone(
-    sandbox: Sandbox, own_image: str, place: Path, seed: int, kind: str, pages: int
+    sandbox: Sandbox, own_image: str, place: Path, seed: int, kind: str, pages: int, kills: int
 ) -> None:
     site = made(kind, pages, seed, own_image, place)
     before, changing = tree(place / "site"), len(site.changing())
@@ -176,7 +176,7 @@ def test_a_task_killed_at_random_moments_continues_and_can_be_undone(
     assert differing(tree(place / "site"), before) == []
 
     chance = random.Random(seed)
-    for number in range(KILLS):
+    for number in range(kills):
         killed_at = chance.randrange(whole.operations)
         tries = Tries(place, place.parent / f"alone-{number}", timing)
         assert tries.run(killed_at, **arguments(place, f"alone-{number}")).result is None
@@ -187,7 +187,7 @@ def test_a_task_killed_at_random_moments_continues_and_can_be_undone(
     tries = Tries(place, place.parent / "chain", timing)
     times = written_pages(site, place)
     done: set[tuple[str, int]] = set()
-    for _ in range(KILLS):
+    for _ in range(kills):
         # Of few pages, the first is done after some forty operations, because several are written at once.
         tries.run(chance.randrange(40 + whole.operations // 5), **arguments(place, "chain"))
         assert done <= written_pages(site, place)

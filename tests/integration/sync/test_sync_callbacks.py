@@ -33,8 +33,13 @@ def _callbacks(
 @BOTH
 @pytest.mark.parametrize("callback", ["normal", "twice", "early", "lying", "wrong-file"])
 def test_a_failure_has_its_reason(
-    context: dict[str, Any], sandbox: Sandbox, callback: str, deferrable: bool
+    context: dict[str, Any],
+    sandbox: Sandbox,
+    set_timing: Callable[..., None],
+    callback: str,
+    deferrable: bool,
 ) -> None:
+    set_timing(reason_wait=0.5 if callback == "lying" else 10.0)
     sandbox.configure(callback=callback, fail="/[25].png", fail_reason="源站拒绝", delay=1)
     result = sync(context, images=addresses(8), max_failures=2, deferrable=deferrable)
     assert counts(result) == (0, 6, 2)
@@ -62,7 +67,7 @@ def test_a_callback_that_names_another_image_of_the_list_proves_nothing(
     context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, if_exists: str
 ) -> None:
     """The images appear late, and each callback names the file of another one."""
-    sandbox.configure(callback="wrong-file", visible_after=4, delay=0.1)
+    sandbox.configure(callback="wrong-file", visible_after=2, delay=0.1)
     results = str(tmp_path / "results.jsonl")
     sync(context, images=addresses(4), results=results, if_exists=if_exists)
     stored = {file["filename"]: file["fileId"] for file in sandbox.state()["files"]}

@@ -71,7 +71,7 @@ def test_the_deadline_leaves_complete_results(
     sandbox.configure(stuck="/2.png", active_cap=3)
     results = str(tmp_path / "results.jsonl")
     with pytest.raises(Pan123WaitTimeoutError):
-        sync(context, images=addresses(6), timeout=4, results=results, deferrable=deferrable)
+        sync(context, images=addresses(6), timeout=3, results=results, deferrable=deferrable)
     records = {record.url: record for record in read_results(results)}
     assert len(records) == 6
     stuck = records[addresses(6)[2]]
@@ -79,7 +79,7 @@ def test_the_deadline_leaves_complete_results(
     # The retry goes on with what is in flight.
     sandbox.configure(stuck=None)
     with pytest.raises(Pan123WaitTimeoutError):
-        sync(context, images=addresses(6), timeout=4)
+        sync(context, images=addresses(6), timeout=1)
     assert submitted(sandbox)[stuck.url] == 1
 
 

@@ -71,7 +71,7 @@ def test_overwrite_submits_all_again(
     context: dict[str, Any], sandbox: Sandbox, set_timing: Callable[..., None]
 ) -> None:
     """Where equal images keep their dates, only the end of the window shows that there are no other ones."""
-    set_timing(visible_within=3.0, settling=0.5)
+    set_timing(visible_within=1.5)
     sync(context, images=addresses(5))
     for dates in ("refresh", "keep"):
         sandbox.configure(same_etag_dates=dates)
@@ -86,7 +86,7 @@ def test_overwriting_gives_the_new_image_where_the_old_one_keeps_its_name(
     results = str(tmp_path / "results.jsonl")
     sync(context, images=[{"url": old, "file_name": "a.png"}])
     second = time.time()
-    wait_for(lambda: time.time() > second + 4, what="a date that is another one", timeout=6)
+    wait_for(lambda: time.time() > second + 3, what="a date that is another one", timeout=6)
     sandbox.configure(visible_after=1)
     sync(context, images=[{"url": new, "file_name": "a.png"}], results=results, if_exists="overwrite")
     [record] = read_results(results)
@@ -146,7 +146,7 @@ def test_the_same_bytes_are_one_file_with_two_records(
     kept: str,
     known: bool,
 ) -> None:
-    set_timing(visible_within=4.0, settling=0.5)
+    set_timing(visible_within=1.5)
     (url,) = addresses(1)
     more = {"md5": bytes_of(url, sandbox, context)[1]} if known else {}
     sandbox.configure(same_etag=kept, delay="0.1,0.4")

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.usefixtures("connect")
 
 
 ODDITIES: dict[str, dict[str, Any]] = {
-    "visible late": {"visible_after": 2.5},
+    "visible late": {"visible_after": 1.5},
     "retrying": {"retrying": "example"},
     "429 as bucket": {"rate": 40, "rate_kind": "bucket"},
     "429 as window": {"rate": 40, "rate_kind": "window"},
-    "cap on active tasks": {"active_cap": 4, "delay": 0.3},
+    "cap on active tasks": {"active_cap": 4, "delay": 0.1},
     "gateway": {"gateway": "/offline/download", "gateway_share": 0.2},
     "unknown at first": {"unknown_task": 1.5},
     "gateway of listings": {"gateway": "file/list", "gateway_share": 0.3},
@@ -42,8 +42,6 @@ def test_all_arrive_whatever_the_service_does(
     deferrable: bool,
 ) -> None:
     set_timing(search=3.0, max_lost=20)  # at random, a gateway may lose one image several times
-    set_timing(too_many_tasks_pauses=(0.2, 0.5, 1.0))
-    set_timing(read_retry_pauses=(0.1,) * 20)
     sandbox.configure(**changes)
     assert counts(sync(context, images=addresses(40), deferrable=deferrable)) == (0, 40, 0)
     lost = changes.get("answers", [{}])[0].get("action") == "drop" or "gateway" in changes
@@ -67,8 +65,7 @@ def test_somebody_elses_file_is_not_taken(
     context: dict[str, Any], sandbox: Sandbox, set_timing: Callable[..., None], tmp_path: Path
 ) -> None:
     """It is the only new one while an image does not show, and yet has nothing to do with it."""
-    set_timing(resubmit_after=0.6)
-    set_timing(visible_within=6.0)
+    set_timing(resubmit_after=0.6, visible_within=2.0)
     sandbox.configure(same_etag="keep", same_etag_dates="keep", delay=0)
     (url,) = addresses(1)
     result = sync(context, images=[{"url": url, "file_name": "theirs.png"}])
@@ -102,7 +99,7 @@ ODD = {
 def test_one_odd_answer_does_not_end_the_batch(
     context: dict[str, Any], sandbox: Sandbox, odd: tuple[str, Any], deferrable: bool
 ) -> None:
-    sandbox.configure(delay=3)
+    sandbox.configure(delay=1.5)
     passed = {"path": "file/list", "times": 3, "action": "pass"}  # the comparison at the start must work
     path, body = odd
     sandbox.configure(answers=[passed, {"path": path, "times": 2, "body": body}])

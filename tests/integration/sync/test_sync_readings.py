@@ -20,7 +20,7 @@ IMAGES = [{"url": url, "file_name": f"café {number}.jpeg"} for number, url in e
 
 @pytest.fixture(autouse=True)
 def _window(set_timing: Callable[..., None]) -> None:
-    set_timing(visible_within=4.0)
+    set_timing(visible_within=2.0)
 
 
 def urls(sandbox: Sandbox) -> dict[str, str]:
@@ -44,7 +44,7 @@ def fetched(sandbox: Sandbox) -> dict[str, str]:
         pytest.param({"dates": "unix"}, id="dates as numbers"),
         pytest.param({"dates": "empty"}, id="no dates"),
         pytest.param({"image_urls": "detail"}, id="no URLs in listings"),
-        pytest.param({"visible_after": 1.5}, id="listed late"),
+        pytest.param({"visible_after": 1.0}, id="listed late"),
         pytest.param({"callback": "wrong-file"}, id="callbacks that lie"),
     ],
 )
@@ -77,7 +77,7 @@ def test_overwriting_never_takes_the_older_image(
     names = [f"café {number}.jpg" for number in range(3)]
     old = [{"url": url, "file_name": name} for url, name in zip(addresses(3, start=50), names, strict=True)]
     assert counts(sync(context, images=old)) == (0, 3, 0)
-    sandbox.configure(clock_offset=0, numbering=numbering, visible_after=1.0)
+    sandbox.configure(clock_offset=0, numbering=numbering, visible_after=0.5)
     new = [{"url": url, "file_name": name} for url, name in zip(addresses(3), names, strict=True)]
     results = str(tmp_path / "results.jsonl")
     assert counts(sync(context, images=new, results=results, if_exists="overwrite")) == (0, 3, 0)
@@ -119,7 +119,7 @@ def test_odd_answers_to_reads_change_nothing(
     context: dict[str, Any], sandbox: Sandbox, path: str, fault: str
 ) -> None:
     answer = {"path": path, "fault": fault, "times": 2}
-    sandbox.configure(delay=1.5, image_urls="detail", answers=[answer])
+    sandbox.configure(delay=1, image_urls="detail", answers=[answer])
     assert counts(sync(context, images=IMAGES)) == (0, 6, 0)
     assert set(submitted(sandbox).values()) == {1}
 

@@ -64,9 +64,15 @@ async def test_a_trigger_sees_the_images_of_a_folder(context: dict[str, Any], sa
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 @pytest.mark.parametrize("if_exists", ["skip", "overwrite"])
 def test_images_keep_their_directories(
-    context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool, if_exists: str
+    context: dict[str, Any],
+    sandbox: Sandbox,
+    tmp_path: Path,
+    set_timing: Callable[..., None],
+    deferrable: bool,
+    if_exists: str,
 ) -> None:
-    sandbox.configure(delay=1.5 if deferrable else 0)
+    set_timing(visible_within=2.0)  # an image that is overwritten within a second keeps its date
+    sandbox.configure(delay=1 if deferrable else 0)
     results = str(tmp_path / "results.jsonl")
     arguments: dict[str, Any] = TREE | {
         "images": URLS,

@@ -24,7 +24,7 @@ def test_without_verification_nothing_is_loaded(context: dict[str, Any], sandbox
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 def test_each_image_is_loaded_once(context: dict[str, Any], sandbox: Sandbox, deferrable: bool) -> None:
-    sandbox.configure(delay=1.5)
+    sandbox.configure(delay=1)
     sync(context, images=addresses(3), max_failures=0)
     for verify in ("address", "content"):
         before = sandbox.state()["counts"]["served"]
@@ -37,7 +37,7 @@ def test_each_image_is_loaded_once(context: dict[str, Any], sandbox: Sandbox, de
 def test_an_image_that_is_not_served_fails_and_is_verified_again(
     context: dict[str, Any], sandbox: Sandbox, tmp_path: Path, deferrable: bool
 ) -> None:
-    sandbox.configure(answers=[{"path": r"^/\d+/", "fault": "traffic-exceeded"}], delay=1.5)
+    sandbox.configure(answers=[{"path": r"^/\d+/", "fault": "traffic-exceeded"}], delay=1)
     results = str(tmp_path / "results.jsonl")
     given = {"images": addresses(3), "verify": "address", "results": results, "deferrable": deferrable}
     result = sync(context, **given, max_failures=1)

@@ -149,8 +149,6 @@ async def test_nothing_blocks_the_loop(
 ) -> None:
     connect(extra={"callback_base_url": receiver if callback else ""})
     monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
-    set_timing(min_to_event=0.0)
-    set_timing(trigger_check=(0.3, 0.5))
     set_timing(idle_before_deferral=0.1)
     sandbox.configure(hold="example")
     if batch:

@@ -82,9 +82,12 @@ def test_too_many_failures_fail_the_task_without_a_retry(
     assert (pushed["failed"], pushed["failures"][0]["file_id"]) == (1, "1000")
 
 
-def test_all_files_of_a_task_that_failed_have_failed(context: dict[str, Any], sandbox: Sandbox) -> None:
+def test_all_files_of_a_task_that_failed_have_failed(
+    context: dict[str, Any], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     ids = [*files(sandbox, 2), "nowhere"]
     result = run(task(ids, max_failures="100%"), context)
+    assert "file_id nowhere: task 1 failed: file nowhere does not exist" in caplog.messages
     assert [failure["file_id"] for failure in result["failures"]] == ids
     assert result["failures"][0]["reason"] == "task 1 failed: file nowhere does not exist"
 

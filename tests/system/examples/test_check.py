@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_123pan.sync.results import read_results
 from dev.example_run import ExampleRun
 from dev.waiting import wait_for
-from tests.system.mailbox import Mailbox
+from tests.system.examples.mailbox import Mailbox
 
 KEYS = ("images", "healthy", "failed", "gone")
 

@@ -15,7 +15,7 @@ from airflow_provider_123pan.sync.results import read_results
 from dev.cluster import Cluster
 from dev.example_run import ExampleRun
 from tests.system.canaries import source_name
-from tests.system.wordpress import php_string, posts
+from tests.system.examples.wordpress import php_string, posts
 
 
 def file_names(sandbox: Sandbox, directory_id: str) -> list[str]:
@@ -99,6 +99,20 @@ def test_new_images_of_a_bucket_arrive_in_the_next_run(
 def bucket_results(run: ExampleRun) -> Path:
     """Return the results file of the latest run, which is named after its day."""
     return run.folder / "work" / f"{run.day}-results.jsonl"
+
+
+def test_the_worker_fetches_the_image_that_wants_a_referer(
+    example_hotlinks: ExampleRun, sandbox: Sandbox
+) -> None:
+    run, (everyones, guarded) = example_hotlinks, example_hotlinks.urls
+    run.succeed(submissions=2)
+    assert reported_counts(run.xcom()) == counts(2, migrated=2)
+    records = check_results(run.folder / "results.jsonl", run.urls, "migrated")
+    assert {record.url: record.fetched_by for record in records} == {everyones: "service", guarded: "worker"}
+    assert directory_name(sandbox, run.xcom()["directory_id"]) == "articles"
+
+    run.start().succeed(submissions=2)
+    check_results(run.folder / "results.jsonl", run.urls, "present")
 
 
 def test_each_partition_has_its_own_directory_and_results(

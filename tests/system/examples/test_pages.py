@@ -9,7 +9,7 @@ from airflow_provider_123pan.sync.results import read_results
 from dev.cluster import Cluster
 from dev.example_run import ExampleRun
 from tests.system.canaries import signed
-from tests.system.inputs import Repository, git, hugo_site, notes
+from tests.system.examples.inputs import Repository, git, hugo_site, notes
 
 
 def new_urls(run: ExampleRun, found: dict[str, Any]) -> list[str]:
