@@ -29,6 +29,7 @@ from airflow_provider_123pan.service.protocol import Answer, get_image, login, r
 PACKAGE = Path(airflow_provider_123pan.__file__).parent
 DOCS = PACKAGE.parent / "docs"
 PAGE = (DOCS / "howto" / "troubleshooting.md").read_text(encoding="utf-8")
+CHINESE_PAGE = (DOCS / "zh" / "howto" / "troubleshooting.md").read_text(encoding="utf-8")
 #: Where one text stands for another that differs.
 GAP = "…"
 MIN_LETTERS = 8  # of a text that can be recognized
@@ -144,16 +145,16 @@ def _quotations(text: str) -> list[str]:
     return [" ".join(found.split()) for found in re.findall(r"`([^`]+)`", text)]
 
 
-def _headings() -> list[str]:
-    return re.findall(r"^### (.*)$", PAGE, re.MULTILINE)
+def _headings(page: str = PAGE) -> list[str]:
+    return re.findall(r"^### (.*)$", page, re.MULTILINE)
 
 
 def _with_anchor() -> list[str]:
     return re.findall(r"^\(.*\)=\n### (.*)$", PAGE, re.MULTILINE)
 
 
-def _anchors() -> list[str]:
-    return re.findall(r"^\((.*)\)=$", PAGE, re.MULTILINE)
+def _anchors(page: str = PAGE) -> list[str]:
+    return re.findall(r"^\((.*)\)=$", page, re.MULTILINE)
 
 
 def test_every_class_of_errors_has_a_help_code() -> None:
@@ -167,8 +168,9 @@ def test_the_page_has_an_entry_for_each_help_code_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("anchor", _anchors())
-def test_an_entry_shows_its_code_so_that_a_search_finds_it(anchor: str) -> None:
-    entry = PAGE.partition(f"({anchor})=\n")[2]
+@pytest.mark.parametrize(("page", "prefix"), [(PAGE, ""), (CHINESE_PAGE, "zh-")], ids=["English", "Chinese"])
+def test_an_entry_shows_its_code_so_that_a_search_finds_it(page: str, prefix: str, anchor: str) -> None:
+    entry = page.partition(f"({prefix}{anchor})=\n")[2]
     assert re.match(rf"#+ [^\n]+\n\n`\[{anchor}\]`", entry)
 
 
@@ -200,8 +202,18 @@ def test_the_page_has_every_check_of_the_checkup() -> None:
     assert not {*NAMES} - {*_quotations(PAGE)}
 
 
-def test_no_heading_is_there_twice() -> None:
-    assert len(_headings()) == len({*_headings()})
+@pytest.mark.parametrize("page", [PAGE, CHINESE_PAGE], ids=["English", "Chinese"])
+def test_no_heading_is_there_twice(page: str) -> None:
+    assert len(_headings(page)) == len({*_headings(page)})
+
+
+def test_the_chinese_page_has_the_same_entries_in_the_same_order() -> None:
+    assert _anchors(CHINESE_PAGE) == [f"zh-{anchor}" for anchor in _anchors()]
+    assert [*map(_quotations, _headings(CHINESE_PAGE))] == [*map(_quotations, _headings())]
+
+
+def test_the_chinese_page_quotes_all_that_the_english_page_quotes() -> None:
+    assert {*_quotations(PAGE)} - {*_quotations(CHINESE_PAGE)} == set()
 
 
 # --- how errors lead there -----------------------------------------------------------------------------------
