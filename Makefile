@@ -112,7 +112,7 @@ lint: venv ## Run ruff, codespell, and import-linter for the imports between mod
 types: venv ## Run mypy in strict mode
 	$(BIN)/mypy
 
-test: lint types $(READY) chromium mariadb ## Run lint, types and all tests (about 8 minutes on two cores)
+test: lint types $(READY) chromium mariadb ## Run lint, types and all tests (about 6 minutes on two cores)
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-unit: $(READY) ## Run the tests that need no network

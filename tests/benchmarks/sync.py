@@ -204,26 +204,35 @@ def upload(folder: Path, images: int) -> None:
             print(f"upload: plain requests: {images / seconds:.1f} per second", flush=True)
             return images / seconds
 
+        def ours(fetch: str) -> float:
+            found = worker(
+                folder,
+                {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret},
+                images=[f"{source}/{number}.png" for number in range(images)],
+                directory=fetch,
+                fetch=fetch,
+                max_uploads=threads,
+                found_rate=5000.0,
+                private_hosts=["127.0.0.1"],
+            )
+            assert found["migrated"] == images, found
+            print(
+                f"upload: one task, fetched by the {fetch}: {images / found['seconds']:.1f} per second, "
+                f"{found['peak']:.0f} MB at most ({found['before']:.0f} before)",
+                flush=True,
+            )
+            return images / float(found["seconds"])
+
         before = peer()
-        found = worker(
-            folder,
-            {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret},
-            images=[f"{source}/{number}.png" for number in range(images)],
-            directory="ours",
-            fetch="worker",
-            max_uploads=threads,
-            found_rate=5000.0,
-            private_hosts=["127.0.0.1"],
-        )
-        assert found["migrated"] == images, found
-        reached = images / found["seconds"]
-        print(
-            f"upload: one task: {reached:.1f} per second, {found['peak']:.0f} MB at most "
-            f"({found['before']:.0f} before)",
-            flush=True,
-        )
+        reached = ours("worker")
         after = peer()
-    print(f"upload: ratio {reached / max(before, after):.2f} (goal 0.9)", flush=True)
+        sandbox.configure(fetch=True)
+        offline = ours("service")
+    print(
+        f"upload: {reached / max(before, after):.2f} of plain requests (goal 0.9), "
+        f"{reached / offline:.2f} of the service",
+        flush=True,
+    )
 
 
 @contextlib.contextmanager

@@ -192,7 +192,14 @@ def test_an_asset_event_names_the_folder(context: dict[str, Any], site: Path) ->
     migrate(context, site)
     (event,) = context["outlet_events"][PAGES].asset_alias_events
     assert event.dest_asset_key.uri == f"file://{site}"
-    assert event.extra == {"pages": 4, "pages_changed": 3, "migrated": 4, "present": 0, "failed": 0}
+    assert event.extra == {
+        "pages": 4,
+        "pages_changed": 3,
+        "migrated": 4,
+        "present": 0,
+        "suspect": 0,
+        "failed": 0,
+    }
 
 
 def test_the_pages_may_change_while_the_task_waits(

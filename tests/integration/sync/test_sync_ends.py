@@ -95,7 +95,7 @@ def test_what_other_systems_are_told(
     uri = "pan123://pan123_default/%E5%9B%BE/a%20b"
     (event,) = context["outlet_events"][DIRECTORIES].asset_alias_events
     assert event.dest_asset_key.uri == uri
-    assert event.extra == {"total": 3, "present": 0, "migrated": 3, "failed": 0}
+    assert event.extra == {"total": 3, "present": 0, "migrated": 3, "suspect": 0, "failed": 0}
     assert context["ti"].pushed["progress"]["done"] == 3
     assert result["failures"] == []
 

@@ -24,7 +24,7 @@ def test_what_leaves_the_folder_is_archived_and_a_person_approves_what_is_delete
 ) -> None:
     run, source = example_upload, example_upload.folder / "photos"
     assert run.wait() == "success", run.failures()
-    assert counts(run.xcom("upload")) == {"total": 2, "present": 0, "migrated": 2, "failed": 0}
+    assert counts(run.xcom("upload")) == {"total": 2, "present": 0, "migrated": 2, "suspect": 0, "failed": 0}
     assert counts(run.xcom("archive")) == {"selected": 0, "moved": 0, "missing": 0}
     first = results(run)
     assert [record.fetched_by for record in first.values()] == ["worker"] * 2
@@ -36,7 +36,7 @@ def test_what_leaves_the_folder_is_archived_and_a_person_approves_what_is_delete
     (source / "canyon.jpg").unlink()
     (source / "aurora.png").write_bytes(pictures["aurora.png"])
     assert run.start().wait() == "success", run.failures()
-    assert counts(run.xcom("upload")) == {"total": 2, "present": 1, "migrated": 1, "failed": 0}
+    assert counts(run.xcom("upload")) == {"total": 2, "present": 1, "migrated": 1, "suspect": 0, "failed": 0}
     assert counts(run.xcom("archive")) == {"selected": 1, "moved": 1, "missing": 0}
     old, kept, new = first["canyon.jpg"], first["sunset.gif"], results(run)["aurora.png"]
     file_ids = [record.fileID for record in (old, kept, new)]

@@ -50,7 +50,7 @@ def check_results(path: Path, expected: dict[str, bytes], status: str | None = N
 
 def counts(total: int, **others: int) -> dict[str, int]:
     """Return the counts that a sync reports; those not given are 0."""
-    return {"total": total, "present": 0, "migrated": 0, "failed": 0} | others
+    return {"total": total, "present": 0, "migrated": 0, "suspect": 0, "failed": 0} | others
 
 
 def reported_counts(found: dict[str, Any]) -> dict[str, int]:
