@@ -91,7 +91,7 @@ class RunPage:
     def callback_ids(self) -> list[str]:
         """The ``callback_id`` of each submission of a task with one image."""
         values = (value for *_, value in self._returned if isinstance(value, dict))
-        return [found for value in values if isinstance(found := value.get("callback_id"), str)]
+        return sorted({found for value in values if isinstance(found := value.get("callback_id"), str)})
 
     def images(self, choice: Choice | None = None) -> Images:
         """Return the chosen images."""
