@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice, starmap
 from typing import Any, NamedTuple
 
 from airflow_provider_123pan.exceptions import Pan123Error
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 PER_PAGE = 60
 MAX_GROUPS = 50  # of failures
 MAX_URLS = 500  # of a group of failures
+_BLOCK = 64 * 1024  # characters of a table that are sent at once
 _CELL_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would take the cell for a formula
 
 
@@ -53,6 +54,11 @@ class Choice(NamedTuple):
     status: str = ""
     text: str = ""
     directory: str = ""
+
+    @property
+    def needs_image(self) -> bool:
+        """True if a record's status does not decide."""
+        return bool(self.text or self.directory)
 
     def includes(self, image: ShownImage) -> bool:
         """Return whether an image is shown."""
@@ -95,23 +101,30 @@ class Images:
 
     def __iter__(self) -> Iterator[ShownImage]:
         """Yield the chosen images."""
-        self.problems = []
-        for image in self._singles:
-            if self._choice.includes(image):
-                yield image
-        for task in self._tasks:
-            for record in self._records(task):
-                # Most images are passed over; that one of another state is, shows before it is made.
-                if not self._choice.status or record.status == self._choice.status:
-                    image = _shown(record, task)
-                    if self._choice.includes(image):
-                        yield image
+        return self._from(0)
 
     def page(self, number: int) -> tuple[list[ShownImage], bool]:
         """Return a page, the first of which is 1, and whether there is another one."""
-        start = (number - 1) * PER_PAGE
-        found = [*islice(self, start, start + PER_PAGE + 1)]
+        found = [*islice(self._from((number - 1) * PER_PAGE), PER_PAGE + 1)]
         return found[:PER_PAGE], len(found) > PER_PAGE
+
+    def _from(self, start: int) -> Iterator[ShownImage]:
+        """Yield the chosen images but the first ``start``."""
+        self.problems = []
+        if self._choice.needs_image:
+            yield from islice(filter(self._choice.includes, self._all()), start, None)
+            return
+        singles = [*filter(self._choice.includes, self._singles)]
+        yield from singles[start:]
+        # Most time would go into making images of the records that are passed over.
+        chosen = (pair for pair in self._pairs() if self._choice.status in ("", pair[0].status))
+        yield from starmap(_shown, islice(chosen, max(0, start - len(singles)), None))
+
+    def _all(self) -> Iterator[ShownImage]:
+        return chain(self._singles, starmap(_shown, self._pairs()))
+
+    def _pairs(self) -> Iterator[tuple[ResultRecord, Task]]:
+        return ((record, task) for task in self._tasks for record in self._records(task))
 
     def groups(self) -> list[Group]:
         """Return the failures by reason, the most frequent first; the last groups share one without a reason."""
@@ -128,17 +141,18 @@ class Images:
         groups = (Group(reason, count, urls[reason]) for reason, count in counts.items())
         return sorted(groups, key=lambda group: (not group.reason, -group.images))
 
-    def csv(self) -> Iterator[str]:
-        """Yield the lines of a table with a header."""
-        row = io.StringIO()
-        writer = csv.writer(row)
+    def csv(self) -> Iterator[bytes]:
+        """Yield a table with a header, in blocks of some kilobytes."""
+        block = io.StringIO()
+        writer = csv.writer(block)
         writer.writerow(ShownImage._fields)
-        yield row.getvalue()
         for image in self:
-            row.seek(0)
-            row.truncate()
             writer.writerow(map(_cell, image))
-            yield row.getvalue().encode("utf-8", "replace").decode()
+            if block.tell() >= _BLOCK:
+                yield block.getvalue().encode("utf-8", "replace")
+                block.seek(0)
+                block.truncate()
+        yield block.getvalue().encode("utf-8", "replace")
 
     def _records(self, task: Task) -> Iterator[ResultRecord]:
         if task.results is None:
