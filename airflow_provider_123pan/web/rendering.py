@@ -136,9 +136,9 @@ def _time(at: datetime) -> str:
     return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
-def _web(url: str | None) -> str | None:
+def _web(url: Any) -> str | None:
     """Return a URL if a link may lead there."""
-    return url if url and url.startswith(("http://", "https://")) else None
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
 
 
 _environment = Environment(

@@ -83,14 +83,14 @@ def recent_runs(session: Session, dag_ids: Collection[str], now: datetime) -> li
 
 
 def _counts(session: Session, ids: Collection[int]) -> dict[int, dict[str, int]]:
-    counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
     batches = (
         select(XComModel.dag_run_id, XComModel.key, XComModel.value)
         .join(TaskInstance, _IS_OF_TASK)
         .where(XComModel.dag_run_id.in_(ids), XComModel.key.in_(OUTCOMES), _IS_OURS)
     )
     for run, key, value in session.execute(batches):
-        counts[run][key] += number_in(value)
+        counts[run][key] = counts[run].get(key, 0) + number_in(value)
     singles = (
         select(XComModel.dag_run_id, func.count())
         .join(TaskInstance, _IS_OF_TASK)
@@ -98,8 +98,8 @@ def _counts(session: Session, ids: Collection[int]) -> dict[int, dict[str, int]]
         .group_by(XComModel.dag_run_id)
     )
     for run, count in session.execute(singles):
-        counts[run]["migrated"] += count
-    return counts
+        counts[run]["migrated"] = counts[run].get("migrated", 0) + count
+    return {run: {key: counts[run][key] for key in OUTCOMES if key in counts[run]} for run in ids}
 
 
 def images_per_day(session: Session, dag_ids: Collection[str], now: datetime) -> list[tuple[date, int]]:

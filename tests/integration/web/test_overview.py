@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
+import pytest
 from fastapi import FastAPI
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
@@ -85,6 +87,17 @@ def test_the_last_check_shows_its_findings_and_the_traffic(login: Login, metadat
     assert re.search(r'photos/2026</th><td class="number">2.5 GB<', text)
     assert 'href="https://reports.example/1.html"' in text
     assert "2.5 GB" not in login("another_dag").get(OVERVIEW).text
+
+
+@pytest.mark.parametrize(
+    "found", [{"healthy": "many", "images": 3, "traffic": ["x"], "report": 5}, {"healthy": 3}]
+)
+def test_a_check_without_report_and_with_odd_values_is_shown(
+    login: Login, metadata: Metadata, found: dict[str, Any]
+) -> None:
+    metadata.add_run(READABLE)
+    metadata.add_task(READABLE, "check", found, operator=CHECK)
+    assert f"{READABLE}, check" in login(READABLE).get(OVERVIEW).text
 
 
 def test_runs_are_listed_newest_first_and_old_ones_are_not(login: Login, metadata: Metadata) -> None:
