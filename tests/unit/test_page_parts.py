@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,7 @@ def record(number: int, status: str = "failed", reason: str | None = None) -> Re
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Iterator[Any]:
+def images(tmp_path: Path) -> Callable[..., Images]:
     """Write a results file, and return the images of a task that wrote it."""
 
     def made(*records: ResultRecord, choice: Choice | None = None) -> Images:
