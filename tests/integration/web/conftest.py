@@ -13,6 +13,7 @@ import pytest
 from airflow import settings
 from airflow.api_fastapi import app as airflow_app
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.models import Connection, DagModel, Variable, import_all_models
@@ -40,9 +41,16 @@ SYNC = "Pan123SyncImagesOperator"
 
 
 class PerDag(SimpleAuthManager):
-    """Allows each user the DAGs that are the user's name, separated by commas; ``admin`` may read everything."""
+    """Allows each user the DAGs that are the user's name, separated by commas; ``admin`` may read everything.
 
-    def is_authorized_dag(self, *, user: Any, details: Any = None, **_: Any) -> bool:
+    A user with the role ``user`` may read no XComs.
+    """
+
+    def is_authorized_dag(
+        self, *, user: Any, access_entity: Any = None, details: Any = None, **_: Any
+    ) -> bool:
+        if user.role == "user" and access_entity is DagAccessEntity.XCOM:
+            return False
         return user.username == "admin" or details is None or details.id is None or details.id in _dags(user)
 
     def filter_authorized_dag_ids(self, *, dag_ids: set[str], user: Any, **_: Any) -> set[str]:
@@ -176,10 +184,10 @@ def login(metadata: Metadata, page: FastAPI, monkeypatch: pytest.MonkeyPatch) ->
     airflow.mount(PREFIX, page)
     clients = []
 
-    def made(name: str | None = None) -> TestClient:
+    def made(name: str | None = None, role: str = "viewer") -> TestClient:
         client = TestClient(airflow, base_url="http://airflow", raise_server_exceptions=False)
         if name:
-            user = SimpleAuthManagerUser(username=name, role="viewer")
+            user = SimpleAuthManagerUser(username=name, role=role)
             client.cookies.set(COOKIE_NAME_JWT_TOKEN, manager.generate_jwt(user))
         clients.append(client)
         return client

@@ -46,6 +46,12 @@ def test_every_route_but_static_files_requires_a_login(login: Login, page: FastA
         assert forged.get(path).status_code in ((200,) if "/static/" in path else (401, 403)), path
 
 
+def test_a_user_who_may_read_no_xcoms_sees_nothing(login: Login, page: FastAPI) -> None:
+    for path in paths(page):
+        if "/static/" not in path:
+            assert login(READABLE, role="user").get(path).status_code == 403, path
+
+
 def test_nothing_describes_the_app_without_a_login(login: Login) -> None:
     for path in ("/docs", "/redoc", "/openapi.json", "/static/", "/static/app.py", "/static/..%2Fapp.py"):
         assert login().get(PREFIX + path).status_code in (404, 422)
