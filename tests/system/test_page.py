@@ -59,7 +59,7 @@ def violations(page: Page, url: str) -> list[tuple[str, str]]:
     return [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # it may be the first test, which starts Airflow
 def test_a_run_shows_images_that_can_be_filtered_and_exported(
     airflow: Cluster, run: ExampleRun, browser: str, tmp_path: Path
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         assert not blocked
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("locale", "scheme", "words", "background"),
     [
