@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from sqlalchemy.engine import Engine
@@ -41,7 +41,9 @@ def create_app(connect_inbox: Callable[[], Engine]) -> FastAPI:
     # The description of the API would be readable without a login.
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.inbox = InboxView(connect_inbox)
-    app.include_router(_router)
+    for path, endpoint in _GUARDED.items():
+        app.add_api_route(path, endpoint, dependencies=MAY_READ_RUNS)
+    app.add_api_route("/static/{name}", static)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(Exception, _refuse)
@@ -104,10 +106,8 @@ class RunPage:
 
 
 RunPageDep = Annotated[RunPage, Depends(RunPage)]
-_router = APIRouter()
 
 
-@_router.get("/", dependencies=MAY_READ_RUNS)
 def overview(request: Request, session: SessionDep, dag_ids: ReadableDags, viewer: ViewerDep) -> Response:
     """Answer with the overview."""
     now = datetime.now(timezone.utc)
@@ -124,7 +124,6 @@ def overview(request: Request, session: SessionDep, dag_ids: ReadableDags, viewe
     )
 
 
-@_router.get("/dags/{dag_id}/runs/{run_id}", dependencies=MAY_READ_RUNS)
 def show_run(
     request: Request, run: RunPageDep, page: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 1
 ) -> Response:
@@ -150,7 +149,6 @@ def show_run(
     )
 
 
-@_router.get("/dags/{dag_id}/runs/{run_id}/failures", dependencies=MAY_READ_RUNS)
 def show_failures(request: Request, run: RunPageDep) -> Response:
     """Answer with the failures of a run by reason."""
     images = run.images(run.choice._replace(status="failed"))
@@ -160,17 +158,23 @@ def show_failures(request: Request, run: RunPageDep) -> Response:
     )
 
 
-@_router.get("/dags/{dag_id}/runs/{run_id}/images.csv", dependencies=MAY_READ_RUNS)
 def export_images(run: RunPageDep) -> Response:
     """Answer with the chosen images as a table."""
     disposition = {"Content-Disposition": 'attachment; filename="images.csv"'}
     return StreamingResponse(run.images().csv(), media_type="text/csv", headers=headers() | disposition)
 
 
-@_router.get("/static/{name}")
 def static(name: Literal["page.css", "page.js"]) -> Response:
     """Answer with a file that needs no login."""
     return Response(static_file(name), media_type=STATIC_FILES[name], headers=_STATIC_CACHE)
+
+
+_GUARDED: dict[str, Callable[..., Response]] = {
+    "/": overview,
+    "/dags/{dag_id}/runs/{run_id}": show_run,
+    "/dags/{dag_id}/runs/{run_id}/failures": show_failures,
+    "/dags/{dag_id}/runs/{run_id}/images.csv": export_images,
+}
 
 
 def _page(
