@@ -176,7 +176,7 @@ def test_a_reason_that_quotes_its_url_is_redacted(images: Any) -> None:
     assert image.reason == "https://x.example/1?key=*** answered 404"
 
 
-def test_a_state_that_nobody_knows_is_shown(images: Any) -> None:
+def test_an_unknown_state_is_shown(images: Any) -> None:
     assert [image.status for image in images(record(1, "suspect"), record(2, "new"))] == ["suspect", "new"]
     assert len([*images(record(1, "suspect"), record(2, "new"), choice=Choice("suspect"))]) == 1
 

@@ -176,7 +176,7 @@ Login = Callable[..., TestClient]
 
 @pytest.fixture
 def login(metadata: Metadata, page: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[Login]:
-    """Log in as a user who may read some DAGs; without a name, nobody is logged in."""
+    """Log in as a user who may read some DAGs; without a name, there is no login."""
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "0123456789abcdef" * 4)
     manager = PerDag()  # type: ignore[no-untyped-call]
     monkeypatch.setattr(airflow_app, "_AuthManagerState", SimpleNamespace(instance=manager))
