@@ -112,7 +112,8 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | N
     # While a task runs, its progress is newer than what an earlier try has returned.
     facts = {**values, **{key: value for key, value in reported.items() if key != "done"}}
     if row.state in ENDED:
-        facts = {**reported, **values}
+        last = {key: value for key, value in reported.items() if key not in ("active", "uploading")}
+        facts = {**last, **values}
     counts = {key: number_in(facts[key]) for key in _COUNTS if _is_number(facts.get(key))}
     failures = values.get("failures")
     return Task(

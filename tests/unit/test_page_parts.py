@@ -112,6 +112,7 @@ def test_a_running_task_shows_its_progress_and_an_ended_one_its_result() -> None
     ended = one_task("success", progress=progress, total=10, migrated=8, present=2, failed=0, suspect=1)
     assert ended.progress == Progress(4, 10)
     assert ended.counts["failed"] == 0
+    assert "active" not in ended.counts
     assert ended.counts["suspect"] == 1
 
 
