@@ -206,8 +206,9 @@ docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are err
 demo: $(READY) ## Show how Airflow migrates images to a local 123pan (ONCE=1: end when they have arrived)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
 
-screenshot: venv chromium ## Take the screenshot of the connection form for the documentation
+screenshot: venv chromium ## Take the screenshots of Airflow's UI for the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
+	$(BIN)/python -m dev.page_screenshot docs/images
 
 clean: ## Remove virtual environments, caches and build results
 	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -65,14 +65,21 @@ class Results:
         """Return whether all parts are there: a local path may be on another worker's disk."""
         return all(self._part(number).exists() for number in range(self.parts))
 
+    def spilled(self) -> Iterator[ResultRecord]:
+        """Yield the records of all parts that are there, which another process may have written."""
+        yield from chain.from_iterable(map(_read_jsonl, self._parts_there()))
+
     def discard(self) -> None:
         """Remove the parts, including those that a crash left behind."""
-        there = list(takewhile(lambda part: part.exists(), map(self._part, count())))
+        there = list(self._parts_there())
         for part in reversed(there):
             part.unlink()
         for path in (_place(self._path), self._part(len(there))):
             discard_unfinished(path, self._owner)
         self.parts = 0
+
+    def _parts_there(self) -> Iterator[ObjectStoragePath]:
+        return takewhile(lambda part: part.exists(), map(self._part, count()))
 
     def _part(self, number: int) -> ObjectStoragePath:
         return _place(f"{self._path}.{self._owner}.part{number}")
@@ -81,8 +88,12 @@ class Results:
 def owner_of(context: Context) -> str:
     """Return a digest of a task in its DAG run, which all of its tries share."""
     ti: Any = context["ti"]
-    coordinates = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-    return hashlib.sha256(coordinates.encode()).hexdigest()[:12]
+    return owner_of_task(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+
+
+def owner_of_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """Return the digest of a task in its DAG run, by its coordinates."""
+    return hashlib.sha256(f"{dag_id} {run_id} {task_id} {map_index}".encode()).hexdigest()[:12]
 
 
 def read_results(path: str) -> Iterator[ResultRecord]:
