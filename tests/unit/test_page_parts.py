@@ -12,7 +12,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 import airflow_provider_123pan.web as page
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.web.images import MAX_GROUPS, Choice, Images, single_images
 from airflow_provider_123pan.web.messages import MESSAGES, language_of

@@ -17,7 +17,7 @@ from sqlalchemy import insert
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.receiver.inbox import Inbox
-from airflow_provider_123pan.sync.inventory import ResultRecord
+from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results, owner_of_task
 from airflow_provider_123pan.web.images import PER_PAGE
 from airflow_provider_123pan.web.rendering import PREFIX
