@@ -297,7 +297,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 
 def _make_targets() -> set[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return set(re.findall(r"(?m)^([a-z][a-z-]*):", text))
+    return set(re.findall(r"(?m)^([a-z][a-z0-9-]*):", text))
 
 
 def check_make(words: list[str]) -> None:
@@ -372,7 +372,7 @@ def test_the_commands_of_a_shell_block_exist(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_make_targets_in_the_text_exist(page: Path) -> None:
-    used = set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")))
+    used = set(re.findall(r"`make ([a-z0-9-]+)", page.read_text(encoding="utf-8")))
     assert used <= _make_targets()
 
 
