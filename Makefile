@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
-.PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
+.PHONY: help venv lock build build-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
 	faults sites fuzz chromium mariadb bench $(BENCHMARKS) docs demo screenshot clean
 
 help: ## List the targets
@@ -89,6 +89,14 @@ build: | $(UV) ## Build and check the wheel and the sdist in dist/
 	@$(UV) sync --quiet --locked --only-group build --python "$$(command -v $(PYTHON))"
 	.venv-build/bin/twine check --strict dist/*
 	.venv-build/bin/check-wheel-contents dist/*.whl
+	@.venv-build/bin/python -m dev.description dist/*.whl
+
+# As a user would: the wheel decides which packages come with it, in their newest versions.
+build-check: venv ## Migrate an image with the wheel in dist/, in an environment with nothing but Airflow (not part of test)
+	@test -f dist/*.whl || { echo "There is no wheel in dist/; run make build"; exit 1; }
+	@rm -rf .venv-user && $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv-user
+	$(UV) pip install --quiet --python .venv-user/bin/python dist/*.whl
+	$(BIN)/python -m dev.build_check .venv-user
 
 audit: export UV_PROJECT_ENVIRONMENT := .venv-audit
 audit: | $(UV) ## Look up known vulnerabilities of all packages in uv.lock (asks PyPI about each)
