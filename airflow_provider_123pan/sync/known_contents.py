@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_123pan.account.account import account_variables
-from airflow_provider_123pan.account.variables import Variables
+from airflow_provider_123pan.account.variables import Variables, read_json
 from airflow_provider_123pan.sync.inventory import Inventory
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class KnownContents:
 
     def load(self, inventory: Inventory) -> None:
         """Read the Variable, as far as it concerns the images of a list."""
-        for key, (canonical_digest, md5) in self._read().items():
+        for key, (canonical_digest, md5) in (self._read() or {}).items():
             number = inventory.number(key)
             if number is not None and inventory.canonical_digest(number) == canonical_digest:
                 self._numbers[md5].append(number)
@@ -73,7 +73,9 @@ class KnownContents:
         }
         if not found:
             return
-        before = self._read()
+        if (before := self._read()) is None:
+            log.warning("%d images under other names will be submitted again", len(found))
+            return
         known = {key: value for key, value in before.items() if key not in found} | found
         known = dict([*known.items()][-MAX_IMAGES:])
         if known == before:
@@ -94,18 +96,11 @@ class KnownContents:
         ended = {inventory.key(number): md5 for number, md5 in inventory.migrated(MAX_RECENT)}
         return dict([*(self._recent | ended).items()][-MAX_RECENT:])
 
-    def _read(self) -> dict[str, list[str]]:
-        try:
-            known: Any = json.loads(self._variables.get(self._name) or "{}")
-        except Exception as error:
-            log.warning(
-                "The Variable %s cannot be read, and is ignored: %s", self._name, type(error).__name__
-            )
-            return {}
-        if not isinstance(known, dict) or not all(map(_is_content, known.values())):
-            log.warning("The Variable %s has a wrong shape, and is ignored", self._name)
-            return {}
-        return known
+    def _read(self) -> dict[str, list[str]] | None:
+        """Return what the Variable has; None if it cannot be read."""
+        return read_json(
+            self._variables, self._name, dict, lambda known: all(map(_is_content, known.values()))
+        )
 
 
 def _is_content(value: Any) -> bool:
