@@ -231,24 +231,18 @@ class Inventory(ImageList):
         for etag, same in groupby(stored, key=itemgetter(0)):
             yield etag, [number for _, number in same]
 
-    def recall(self, records: Iterable[ResultRecord]) -> None:
-        """Take the results of stored images that earlier workers wrote; they are verified."""
+    def recall(self, records: Iterable[tuple[int | None, ResultRecord]]) -> None:
+        """Take the results of stored images that earlier workers wrote; they are verified.
+
+        :param records: with the numbers of their images; those without one are left out.
+        """
         rows = (
-            (record.url, record.taskID, *record[4:10], record.file_name, record.fetched_by)
-            for record in records
-            if record.fileID is not None
+            (number, taskID and str(taskID), fileID, file_name, *rest)
+            for number, (_, file_name, _, taskID, fileID, *rest) in records
+            if number is not None and fileID is not None
         )
-        self._database.execute(
-            "CREATE TABLE recalled (url, taskID, fileID, download_url, user_url, etag, size, reason, stored_name, "
-            "fetched_by)"
-        )
-        self._database.executemany("INSERT INTO recalled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        self._database.execute(
-            "INSERT OR IGNORE INTO outcomes SELECT number, CAST(taskID AS TEXT), fileID, stored_name, download_url, "
-            "user_url, etag, recalled.size, reason, fetched_by, 1 FROM wanted JOIN recalled "
-            "ON recalled.url = coalesce(given, wanted.url) WHERE key NOTNULL"
-        )
-        self._database.execute("DROP TABLE recalled")
+        insert = "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+        self._database.executemany(insert, rows)
 
     def recall_stored(self, image: Image, numbers: Iterable[int]) -> None:
         """Take what a listing shows of images that earlier workers found stored; they are verified."""
@@ -297,6 +291,10 @@ class Inventory(ImageList):
 
     def records(self) -> Iterator[ResultRecord]:
         """Yield the results of the images that have ended since the list was loaded, one for each of their URLs."""
+        return (record for _, record in self.numbered_records())
+
+    def numbered_records(self) -> Iterator[tuple[int, ResultRecord]]:
+        """Yield what :meth:`records` yields, each with the number of its image."""
         rows = self._database.execute(
             "SELECT number, coalesce(given, url), coalesce(stored_name, file_name), taskID, fileID, download_url, "
             "user_url, etag, outcomes.size, reason, fetched_by FROM outcomes JOIN wanted USING (number) ORDER BY number"
@@ -309,12 +307,12 @@ class Inventory(ImageList):
                 record = ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
                 )
-                yield record
+                yield number, record
                 if self._knows_spellings:
                     spellings = self._database.execute(
                         "SELECT url FROM spellings WHERE number = ? ORDER BY rowid", (number,)
                     )
-                    yield from (record._replace(url=spelling) for (spelling,) in spellings)
+                    yield from ((number, record._replace(url=spelling)) for (spelling,) in spellings)
 
     # -- across a deferral --
 
