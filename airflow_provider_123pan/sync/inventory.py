@@ -10,7 +10,7 @@ import base64
 import json
 import logging
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -265,10 +265,12 @@ class Inventory(ImageList):
         found = self._database.execute("SELECT fileID FROM outcomes WHERE number = ?", (number,)).fetchone()
         return None if found is None else found[0]
 
-    def uses(self, fileID: str, but: Collection[int]) -> bool:
-        """Return whether a file is that of a stored image other than these."""
-        rows = self._database.execute("SELECT number FROM outcomes WHERE fileID = ?", (fileID,))
-        return any(self._states[number] in STORED and number not in but for (number,) in rows)
+    def sharing(self, fileID: str) -> list[int]:
+        """Return the numbers of the stored images that have a file."""
+        rows = self._database.execute(
+            "SELECT number FROM outcomes WHERE fileID = ? ORDER BY number", (fileID,)
+        )
+        return [number for (number,) in rows if self._states[number] in STORED]
 
     def suspect(self, number: int, reason: str) -> None:
         """Let a stored image count as one that may be a placeholder; its record keeps what is stored."""
