@@ -160,8 +160,7 @@ def test_hostile_names_are_only_text(login: Login, metadata: Metadata, tmp_path:
         record(3, download_url="javascript:alert(1)"),
         record(4, download_url="https://images.example; script-src */4.jpg"),
         record(5, download_url="https://user@[/5.jpg"),
-        record(6, file_name="half a pair \ud83d"),
-        record(7, status=HOSTILE),
+        record(6, status=HOSTILE),
     ]
     path.write_text("".join(json.dumps(one._asdict()) + "\n" for one in bad))
     metadata.add_run(READABLE)
@@ -244,7 +243,7 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
 ) -> None:
     path = str(tmp_path / "results.jsonl")
     Results(path, "last night").write([record(9)])
-    Results(path, owner_of_task(READABLE, RUN, "sync", -1)).spill([record(1), failed(2, "gone")])
+    Results(path, owner_of_task(READABLE, RUN, "sync", -1)).spill([(0, record(1)), (1, failed(2, "gone"))])
     progress = {
         "total": 10,
         "done": 2,
