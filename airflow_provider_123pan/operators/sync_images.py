@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, BaseOperator, conf
 
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError
+from airflow_provider_123pan.links import Pan123ResultsLink
 from airflow_provider_123pan.operators.offline_download import seconds
 from airflow_provider_123pan.source.masking import MaskedHeaders
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_123pan.source.naming import Naming
     from airflow_provider_123pan.sync.inventory import Inventory
@@ -78,17 +79,10 @@ class Pan123SyncImagesOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "images",
-        "manifest",
-        "directory_id",
-        "directory",
-        "results",
-        "name",
-        "fetch_headers",
-        "fetch_conn_ids",
-        "max_failures",
-        "pan123_conn_id",
+        *("images", "manifest", "directory_id", "directory", "results", "name"),
+        *("fetch_headers", "fetch_conn_ids", "max_failures", "pan123_conn_id"),
     )
+    operator_extra_links: Collection[BaseOperatorLink] = (Pan123ResultsLink(),)
     fetch_headers = MaskedHeaders()
     #: None: the defaults, which a DAG file need not import.
     timing: ClassVar[SyncTiming | None] = None
@@ -272,8 +266,9 @@ class Pan123SyncImagesOperator(BaseOperator):
     def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.source.probe import Prober
         from airflow_provider_123pan.sync import options
+        from airflow_provider_123pan.sync.directory import check_directory
 
-        directory_id, names = options.check_directory(self.directory_id, self.directory)
+        directory_id, names = check_directory(self.directory_id, self.directory)
         options.check_choice("if_exists", self.if_exists, "skip", "overwrite")
         return options.SyncOptions(
             directory_id=directory_id,
@@ -329,7 +324,6 @@ class Pan123SyncImagesOperator(BaseOperator):
         )
 
     def _uri(self) -> str:
-        from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
         from airflow_provider_123pan.sync.lineage import directory_uri
 
-        return directory_uri(self.pan123_conn_id, self.directory or self.directory_id or DEFAULT_DIRECTORY)
+        return directory_uri(self.pan123_conn_id, self.directory or self.directory_id)
