@@ -24,6 +24,7 @@ def get_provider_info() -> dict[str, object]:
                 "how-to-guide": [
                     "/docs/howto/one-image.md",
                     "/docs/howto/sync.md",
+                    "/docs/howto/arrivals.md",
                 ],
                 "logo": "/docs/images/logo.svg",
                 "tags": ["service"],
@@ -50,6 +51,7 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": integration,
                 "python-modules": [
                     f"{package}.triggers.copy_from_drive",
+                    f"{package}.triggers.image_arrivals",
                     f"{package}.triggers.offline_download",
                     f"{package}.triggers.sync_images",
                 ],
