@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -184,6 +185,9 @@ def test_a_python_block_runs(
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
     context["var"] = {"value": {"forum_cookie": "session-0123456789"}}
+    payload = json.loads((ROOT / "tests/golden/expected/arrival_event.json").read_text())
+    event = argparse.Namespace(extra={"from_trigger": True, "payload": payload})
+    context["triggering_asset_events"] = defaultdict(lambda: [event])
     sandbox.configure(
         drive_files=[{"file_id": str(14749954 + number), "filename": f"{number}.png"} for number in range(2)]
     )
