@@ -36,8 +36,7 @@ class ArrivalTiming:
         start.
     :ivar grid: listings begin at multiples of this, so that watches of one directory share them.
     :ivar max_age: another watch's listing may be used so long after its start.
-    :ivar stored_within: Airflow stores an event within this after the trigger reported it; only then the cursor that
-        covers it is kept.
+    :ivar stored_within: between an event and the cursor that covers it.
     :ivar after_delivery: after a callback, a check and, if it found nothing, another one.
     :ivar patience: a listed image may be without a URL for so long.
     :ivar refresh: connection and directory are looked up again after so long.
@@ -79,7 +78,7 @@ class Watch:
         self._names = names
         self._poke_interval = poke_interval
         self._timing = timing
-        self._keeper = _CursorKeeper(store, timing)
+        self._keeper = CursorKeeper(store, timing)
         self._waiter = WakeWaiter()
         self._unfinished: dict[bytes, float] = {}
         self._directory_ids: list[str] = []
@@ -196,8 +195,12 @@ class Watch:
                 check_at = min(check_at, loop.time() + first)
 
 
-class _CursorKeeper:
+class CursorKeeper:
     """Keeps the cursor of a watch, always behind the events that Airflow has stored.
+
+    A trigger is not told when its events are stored. The triggerer sends them to its supervisor about once a second,
+    which stores them between two batches of requests. So two requests that are answered one after the other, long
+    enough after an event, prove that it is stored, however busy the supervisor is; then the cursor is sent.
 
     :ivar changed: an event was reported since the last snapshot.
     """
@@ -207,6 +210,7 @@ class _CursorKeeper:
         self._timing = timing
         self._snapshot: dict[str, Any] | None = None
         self._due = 0.0
+        self._is_sent = False
         self.changed = False
 
     async def load(self) -> Cursor:
@@ -222,19 +226,22 @@ class _CursorKeeper:
         return cursor
 
     async def keep(self, cursor: Cursor) -> float:
-        """Save the latest snapshot if it is due; return the seconds until the next one is."""
-        now = asyncio.get_running_loop().time()
-        if self._snapshot is not None and now >= self._due:
+        """Bring the latest snapshot closer to the store if that is due; return the seconds until the next step."""
+        loop, step = asyncio.get_running_loop(), self._timing.stored_within / 2
+        if self._snapshot is not None and loop.time() >= self._due:
             try:
-                await self._store.save(self._snapshot)
-                self._snapshot = None
+                await self._store.load()  # the supervisor has handled what was sent before
+                if self._is_sent:
+                    await self._store.save(self._snapshot)
+                    self._snapshot = None
+                self._is_sent, self._due = True, loop.time() + step
             except Exception as error:  # the store may fail in any way, and the watch must go on
                 log.warning("The cursor was not kept; the next attempt follows: %s", error)
-                self._due = now + self._timing.retry[0]
+                self._due = loop.time() + self._timing.retry[0]
         if self._snapshot is None and self.changed:
-            self._snapshot, self.changed = cursor.dump(), False
-            self._due = now + self._timing.stored_within
-        return float("inf") if self._snapshot is None else max(0.0, self._due - now)
+            self._snapshot, self.changed, self._is_sent = cursor.dump(), False, False
+            self._due = loop.time() + step
+        return float("inf") if self._snapshot is None else max(0.0, self._due - loop.time())
 
 
 def next_since(timing: ArrivalTiming) -> int:

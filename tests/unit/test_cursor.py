@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_123pan.arrivals import cursor
 from airflow_provider_123pan.arrivals.cursor import Cursor, key_of
 from airflow_provider_123pan.arrivals.cursor_store import cursor_name
+from airflow_provider_123pan.arrivals.watch import ArrivalTiming, CursorKeeper
 from tests.support import image
 
 KEYS = [number.to_bytes(8, "big") for number in range(10)]
@@ -78,3 +79,40 @@ def test_what_is_no_cursor_is_refused(stored: Any) -> None:
 def test_a_cursor_belongs_to_what_is_watched() -> None:
     names = {cursor_name(*watched) for watched in (("a", None, None), ("a", "b", None), ("a", None, "b"))}
     assert len(names) == 3
+
+
+class Store:
+    """Records what a keeper does."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.fails = False
+
+    async def load(self) -> Any:
+        self.done.append("load")
+        if self.fails:
+            raise OSError("out of order")
+
+    async def save(self, stored: dict[str, Any]) -> None:
+        self.done.append(stored["seen"])
+
+
+async def test_a_cursor_is_kept_after_two_answers_that_follow_its_events() -> None:
+    store, watched = Store(), Cursor(0)
+    keeper = CursorKeeper(store, ArrivalTiming(stored_within=0.0, retry=(0.0, 0.0)))  # type: ignore[arg-type]
+    assert await keeper.keep(watched) == float("inf")
+    listing(watched, KEYS[1])
+    keeper.changed = True
+    await keeper.keep(watched)
+    listing(watched, *KEYS[1:3])
+    keeper.changed = True
+    store.fails = True
+    await keeper.keep(watched)
+    store.fails = False
+    await keeper.keep(watched)
+    first = Cursor(0, [KEYS[1]]).dump()["seen"]
+    assert await keeper.keep(watched) < float("inf")
+    assert store.done == ["load", "load", "load", first]
+    await keeper.keep(watched)
+    assert await keeper.keep(watched) == float("inf")
+    assert store.done[4:] == ["load", "load", Cursor(0, KEYS[1:3]).dump()["seen"]]
