@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_123pan.service.models import Image
 
 KEY_BYTES = 8
-#: Images of one listing that are remembered; about 5 MB. The rest may be reported a second time.
+#: Images of one listing that are remembered; two listings need 10 MB. The rest may be reported a second time.
 MAX_SEEN = 50_000
 #: Images that are stored, so that a cursor fits into 64 KB.
 MAX_STORED = 4_000
