@@ -23,7 +23,7 @@ def watching(airflow: Cluster, sandbox: Sandbox) -> Iterator[str]:
     """Unpause the DAG, wait until the triggerer watches, and yield the id of the directory."""
     directory_id = make_directory(sandbox, "arrivals")
     airflow.api.call("PATCH", f"/dags/{DAG_ID}", json={"is_paused": False})
-    wait_for(lambda: cursors(airflow), what="the cursor of the watch", timeout=120)
+    wait_for(lambda: cursors(airflow), what="the cursor of the watch", timeout=300)
     yield directory_id
     airflow.api.call("PATCH", f"/dags/{DAG_ID}", json={"is_paused": True})
 
@@ -59,7 +59,7 @@ def test_each_image_that_arrives_is_shown(
             headers={"Platform": "open_platform", "Authorization": f"Bearer {token}"},
             timeout=10,
         ).raise_for_status()
-    wait_for(lambda: shown(airflow).keys() >= expected, what="the runs for both images", timeout=180)
+    wait_for(lambda: shown(airflow).keys() >= expected, what="the runs for both images", timeout=300)
     urls = shown(airflow)
     assert urls.keys() == expected
     for name, url in urls.items():
