@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
+from airflow_provider_123pan.sync.directory import parse_path
 from airflow_provider_123pan.sync.lineage import directory_uri, openlineage_dataset
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.sdk import Asset
+
+FIELD = "asset URI of 123pan"
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
@@ -26,8 +29,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if uri.path in ("", "/"):
         raise _invalid("the directory is missing, such as photos/2026 in pan123://pan123_default/photos/2026")
     names = [_decoded(name) for name in uri.path.removeprefix("/").split("/")]
-    if not all(names) or not {".", ".."}.isdisjoint(names):
-        raise _invalid("the path has an empty name, '.' or '..'; write a path such as photos/2026")
+    parse_path("/".join(names), FIELD)
     return uri._replace(
         netloc=quote(_decoded(uri.netloc), safe=""),
         path="/" + "/".join(quote(name, safe="") for name in names),
@@ -52,13 +54,10 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
 
 def _decoded(text: str) -> str:
     try:
-        decoded = unquote(text, errors="strict")
+        return unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise _invalid("its percent-encoding is not UTF-8") from None
-    if not decoded.isprintable():
-        raise _invalid("it holds a character that cannot be printed")
-    return decoded
 
 
 def _invalid(fix: str) -> ValueError:
-    return ValueError(f"asset URI of 123pan: {fix}")
+    return ValueError(f"{FIELD}: {fix}")
