@@ -19,8 +19,12 @@ DAG_ID = "example_pan123_arrivals"
 
 
 @pytest.fixture
-def watching(airflow: Cluster, sandbox: Sandbox) -> Iterator[str]:
-    """Unpause the DAG, wait until the triggerer watches, and yield the id of the directory."""
+def watching(airflow: Cluster, sandbox: Sandbox, example_one_image: ExampleRun) -> Iterator[str]:
+    """Unpause the DAG, wait until the triggerer watches, and yield the id of the directory.
+
+    Another run goes first: the first task of an Airflow that has just started may fail on a busy machine (observed).
+    """
+    example_one_image.wait()
     directory_id = make_directory(sandbox, "arrivals")
     airflow.api.call("PATCH", f"/dags/{DAG_ID}", json={"is_paused": False})
     wait_for(lambda: cursors(airflow), what="the cursor of the watch", timeout=300)
