@@ -59,6 +59,10 @@ class Watch:
     An image is finished when 123pan's record of it has a URL and no rejection by review. A callback only makes the
     watch check earlier.
 
+    Of several images, the last one is held back until Airflow has stored the events of the others. Airflow gives a run
+    the events up to the one that scheduled it, and what follows within the same second waits for another event
+    (observed in 3.3.2): that of the last image collects it.
+
     :param directory_id: None with ``names``, and for the default directory.
     :param names: the path of the directory; empty without one.
     :param poke_interval: seconds between two checks.
@@ -81,6 +85,7 @@ class Watch:
         self._keeper = CursorKeeper(store, timing)
         self._waiter = WakeWaiter()
         self._unfinished: dict[bytes, float] = {}
+        self._held: Image | None = None
         self._directory_ids: list[str] = []
         self._attempts = 0
         self._follow_ups: list[float] = []
@@ -96,6 +101,9 @@ class Watch:
                         self._directory_ids = []
                         refresh_at = time.monotonic() + self._timing.refresh
                         while time.monotonic() < refresh_at:
+                            if self._held is not None and self._keeper.is_idle:
+                                yield self._report(cursor, self._held)
+                                self._held = None
                             async with aclosing(self._check(shared, cursor)) as found:
                                 async for image in found:
                                     yield image
@@ -122,14 +130,19 @@ class Watch:
             for directory_id in await self._resolve(shared):
                 async with aclosing(self._listed(shared, directory_id, cursor.since)) as listed:
                     async for image in listed:
-                        if cursor.knows(key := key_of(image)):
+                        if cursor.knows(key := key_of(image)) or self._is_held(key):
                             continue
                         record = image if is_decided(image) else await self._record(shared, image)
                         if is_decided(record):
                             if not record.rejected:  # a review may still accept it
-                                cursor.add(key)
-                                self._keeper.changed = True
-                                yield replace(record, directory_id=record.directory_id or directory_id)
+                                record = replace(record, directory_id=record.directory_id or directory_id)
+                                if self._held is not None:
+                                    yield self._report(cursor, self._held)
+                                    self._held = record
+                                elif self._keeper.is_idle:
+                                    yield self._report(cursor, record)
+                                else:
+                                    self._held = record
                         elif self._may_wait(key, record):
                             unfinished[key] = self._unfinished.get(key, time.monotonic())
                         else:
@@ -141,6 +154,15 @@ class Watch:
         self._unfinished = unfinished
         if not unfinished:  # else the next listing has to show them again
             cursor.since = since
+
+    def _report(self, cursor: Cursor, image: Image) -> Image:
+        """Return an image that is reported now, and remember it."""
+        cursor.add(key_of(image))
+        self._keeper.changed = True
+        return image
+
+    def _is_held(self, key: bytes) -> bool:
+        return self._held is not None and key_of(self._held) == key
 
     async def _listed(
         self, shared: SharedClient, directory_id: str, since: int
@@ -190,6 +212,8 @@ class Watch:
         check_at = loop.time() + seconds
         while (left := check_at - loop.time()) > 0:
             until_kept = await self._keeper.keep(cursor)
+            if self._held is not None and self._keeper.is_idle:
+                return
             if await self._waiter.wait(min(left, until_kept)):
                 first, *self._follow_ups = self._timing.after_delivery
                 check_at = min(check_at, loop.time() + first)
@@ -212,6 +236,11 @@ class CursorKeeper:
         self._due = 0.0
         self._is_sent = False
         self.changed = False
+
+    @property
+    def is_idle(self) -> bool:
+        """True if Airflow has stored every event that was reported."""
+        return self._snapshot is None and not self.changed
 
     async def load(self) -> Cursor:
         """Return the kept cursor, or a new one, which is kept at once."""

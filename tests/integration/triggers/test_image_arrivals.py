@@ -47,9 +47,11 @@ class AssetStores:
             self.saves.notify_all()
 
     async def until(self, condition: Callable[[Any], bool]) -> None:
-        """Wait until the only cursor fulfills a condition."""
+        """Wait until a cursor fulfills a condition."""
         async with self.saves:
-            saved = self.saves.wait_for(lambda: condition(*map(json.loads, self.values.values())))
+            saved = self.saves.wait_for(
+                lambda: any(condition(json.loads(kept)) for kept in self.values.values())
+            )
             await asyncio.wait_for(saved, 60)
 
     def _check(self) -> None:
@@ -192,12 +194,38 @@ async def test_a_thousand_images_arrive_while_no_triggerer_runs(migrate: Callabl
     assert again.names == {"last.png"}
 
 
+async def test_the_last_of_several_images_waits_until_the_others_are_stored(
+    migrate: Callable[..., set[str]], sandbox: Sandbox
+) -> None:
+    class SlowStores(AssetStores):
+        """Stores that answer when the test allows it, as a busy supervisor does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.answers = asyncio.Event()
+            self.answers.set()
+
+        async def aget(self, key: str) -> Any:
+            await self.answers.wait()
+            return await super().aget(key)
+
+    stores = SlowStores()
+    async with Watcher(stores) as watcher:
+        await stores.until(lambda cursor: cursor["seen"] == "")
+        stores.answers.clear()
+        expected = migrate("a.png", "b.png", "c.png")
+        await watcher.until(lambda names: len(names) == 2)
+        stores.answers.set()
+        await watcher.until(expected.__eq__)
+    assert len(watcher.payloads) == 3
+
+
 async def test_a_killed_triggerer_repeats_what_airflow_may_not_have_stored(
     migrate: Callable[..., set[str]], timing: Callable[..., None]
 ) -> None:
     timing(stored_within=1000.0)
     stores = AssetStores()
-    expected = migrate("a.png", "b.png")
+    expected = migrate("a.png")
     for _ in range(2):
         async with Watcher(stores) as watcher:
             await watcher.until(expected.__eq__)
