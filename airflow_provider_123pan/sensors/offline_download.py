@@ -23,6 +23,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123Error,
     Pan123WaitTimeoutError,
 )
+from airflow_provider_123pan.links import Pan123ImageLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,6 +53,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("submission", "pan123_conn_id")
+    operator_extra_links = (Pan123ImageLink(),)
     #: None: the defaults, which a DAG file need not import.
     timing: ClassVar[WaitTiming | None] = None
     ui_color = "#c8f0e0"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +16,7 @@ from airflow.sdk.execution_time import macros
 
 from airflow_provider_123pan.pages import undo
 from airflow_provider_123pan.sandbox import Sandbox
-from tests.integration.documents.support import Block, blocks_of, build, in_language, is_test, run_all
+from tests.integration.documents.support import ROOT, Block, blocks_of, build, in_language, is_test, run_all
 
 MAX_DAG_LINES = 10  # of the README's migration of pages
 
@@ -37,6 +39,9 @@ def test_a_python_block_runs(
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
     context["macros"] = macros
+    payload = json.loads((ROOT / "tests/golden/expected/arrival_event.json").read_text())
+    event = argparse.Namespace(extra={"from_trigger": True, "payload": payload})
+    context["triggering_asset_events"] = defaultdict(lambda: [event])
     context["var"] = {"value": {"forum_cookie_secret": "session-0123456789"}}
     sandbox.configure(
         drive_files=[{"file_id": str(14749954 + number), "filename": f"{number}.png"} for number in range(2)]
