@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_123pan.sync.result_record import ResultRecord
@@ -77,6 +79,17 @@ class Outcome:
             guarded=sum(url.startswith(f"{blog.guarded}/") for url in blog.images),
             healthy=checked.get("healthy", 0),
         )
+
+
+def read_records(results: str) -> list[ResultRecord]:
+    """Return the records of a local results file.
+
+    The provider's own function imports Airflow, which takes seconds and creates a folder in the user's home.
+
+    :param results: its path, which begins with ``file://``, and ends with ``.jsonl``.
+    """
+    lines = Path(results.removeprefix("file://")).read_text(encoding="utf-8").splitlines()
+    return [ResultRecord(**json.loads(line)) for line in lines]
 
 
 def _replaced(page: str, blog: Blog, new: Mapping[str, str]) -> str | None:

@@ -10,11 +10,10 @@ from typing import Any
 
 import requests
 
-from airflow_provider_123pan.sync.results import read_results
 from dev import images
 from dev.cluster import PASSWORD, USERNAME, Cluster
 from dev.demo.blog import NORTH, REFERER, Blog, published
-from dev.demo.outcome import Outcome
+from dev.demo.outcome import Outcome, read_records
 from dev.demo.screen import Screen, Step
 from dev.supervised_process import SupervisedProcess
 from dev.waiting import wait_for
@@ -120,7 +119,7 @@ class Story:
         with self._screen.step('Migrate: Pan123MigratePagesOperator(fetch="auto")') as step:
             step.wait("123pan fetches the images")
             self._migrated = self._result("migrate", step)
-            self._records = list(read_results(self._migrated["results"]))
+            self._records = read_records(self._migrated["results"])
             by = [record.fetched_by for record in self._records]
             step.done(
                 f"{by.count('service')} images fetched by 123pan itself",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from airflow_provider_123pan.rewriting import find_images
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from dev import images
 from dev.demo.blog import REFERER, Blog, published
-from dev.demo.outcome import Outcome
+from dev.demo.outcome import Outcome, read_records
 from dev.supervised_process import is_alive
 
 ROOT = Path(__file__).parents[3]
@@ -118,6 +119,16 @@ def test_other_bytes_under_a_new_url_are_noticed(blog: Blog) -> None:
     found = records(blog)
     swapped = [found[0]._replace(download_url=found[1].download_url), *found[1:]]
     assert outcome(blog, swapped).equal == 9
+
+
+def test_the_results_are_read_without_airflow(tmp_path: Path, blog: Blog) -> None:
+    found = records(blog)
+    results = tmp_path / "results.jsonl"
+    results.write_text("\n".join(json.dumps(record._asdict()) for record in found))
+    assert read_records(f"file://{results}") == found
+    code = "import sys; from dev.demo import outcome, story; outcome.read_records(sys.argv[1]); "
+    code += "assert not [name for name in sys.modules if name.partition('.')[0] == 'airflow']"
+    subprocess.run([sys.executable, "-c", code, f"file://{results}"], cwd=ROOT, check=True)
 
 
 def test_ctrl_c_ends_all_processes_and_removes_all_files(tmp_path: Path) -> None:
