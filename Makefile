@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
 .PHONY: help venv lock build build-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
-	faults sites fuzz chromium mariadb bench $(BENCHMARKS) docs demo screenshot clean
+	faults sites fuzz chromium mariadb bench $(BENCHMARKS) docs demo recording screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -211,8 +211,11 @@ docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are err
 
 # --- demonstrations ---------------------------------------------------------------------------------------
 
-demo: $(READY) ## Show how Airflow migrates images to a local 123pan (ONCE=1: end when they have arrived)
+demo: $(READY) ## Show how Airflow moves the images of a blog to a local 123pan (ONCE=1: end when they are checked)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
+
+recording: venv ## Record the demo for the documentation
+	$(BIN)/python -m dev.demo --svg docs/images/demo.svg
 
 screenshot: venv chromium ## Take the screenshots of Airflow's UI for the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
