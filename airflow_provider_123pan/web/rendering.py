@@ -123,6 +123,11 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
+def _short(count: int) -> str:
+    """Return a number for a narrow space."""
+    return f"{count:,}" if count < 10_000 else f"{count / 1000:,.0f}k"
+
+
 def _size(count: float) -> str:
     """Return a number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -152,6 +157,7 @@ _environment.filters |= {
     "path": _path,
     "query": _query,
     "number": _number,
+    "short": _short,
     "size": _size,
     "time": _time,
     "web": _web,

@@ -19,7 +19,7 @@ SINGLE = frozenset({"Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSenso
 
 # In the order in which they are shown; XComs with other keys are not.
 _COUNTS = (
-    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active", "uploading"),
+    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active"),
     *("missing", "unknown", "unused", "pages", "pages_changed", "healthy", "gone", "rejected", "wrong_type"),
     *("wrong_content", "slow", "traffic_exceeded", "unreachable", "moved", "deleted"),
 )
@@ -112,7 +112,7 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | N
     # While a task runs, its progress is newer than what an earlier try has returned.
     facts = {**values, **{key: value for key, value in reported.items() if key != "done"}}
     if row.state in ENDED:
-        last = {key: value for key, value in reported.items() if key not in ("active", "uploading")}
+        last = {key: value for key, value in reported.items() if key != "active"}
         facts = {**last, **values}
     counts = {key: number_in(facts[key]) for key in _COUNTS if _is_number(facts.get(key))}
     failures = values.get("failures")
