@@ -66,6 +66,7 @@ const replaceMissing = (event) => {
   if (image.dataset?.missing) {
     const note = document.createElement("span");
     note.textContent = image.dataset.missing;
+    image.closest("a")?.setAttribute("aria-label", `${image.alt}: ${image.dataset.missing}`);
     image.replaceWith(note);
   }
 };
