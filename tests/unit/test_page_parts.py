@@ -101,6 +101,12 @@ def test_the_chart_fits_its_largest_day_and_shows_small_ones() -> None:
     assert bars([(day, 0)])[0].height == 0
 
 
+def test_a_large_number_is_short_above_its_bar() -> None:
+    day = date(2026, 1, 1)
+    labels = [bar.label for bar in bars([(day, 9_999), (day, 10_000), (day, 123_456)])]
+    assert labels == ["9,999", "10k", "123k"]
+
+
 # --- tasks ------------------------------------------------------------------------------------------------
 
 
