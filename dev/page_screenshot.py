@@ -34,7 +34,7 @@ def main() -> None:
         for language, locale in LOCALES.items():
             for scheme in SCHEMES:
                 options: dict[str, Any] = {
-                    "viewport": {"width": 1360, "height": 860},
+                    "viewport": {"width": 1200, "height": 780},
                     "device_scale_factor": 1,
                     "locale": locale,
                     "color_scheme": scheme,
@@ -106,7 +106,7 @@ def save(page: Page, path: Path) -> None:
     page.wait_for_load_state("networkidle")
     png = page.screenshot(animations="disabled")
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path)
 
 

@@ -31,7 +31,7 @@ def photo_archive() -> None:
     sync = Pan123SyncImagesOperator.partial(
         task_id="sync", max_failures="100%", deferrable=True, timeout=timedelta(hours=1)
     ).expand_kwargs(albums())
-    check = Pan123CheckImagesOperator(task_id="check", directory="archive", max_failures="100%")
+    check = Pan123CheckImagesOperator(task_id="check", directory="archive/{{ run_id }}", max_failures="100%")
     sync >> check
 
 

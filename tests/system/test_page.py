@@ -22,7 +22,7 @@ DESKTOP = {"viewport": {"width": 1280, "height": 1000}, "device_scale_factor": 1
 PAGE = "pan123-ui"
 IMAGES = 70
 #: The background of the page by colour scheme.
-BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 21, 27)"}
+BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 29, 45)"}
 FOCUSED = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
     const label = document.getElementById(element.getAttribute("aria-labelledby")) ?? element.labels?.[0] ?? element;
@@ -84,6 +84,9 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         cards = frame.locator(".card")
         expect(cards).to_have_count(60)
         expect(frame.locator("progress")).to_have_count(2)
+        expect(frame.locator("h1")).to_have_css(
+            "clip-path", "inset(50%)"
+        )  # Airflow shows the run above the tab
         picture = cards.nth(3).locator("img")
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("complete", True)
@@ -148,6 +151,7 @@ def test_the_page_follows_language_and_theme_and_is_accessible(
 
         frame.get_by_role("link", name=run.run_id).first.click()
         expect(frame.get_by_text(words[1], exact=True).first).to_be_visible()
+        expect(frame.locator("h1")).to_have_css("clip-path", "none")
         path = path_of(airflow, run)
         task = f"{path}?task_id=sync&map_index=0"
         for colours, background in BACKGROUNDS.items():

@@ -30,6 +30,18 @@ if (outside) {
 }
 addEventListener("storage", followTheme);
 
+// Airflow's UI names the run above its tabs, so the tab of a run does not repeat it.
+const runIn = (page) => {
+  try {
+    return decodeURIComponent(/\/dags\/[^/]+\/runs\/[^/]+/.exec(page.location.pathname)?.[0] ?? "");
+  } catch {
+    return "";
+  }
+};
+if (outside && runIn(window) && runIn(window) === runIn(outside)) {
+  document.documentElement.dataset.tab = "";
+}
+
 // The iframe may neither open a tab nor leave Airflow, so a link of the surrounding page does it.
 const leave = (event) => {
   const link = event.target.closest?.("a[data-leave]");

@@ -110,6 +110,15 @@ def test_runs_are_listed_newest_first_and_old_ones_are_not(login: Login, metadat
     assert '<li class="count-failed">2 failed</li>' in text
 
 
+def test_a_check_does_not_count_the_images_of_its_run_again(login: Login, metadata: Metadata) -> None:
+    metadata.add_run(READABLE)
+    metadata.add_task(READABLE, "sync", {"migrated": 5, "failed": 1})
+    metadata.add_task(READABLE, "check", {"images": 5, "healthy": 2, "failed": 3}, operator=CHECK)
+    text = login(READABLE).get(OVERVIEW).text
+    assert "<li>5 migrated</li>" in text
+    assert '<li class="count-failed">1 failed</li>' in text
+
+
 def test_an_overview_without_anything_is_a_page(login: Login) -> None:
     answer = login(READABLE).get(OVERVIEW)
     assert answer.status_code == 200
