@@ -18,7 +18,8 @@ from dev.photo_archive import DAG_ID, PhotoArchive, photo_archive
 
 NIGHTS = 7
 SHOWN = "all-photos"  # the run of the screenshots but for the overview
-COLOURS = 96  # of a screenshot
+WIDTH = 1300
+COLOURS, FREQUENT = 80, 40  # of a screenshot, and those of them that are the most frequent ones of the page
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -34,7 +35,7 @@ def main() -> None:
         for language, locale in LOCALES.items():
             for scheme in SCHEMES:
                 options: dict[str, Any] = {
-                    "viewport": {"width": 1200, "height": 780},
+                    "viewport": {"width": WIDTH, "height": 900},
                     "device_scale_factor": 1,
                     "locale": locale,
                     "color_scheme": scheme,
@@ -76,20 +77,20 @@ def migrate(archive: PhotoArchive) -> None:
 
 
 def take(page: Page, airflow_url: str, folder: Path, suffix: str) -> None:
-    """Take a screenshot of each page."""
+    """Take a screenshot of each page; that of failures is without what surrounds it."""
     frame = run_page(page, airflow_url, DAG_ID, SHOWN)
     wait_for_pictures(frame)
-    save(page, folder / f"page-run-{suffix}.png")
+    save(page, folder / f"page-run-{suffix}.png", 940)
     frame.locator("nav a").nth(2).click()
     expect(frame.locator("textarea").first).to_be_visible()
-    save(page, folder / f"page-failures-{suffix}.png")
+    save(page, folder / f"page-failures-{suffix}.png", 800, "iframe[title='123pan']")
     frame = run_page(page, airflow_url, DAG_ID, SHOWN, "/tasks/sync/mapped/0", "pan123_task")
     expect(frame.locator("progress")).to_have_count(1)
     wait_for_pictures(frame)
-    save(page, folder / f"page-task-{suffix}.png")
+    save(page, folder / f"page-task-{suffix}.png", 940)
     page.goto(f"{airflow_url}/plugin/pan123")
     expect(frame.get_by_role("rowheader", name="pan123_default")).to_be_attached()
-    save(page, folder / f"page-overview-{suffix}.png")
+    save(page, folder / f"page-overview-{suffix}.png", 800)
 
 
 def wait_for_pictures(frame: FrameLocator) -> None:
@@ -100,14 +101,28 @@ def wait_for_pictures(frame: FrameLocator) -> None:
         picture.evaluate("image => image.decode()")
 
 
-def save(page: Page, path: Path) -> None:
-    """Write a picture of a page as a small PNG."""
+def save(page: Page, path: Path, height: int, selector: str = "body") -> None:
+    """Write a picture of an element of the page as a small PNG.
+
+    :param height: of the window, in pixels.
+    """
+    page.set_viewport_size({"width": WIDTH, "height": height})
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")
-    png = page.screenshot(animations="disabled")
+    png = page.locator(selector).screenshot(animations="disabled")
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(palette=palette_of(picture), dither=Image.Dither.NONE).save(path, optimize=True)
     print(path)
+
+
+def palette_of(picture: Image.Image) -> Image.Image:
+    """Return the palette of a picture; it has the colours of large areas exactly."""
+    counts: Any = picture.getcolors(picture.width * picture.height)
+    frequent = [value for _, colour in sorted(counts, reverse=True)[:FREQUENT] for value in colour]
+    others = picture.quantize(COLOURS - FREQUENT, dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(frequent + others[: 3 * (COLOURS - FREQUENT)])
+    return palette
 
 
 if __name__ == "__main__":
