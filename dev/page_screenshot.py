@@ -18,7 +18,7 @@ from dev.photo_archive import DAG_ID, PhotoArchive, photo_archive
 
 NIGHTS = 7
 SHOWN = "all-photos"  # the run of the screenshots but for the overview
-WIDTH = 1300
+WIDTH, WIDE = 1300, 1560  # of the window in pixels; the tabs of a task need more
 COLOURS, FREQUENT = 80, 40  # of a screenshot, and those of them that are the most frequent ones of the page
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -87,7 +87,7 @@ def take(page: Page, airflow_url: str, folder: Path, suffix: str) -> None:
     frame = run_page(page, airflow_url, DAG_ID, SHOWN, "/tasks/sync/mapped/0", "pan123_task")
     expect(frame.locator("progress")).to_have_count(1)
     wait_for_pictures(frame)
-    save(page, folder / f"page-task-{suffix}.png", 940)
+    save(page, folder / f"page-task-{suffix}.png", 940, width=WIDE)
     page.goto(f"{airflow_url}/plugin/pan123")
     expect(frame.get_by_role("rowheader", name="pan123_default")).to_be_attached()
     save(page, folder / f"page-overview-{suffix}.png", 800)
@@ -101,12 +101,12 @@ def wait_for_pictures(frame: FrameLocator) -> None:
         picture.evaluate("image => image.decode()")
 
 
-def save(page: Page, path: Path, height: int, selector: str = "body") -> None:
+def save(page: Page, path: Path, height: int, selector: str = "body", width: int = WIDTH) -> None:
     """Write a picture of an element of the page as a small PNG.
 
-    :param height: of the window, in pixels.
+    :param height: of the window, in pixels; so is ``width``.
     """
-    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.set_viewport_size({"width": width, "height": height})
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")
     png = page.locator(selector).screenshot(animations="disabled")
@@ -118,10 +118,14 @@ def save(page: Page, path: Path, height: int, selector: str = "body") -> None:
 def palette_of(picture: Image.Image) -> Image.Image:
     """Return the palette of a picture; it has the colours of large areas exactly."""
     counts: Any = picture.getcolors(picture.width * picture.height)
-    frequent = [value for _, colour in sorted(counts, reverse=True)[:FREQUENT] for value in colour]
-    others = picture.quantize(COLOURS - FREQUENT, dither=Image.Dither.NONE).getpalette() or []
+    frequent = [colour for _, colour in sorted(counts, reverse=True)[:FREQUENT]]
+    values = picture.quantize(COLOURS - FREQUENT, dither=Image.Dither.NONE).getpalette() or []
+    others = zip(values[::3], values[1::3], values[2::3], strict=True)
+    chosen: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for colour in [*frequent, *others]:  # of similar ones, Pillow would not always find the nearest
+        chosen.setdefault(tuple(value >> 3 for value in colour), colour)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(frequent + others[: 3 * (COLOURS - FREQUENT)])
+    palette.putpalette([value for colour in chosen.values() for value in colour])
     return palette
 
 

@@ -30,10 +30,12 @@ if (outside) {
 }
 addEventListener("storage", followTheme);
 
-// Airflow's UI names the run above its tabs, so the tab of a run does not repeat it.
+// Airflow's UI names the run above its tabs, so the tab of a run does not repeat it. In "Browse", it names none, though
+// the path of the page may follow that of the iframe: /plugin/pan123/….
 const runIn = (page) => {
   try {
-    return decodeURIComponent(/\/dags\/[^/]+\/runs\/[^/]+/.exec(page.location.pathname)?.[0] ?? "");
+    const [path] = page.location.pathname.split("/plugin/");
+    return decodeURIComponent(/\/dags\/[^/]+\/runs\/[^/]+/.exec(path)?.[0] ?? "");
   } catch {
     return "";
   }
