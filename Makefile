@@ -27,9 +27,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page
 .PHONY: help venv lock build build-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
-	faults sites fuzz chromium mariadb bench $(BENCHMARKS) docs demo recording screenshot clean
+	faults sites fuzz chromium chinese-font mariadb bench $(BENCHMARKS) docs demo recording screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -158,6 +158,15 @@ chromium:
 			chromium fonts-dejavu-core >/dev/null; } || echo "Chromium could not be installed: tests of the UI will be skipped"; \
 	else echo "No Chromium found: tests of the UI will be skipped"; fi
 
+# Without it, the screenshots in Chinese show boxes.
+chinese-font:
+	@if fc-list :lang=zh 2>/dev/null | grep -q .; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing a Chinese font"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			fontconfig fonts-wqy-microhei >/dev/null; \
+	else echo "No Chinese font found: install one, such as fonts-wqy-microhei" && exit 1; fi
+
 mariadb:
 	@if command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -190,6 +199,7 @@ bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
+bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (ARGS="--images 100000")
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 
@@ -217,7 +227,7 @@ demo: $(READY) ## Show how Airflow moves the images of a blog to a local 123pan 
 recording: venv ## Record the demo for the documentation
 	$(BIN)/python -m dev.demo --svg docs/images/demo.svg
 
-screenshot: venv chromium ## Take the screenshots of Airflow's UI for the documentation
+screenshot: venv chromium chinese-font ## Take the screenshots of Airflow's UI for the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
 	$(BIN)/python -m dev.page_screenshot docs/images
 

@@ -8,7 +8,7 @@ import math
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -148,7 +148,8 @@ def serve(files: dict[str, bytes], *, referer: str | None = None) -> Iterator[st
             self.send_header("Content-Type", CONTENT_TYPES.get(name.rpartition(".")[2], "text/plain"))
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
-            self.wfile.write(content or b"")
+            with suppress(ConnectionError):  # a browser leaves a page before all its images are loaded
+                self.wfile.write(content or b"")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
             """Log nothing."""

@@ -30,10 +30,14 @@ _UNITS = ((86_400, "unit_days"), (3_600, "unit_hours"), (60, "unit_minutes"), (1
 
 
 class Bar(NamedTuple):
-    """A bar of the chart, in the units of the drawing."""
+    """A bar of the chart, in the units of the drawing.
+
+    :ivar label: the number of images, not wider than the bar.
+    """
 
     day: date
     images: int
+    label: str
     x: int
     y: int
     height: int
@@ -100,7 +104,8 @@ def bars(days: Sequence[tuple[date, int]]) -> list[Bar]:
     found = []
     for number, (day, count) in enumerate(days):
         height = round(_CHART_HEIGHT * count / most) or (1 if count else 0)
-        found.append(Bar(day, count, number * _BAR_WIDTH, _CHART_HEIGHT - height, height))
+        label = f"{count:,}" if count < 10_000 else f"{count / 1000:.0f}k"
+        found.append(Bar(day, count, label, number * _BAR_WIDTH, _CHART_HEIGHT - height, height))
     return found
 
 

@@ -83,11 +83,13 @@ def recent_runs(session: Session, dag_ids: Collection[str], now: datetime) -> li
 
 
 def _counts(session: Session, ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """Return the images by outcome; a check fails images that another task has counted, so it does not count."""
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     batches = (
         select(XComModel.dag_run_id, XComModel.key, XComModel.value)
         .join(TaskInstance, _IS_OF_TASK)
         .where(XComModel.dag_run_id.in_(ids), XComModel.key.in_(OUTCOMES), _IS_OURS)
+        .where(TaskInstance.operator != CHECK)
     )
     for run, key, value in session.execute(batches):
         counts[run][key] = counts[run].get(key, 0) + number_in(value)

@@ -19,7 +19,7 @@ SINGLE = frozenset({"Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSenso
 
 # In the order in which they are shown; XComs with other keys are not.
 _COUNTS = (
-    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active", "uploading"),
+    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active"),
     *("missing", "unknown", "unused", "pages", "pages_changed", "healthy", "gone", "rejected", "wrong_type"),
     *("wrong_content", "slow", "traffic_exceeded", "unreachable", "moved", "deleted"),
 )
@@ -83,7 +83,7 @@ def tasks_from(
     xcoms: Iterable[tuple[str, int, str, Any]],
     results: Mapping[tuple[str, int], str] | None = None,
 ) -> list[Task]:
-    """Return the tasks of a run.
+    """Return the tasks of a run in the order in which they started.
 
     :param rows: its task instances.
     :param xcoms: task ID, map index, key and value of the XComs of those with many images.
@@ -103,7 +103,11 @@ def tasks_from(
             named = None if row.state in ENDED else (results or {}).get(place)
             tasks.append(_batch(row, values[place], owner, named))
     tasks += [_together(task_id, operator, some) for (task_id, operator), some in singles.items()]
-    return sorted(tasks, key=lambda task: (task.task_id, -1 if task.map_index is None else task.map_index))
+    first: dict[str, float] = {}
+    for task in tasks:
+        start = math.inf if task.start is None else task.start.timestamp()
+        first[task.task_id] = min(start, first.get(task.task_id, math.inf))
+    return sorted(tasks, key=lambda task: (first[task.task_id], task.task_id, task.map_index or 0))
 
 
 def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | None) -> Task:
@@ -112,7 +116,7 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | N
     # While a task runs, its progress is newer than what an earlier try has returned.
     facts = {**values, **{key: value for key, value in reported.items() if key != "done"}}
     if row.state in ENDED:
-        last = {key: value for key, value in reported.items() if key not in ("active", "uploading")}
+        last = {key: value for key, value in reported.items() if key != "active"}
         facts = {**last, **values}
     counts = {key: number_in(facts[key]) for key in _COUNTS if _is_number(facts.get(key))}
     failures = values.get("failures")

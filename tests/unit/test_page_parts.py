@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,25 @@ def test_the_chart_fits_its_largest_day_and_shows_small_ones() -> None:
     assert bars([(day, 0)])[0].height == 0
 
 
+def test_a_large_number_is_short_above_its_bar() -> None:
+    day = date(2026, 1, 1)
+    labels = [bar.label for bar in bars([(day, 9_999), (day, 10_000), (day, 123_456)])]
+    assert labels == ["9,999", "10k", "123k"]
+
+
 # --- tasks ------------------------------------------------------------------------------------------------
+
+
+def test_tasks_are_in_the_order_in_which_they_started() -> None:
+    at = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    rows = [
+        row("check", "running")._replace(start=at + timedelta(hours=2)),
+        row("later", None),
+        row("sync", "success", map_index=0)._replace(start=at + timedelta(hours=3)),
+        row("sync", "success", map_index=1)._replace(start=at),
+    ]
+    found = [(task.task_id, task.map_index) for task in tasks_from("dag", "run", rows, [])]
+    assert found == [("sync", 0), ("sync", 1), ("check", -1), ("later", -1)]
 
 
 def test_a_running_task_shows_its_progress_and_an_ended_one_its_result() -> None:

@@ -30,6 +30,20 @@ if (outside) {
 }
 addEventListener("storage", followTheme);
 
+// Airflow's UI names the run above its tabs, so the tab of a run does not repeat it. In "Browse", it names none, though
+// the path of the page may follow that of the iframe: /plugin/pan123/….
+const runIn = (page) => {
+  try {
+    const [path] = page.location.pathname.split("/plugin/");
+    return decodeURIComponent(/\/dags\/[^/]+\/runs\/[^/]+/.exec(path)?.[0] ?? "");
+  } catch {
+    return "";
+  }
+};
+if (outside && runIn(window) && runIn(window) === runIn(outside)) {
+  document.documentElement.dataset.tab = "";
+}
+
 // The iframe may neither open a tab nor leave Airflow, so a link of the surrounding page does it.
 const leave = (event) => {
   const link = event.target.closest?.("a[data-leave]");
@@ -66,6 +80,7 @@ const replaceMissing = (event) => {
   if (image.dataset?.missing) {
     const note = document.createElement("span");
     note.textContent = image.dataset.missing;
+    image.closest("a")?.setAttribute("aria-label", `${image.alt}: ${image.dataset.missing}`);
     image.replaceWith(note);
   }
 };

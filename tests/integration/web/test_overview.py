@@ -35,7 +35,7 @@ def test_an_account_shows_its_rate_and_when_its_token_expires(login: Login, meta
         },
     )
     text = login("admin").get(OVERVIEW).text
-    assert "12.5 a second" in text
+    assert "12.5 requests a second" in text
     assert f"shared, until {expiry:%Y-%m-%d %H:%M} UTC" in text
     assert "https://pan.example" in text
     for secret in ("the-token-itself", "the client", "client&#39;s"):
@@ -107,7 +107,16 @@ def test_runs_are_listed_newest_first_and_old_ones_are_not(login: Login, metadat
         metadata.add_task(READABLE, "task", {"migrated": 1, "failed": 2}, run_id=run_id, operator=operator)
     text = login(READABLE).get(OVERVIEW).text
     assert re.findall(r'runs/[^"]*">(\w+)</a>', text) == ["newer", "older"]
-    assert "<li>2 failed</li>" in text
+    assert '<li class="count-failed">2 failed</li>' in text
+
+
+def test_a_check_does_not_count_the_images_of_its_run_again(login: Login, metadata: Metadata) -> None:
+    metadata.add_run(READABLE)
+    metadata.add_task(READABLE, "sync", {"migrated": 5, "failed": 1})
+    metadata.add_task(READABLE, "check", {"images": 5, "healthy": 2, "failed": 3}, operator=CHECK)
+    text = login(READABLE).get(OVERVIEW).text
+    assert "<li>5 migrated</li>" in text
+    assert '<li class="count-failed">1 failed</li>' in text
 
 
 def test_an_overview_without_anything_is_a_page(login: Login) -> None:

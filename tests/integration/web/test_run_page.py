@@ -71,6 +71,11 @@ def names(text: str) -> list[str]:
     return re.findall(r"<strong>(.*?)</strong>", text)
 
 
+def counts(text: str) -> list[str]:
+    """Return the numbers of the tasks on a page."""
+    return re.findall(r"<li[^>]*>(\d[^<]*)</li>", text)
+
+
 def policy(answer: Any) -> dict[str, list[str]]:
     parts = (part.split() for part in answer.headers["content-security-policy"].split(";"))
     return {name: values for name, *values in parts}
@@ -81,8 +86,7 @@ def test_a_run_shows_tasks_counts_and_images(login: Login) -> None:
     answer = login(READABLE).get(PAGE)
     assert names(answer.text) == [f"image-{number}.jpg" for number in range(1, 6)]
     assert re.search(r'<progress aria-label="Progress: sync" value="5" max="5">', answer.text)
-    for counted in ("2 migrated", "1 present", "2 failed"):
-        assert f"<li>{counted}</li>" in answer.text
+    assert counts(answer.text) == ["5 images", "1 present", "2 migrated", "2 failed"]
     assert f'href="/dags/{READABLE}/runs/manual__2026-11-26T00%3A00%3A00%2B00%3A00/tasks/sync"' in answer.text
     assert f'src="{HOST}/own/2.jpg"' in answer.text
     assert answer.text.count('loading="lazy"') == answer.text.count('referrerpolicy="no-referrer"') == 3
@@ -248,6 +252,7 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
         "total": 10,
         "done": 2,
         "failed": 1,
+        "suspect": 0,
         "active": 8,
         "images_per_second": 0.5,
         "seconds_left": 125,
@@ -264,8 +269,17 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
     assert names(text) == ["image-1.jpg", "image-2.jpg"]
     assert 'value="2" max="10"' in text
     assert "about 2 min left" in text
-    assert "8 in flight" in text
+    assert counts(text) == ["10 images", "1 failed", "8 in flight"]
     assert 'data-refresh="15"' in text
+
+
+def test_a_task_that_has_ended_shows_suspect_images_and_nothing_in_flight(
+    login: Login, metadata: Metadata
+) -> None:
+    metadata.add_run(READABLE)
+    progress = {"total": 9, "done": 9, "suspect": 2, "failed": 0, "active": 3}
+    metadata.add_task(READABLE, "sync", {"progress": progress, "migrated": 7, "present": 0})
+    assert counts(login(READABLE).get(PAGE).text) == ["9 images", "7 migrated", "2 suspect", "0 failed"]
 
 
 def test_single_images_come_from_xcoms_with_their_callbacks(
@@ -291,8 +305,9 @@ def test_single_images_come_from_xcoms_with_their_callbacks(
     user = login(READABLE)
     text = user.get(PAGE).text
     assert names(text) == ["0.png", "1.png", "2.png"]
-    assert text.count('state-waiting">') == 2
-    assert text.count('state-migrated">') == 1
+    cards = text.partition('<ul class="grid">')[2]
+    assert cards.count('state-waiting">') == 2
+    assert cards.count('state-migrated">') == 1
     assert "a-long-signature" not in text
     assert "Callbacks received: 2 of 3" in text
     assert 'aria-label="Progress: wait" value="1" max="3"' in text

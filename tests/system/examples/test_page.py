@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -20,6 +21,18 @@ from dev.example_run import ExampleRun
 DESKTOP = {"viewport": {"width": 1280, "height": 1000}, "device_scale_factor": 1}
 PAGE = "pan123-ui"
 IMAGES = 70
+#: The background of the page by colour scheme.
+BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 29, 45)"}
+FOCUSED = """() => {
+    const element = document.activeElement, style = getComputedStyle(element);
+    const label = document.getElementById(element.getAttribute("aria-labelledby")) ?? element.labels?.[0] ?? element;
+    const {top, bottom, width} = element.getBoundingClientRect();
+    return {
+        name: (element.querySelector("img")?.alt ?? label.textContent).trim(),
+        outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+        seen: width > 0 && bottom > 0 && top < innerHeight,
+    };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +68,7 @@ def run(example_partitions: ExampleRun) -> Iterator[ExampleRun]:
 def violations(page: Page, url: str) -> list[tuple[str, str]]:
     """Open a page of the provider outside of Airflow's UI, and return what axe finds wrong with it."""
     page.goto(url)
+    page.evaluate("() => document.querySelectorAll('details').forEach(details => details.open = true)")
     found = Axe().run(page).response["violations"]
     return [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
 
@@ -70,6 +84,9 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         cards = frame.locator(".card")
         expect(cards).to_have_count(60)
         expect(frame.locator("progress")).to_have_count(2)
+        expect(frame.locator("h1")).to_have_css(
+            "clip-path", "inset(50%)"
+        )  # Airflow shows the run above the tab
         picture = cards.nth(3).locator("img")
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("complete", True)
@@ -80,7 +97,7 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         expect(cards).to_have_count(IMAGES + 3 + 1 - 60)
 
         frame.get_by_label("State").select_option("failed")
-        frame.get_by_role("button", name="Show").click()
+        frame.get_by_role("button", name="Filter").click()
         expect(cards).to_have_count(3)
         assert "signature" not in frame.locator("main").inner_text()
         frame.get_by_role("link", name="Failures").click()
@@ -106,10 +123,10 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("locale", "scheme", "words", "background"),
+    ("locale", "scheme", "words"),
     [
-        ("en-US", "light", ("Recent runs", "Numbers"), "rgb(255, 255, 255)"),
-        ("zh-CN", "dark", ("最近的运行", "外链"), "rgb(17, 21, 27)"),
+        ("en-US", "light", ("Recent runs", "Numbers")),
+        ("zh-CN", "dark", ("最近的 Dag 执行", "外链")),
     ],
 )
 def test_the_page_follows_language_and_theme_and_is_accessible(
@@ -117,9 +134,8 @@ def test_the_page_follows_language_and_theme_and_is_accessible(
     run: ExampleRun,
     browser: str,
     locale: str,
-    scheme: str,
+    scheme: Literal["light", "dark"],
     words: tuple[str, str],
-    background: str,
 ) -> None:
     options: dict[str, Any] = DESKTOP | {"locale": locale, "color_scheme": scheme}
     with logged_in(airflow.url, executable=browser, **options) as page:
@@ -127,7 +143,7 @@ def test_the_page_follows_language_and_theme_and_is_accessible(
         frame = page.frame_locator("iframe[title='123pan']")
         expect(frame.get_by_role("heading", name=words[0])).to_be_visible()
         expect(frame.get_by_role("rowheader", name="pan123_default")).to_be_visible()
-        expect(frame.locator("body")).to_have_css("background-color", background)
+        expect(frame.locator("body")).to_have_css("background-color", BACKGROUNDS[scheme])
         # Airflow's own switch, which does not change what the browser prefers.
         other = "light" if scheme == "dark" else "dark"
         page.evaluate("theme => document.documentElement.className = theme", other)
@@ -135,9 +151,61 @@ def test_the_page_follows_language_and_theme_and_is_accessible(
 
         frame.get_by_role("link", name=run.run_id).first.click()
         expect(frame.get_by_text(words[1], exact=True).first).to_be_visible()
-        path = f"{airflow.url}/{PAGE}/dags/{run.dag_id}/runs/{run.run_id.replace('+', '%2B')}"
-        for url in (f"{airflow.url}/{PAGE}/", path, f"{path}/failures", f"{airflow.url}/{PAGE}/nothing"):
-            assert violations(page, url) == [], url
+        expect(frame.locator("h1")).to_have_css("clip-path", "none")
+        path = path_of(airflow, run)
+        task = f"{path}?task_id=sync&map_index=0"
+        for colours, background in BACKGROUNDS.items():
+            page.emulate_media(color_scheme=colours)
+            for url in (
+                f"{airflow.url}/{PAGE}/",
+                path,
+                task,
+                f"{path}/failures",
+                f"{airflow.url}/{PAGE}/nothing",
+            ):
+                assert violations(page, url) == [], (url, colours)
+                expect(page.locator("body")).to_have_css("background-color", background)
+
+
+def test_the_keyboard_reaches_filter_export_images_and_links_in_order(
+    airflow: Cluster, run: ExampleRun, browser: str
+) -> None:
+    with logged_in(airflow.url, executable=browser, **DESKTOP) as page:
+        page.goto(f"{path_of(airflow, run)}?status=migrated")
+        cards = page.locator(".card")
+        links = [
+            name
+            for number in (0, 1)
+            for name in (
+                cards.nth(number).locator("img").get_attribute("alt"),
+                cards.nth(number).locator("dd a").inner_text(),
+            )
+        ]
+        assert tabbed(page, 12 + len(links)) == [
+            *("Skip to the content", "Overview", "Images", "Failures", "Tasks", "sync [0]", "sync [1]"),
+            *("State", "Search", "Filter", "Export as CSV", "What the states mean", *links),
+        ]
+        page.get_by_label("Search").focus()
+        page.keyboard.type("nothing of this name")
+        page.keyboard.press("Enter")
+        expect(cards).to_have_count(0)
+
+
+def tabbed(page: Page, count: int) -> list[str]:
+    """Press the key Tab, and return the name of what it reaches each time; all of it must show its focus."""
+    names = []
+    for _ in range(count):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        assert focused["outline"] >= 2, focused
+        assert focused["seen"], focused
+        names.append(focused["name"])
+    return names
+
+
+def path_of(airflow: Cluster, run: ExampleRun) -> str:
+    """Return the URL of a run's page outside of Airflow's UI."""
+    return f"{airflow.url}/{PAGE}/dags/{run.dag_id}/runs/{quote(run.run_id)}"
 
 
 def test_the_page_is_closed_without_a_login(airflow: Cluster, browser: str) -> None:
