@@ -1,7 +1,7 @@
 """React to new images on 123pan.
 
-This DAG shows how a DAG starts when images arrive in a directory, whoever put them there: another DAG, a person, or a
-program. The triggerer watches the directory `arrivals`, and each finished image is an event of the asset
+This DAG shows how a DAG starts when images arrive in a directory, no matter who put them there: another DAG, a person,
+or a program. The triggerer watches the directory `arrivals`, and each finished image is an event of the asset
 `pan123_arrivals`. Several events may share one run. An event can come twice, so tasks should not mind an image that
 they know already.
 """
