@@ -66,7 +66,8 @@ def main() -> int:
                 held = outcome.held
                 code = 0 if held else 1
                 screen.summary(outcome)
-                story.show_places()
+                if not arguments.once:
+                    story.show_places()
                 if arguments.svg:
                     save(console, arguments.svg)
                 elif not arguments.once:
