@@ -131,5 +131,5 @@ def test_a_blog_is_planned_migrated_and_checked_and_a_second_run_finds_nothing_t
     run.start().succeed(submissions=1)
     assert [run.xcom(task)["images"] for task in ("plan", "migrate", "check")] == [0, 0, 0]
 
-    airflow.cli("pan123", "undo", f"file://{run.folder}/work/journal")
+    airflow.cli("pan123", "undo", (run.folder / "work" / "journal").as_uri())
     assert page.read_text() == blog_page(*run.urls)
