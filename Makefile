@@ -30,9 +30,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting
-.PHONY: help venv lock build audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
-	faults faults-cluster sites fuzz cluster chromium mariadb servers bench $(BENCHMARKS) docs demo screenshot clean
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page
+.PHONY: help venv lock build build-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
+	faults faults-cluster sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -92,6 +92,14 @@ build: | $(UV) ## Build and check the wheel and the sdist in dist/
 	@$(UV) sync --quiet --locked --only-group build --python "$$(command -v $(PYTHON))"
 	.venv-build/bin/twine check --strict dist/*
 	.venv-build/bin/check-wheel-contents dist/*.whl
+	@.venv-build/bin/python -m dev.description dist/*.whl
+
+# As a user would: the wheel decides which packages come with it, in their newest versions.
+build-check: venv ## Migrate an image with the wheel in dist/, in an environment with nothing but Airflow (not part of test)
+	@test -f dist/*.whl || { echo "There is no wheel in dist/; run make build"; exit 1; }
+	@rm -rf .venv-user && $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv-user
+	$(UV) pip install --quiet --python .venv-user/bin/python dist/*.whl
+	$(BIN)/python -m dev.build_check .venv-user
 
 audit: export UV_PROJECT_ENVIRONMENT := .venv-audit
 audit: | $(UV) ## Look up known vulnerabilities of all packages in uv.lock (asks PyPI about each)
@@ -156,6 +164,15 @@ chromium:
 			chromium fonts-dejavu-core >/dev/null; } || echo "Chromium could not be installed: tests of the UI will be skipped"; \
 	else echo "No Chromium found: tests of the UI will be skipped"; fi
 
+# Without it, the screenshots in Chinese show boxes.
+chinese-font:
+	@if fc-list :lang=zh 2>/dev/null | grep -q .; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing a Chinese font"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			fontconfig fonts-wqy-microhei >/dev/null; \
+	else echo "No Chinese font found: install one, such as fonts-wqy-microhei" && exit 1; fi
+
 mariadb:
 	@if command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -204,6 +221,7 @@ bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
+bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (ARGS="--images 100000")
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 
@@ -225,7 +243,7 @@ docs: $(DOCUMENTED) ## Build the documentation into build/docs (warnings are err
 
 # --- demonstrations ---------------------------------------------------------------------------------------
 
-demo: $(READY) ## Show how Airflow migrates images to a local 123pan (ONCE=1: end when they have arrived)
+demo: $(READY) ## Show how Airflow moves the images of a blog to a local 123pan (ONCE=1: end when they are checked)
 	@$(IN) $(BIN)/python -m dev.demo $(if $(ONCE),--once)
 
 cluster: $(CLUSTERED) ## Run a distributed Airflow beside a local 123pan until Ctrl-C (ONCE=1: run all example DAGs; INBOX=mariadb)
@@ -236,8 +254,12 @@ else
 		--distributed $(INBOX:%=--inbox %) $(ARGS)
 endif
 
-screenshot: venv chromium ## Take the screenshot of the connection form for the documentation
+recording: venv ## Record the demo for the documentation
+	$(BIN)/python -m dev.demo --svg docs/images/demo.svg
+
+screenshot: venv chromium chinese-font ## Take the screenshots of Airflow's UI for the documentation
 	$(BIN)/python -m dev.screenshot docs/connection-form.png
+	$(BIN)/python -m dev.page_screenshot docs/images
 
 clean: ## Remove virtual environments, caches and build results
 	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

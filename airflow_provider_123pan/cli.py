@@ -167,7 +167,7 @@ def undo(args: Namespace) -> None:
     try:
         done = undo_pages(args.journal)
     except Pan123InputError as error:
-        raise SystemExit(error.message) from None
+        raise SystemExit(str(error)) from None
     for page, reason in sorted(done.left.items()):
         print(f"left: {page}: {reason}")
     print(
@@ -185,4 +185,4 @@ def _engine() -> Engine:
     try:
         return inbox_engine()
     except Pan123InputError as error:
-        raise SystemExit(error.message) from None
+        raise SystemExit(str(error)) from None

@@ -36,6 +36,9 @@ Two attributes of a Pan123Error decide what happens next:
 
 * ``retryable``: the same call may succeed later without any change by the user.
 * ``transient``: the error says nothing about the thing requested, so a wait continues.
+
+Each error as a string ends with its ``help_code`` in brackets, such as ``[pan123-token-limit]``: the entry of the page
+"Troubleshooting" that has the cause and the fix.
 """
 
 from __future__ import annotations
@@ -51,10 +54,12 @@ class Pan123Error(Exception):
     :param call: the name of the call: the hook's method, such as ``create_offline_download``, or a step of an upload.
     :param code: the code in the body, or the HTTP status if the body is not JSON.
     :param trace_id: the service's ``x-traceID``, which 123pan's support asks for.
+    :ivar help_code: the entry of the troubleshooting page; some answers of the service have one of their own.
     """
 
     retryable = True
     transient = False
+    help_code = "pan123-error"
 
     def __init__(
         self,
@@ -71,6 +76,11 @@ class Pan123Error(Exception):
         self.trace_id = trace_id
 
     def __str__(self) -> str:
+        return f"{self.description} [{self.help_code}]"
+
+    @property
+    def description(self) -> str:
+        """The error without its help code, for files and reports."""
         facts = [
             f"{label} {value}"
             for label, value in (("code", self.code), ("x-traceID", self.trace_id))
@@ -91,6 +101,7 @@ class Pan123InputError(Pan123Error, ValueError):
     """Bad input, found before anything was sent; the message names the field and the fix."""
 
     retryable = False
+    help_code = "pan123-input"
 
 
 class Pan123NoConnectionError(Pan123InputError):
@@ -99,21 +110,27 @@ class Pan123NoConnectionError(Pan123InputError):
     Airflow reports both alike to a worker. The second one ends by itself, so a retry may help.
     """
 
+    help_code = "pan123-no-connection"
     retryable = True
 
 
 class Pan123SourceError(Pan123Error):
     """The source of an image did not give it, or did not show its format; found before anything was sent to 123pan."""
 
+    help_code = "pan123-source"
+
 
 class Pan123DocumentError(Pan123Error):
     """A sitemap or a feed could not be read; the message names it."""
+
+    help_code = "pan123-document"
 
 
 class Pan123CredentialsError(Pan123Error):
     """The login rejected the client ID or the client secret."""
 
     retryable = False
+    help_code = "pan123-credentials"
 
 
 class Pan123RedirectError(Pan123Error):
@@ -121,18 +138,25 @@ class Pan123RedirectError(Pan123Error):
 
     retryable = False
     transient = True
+    help_code = "pan123-redirect"
 
 
 class Pan123ServiceError(Pan123Error):
     """The service answered with a code other than 0; code 1 is its catch-all, so read the message."""
 
+    help_code = "pan123-service"
+
 
 class Pan123AnswerError(Pan123Error):
     """The answer is not what the service documents: no JSON, no data, or an unknown status."""
 
+    help_code = "pan123-answer"
+
 
 class Pan123NoDataError(Pan123AnswerError):
     """The service answered with code 0 but without data, which may mean that a taskID is unknown."""
+
+    help_code = "pan123-no-data"
 
 
 class Pan123TransientError(Pan123Error):
@@ -144,17 +168,25 @@ class Pan123TransientError(Pan123Error):
 class Pan123TokenError(Pan123TransientError):
     """Code 401: the access token has expired, was revoked by a later login, or is wrong."""
 
+    help_code = "pan123-token"
+
 
 class Pan123RateLimitError(Pan123TransientError):
     """The service rejected the call because of its rate limit (code 429 and its other wordings)."""
+
+    help_code = "pan123-rate-limit"
 
 
 class Pan123TooManyTasksError(Pan123TransientError):
     """Too many offline tasks of this account run at once."""
 
+    help_code = "pan123-too-many-tasks"
+
 
 class Pan123VerifyingError(Pan123TransientError):
     """The service still verifies the file (code 20103); it asks to be called again after a second."""
+
+    help_code = "pan123-verifying"
 
 
 class Pan123UnavailableError(Pan123TransientError):
@@ -162,6 +194,8 @@ class Pan123UnavailableError(Pan123TransientError):
 
     :param ambiguous: True if the request may have reached the service and taken effect.
     """
+
+    help_code = "pan123-unavailable"
 
     def __init__(self, message: str, *, ambiguous: bool = False, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -171,37 +205,51 @@ class Pan123UnavailableError(Pan123TransientError):
 class Pan123UploadError(Pan123Error):
     """123pan's storage did not take the bytes of an image, or 123pan stored something else; upload again."""
 
+    help_code = "pan123-upload"
+
 
 class Pan123DownloadFailedError(Pan123Error):
     """123pan could not download or keep the image; a new submission may succeed."""
+
+    help_code = "pan123-download-failed"
 
 
 class Pan123UnknownTaskError(Pan123Error):
     """123pan does not know the taskID (any more), and no image of that name is stored."""
 
     retryable = False
+    help_code = "pan123-unknown-task"
 
 
 class Pan123InvisibleError(Pan123Error):
     """The offline task succeeded, but its image is not listed in the directory."""
+
+    help_code = "pan123-invisible"
 
 
 class Pan123ImagesError(Pan123Error):
     """A check or a copy found more images with a problem than ``max_failures`` allows."""
 
     retryable = False
+    help_code = "pan123-images"
 
 
 class Pan123PagesError(Pan123Error):
     """Pages could not be read or written; after a migration, a retry does these and leaves those that are done."""
 
+    help_code = "pan123-pages"
+
 
 class Pan123WaitTimeoutError(Pan123Error):
     """The wait reached its time limit."""
 
+    help_code = "pan123-timeout"
+
 
 class Pan123WaitError(Pan123Error):
     """An error in the triggerer ended the wait; it carries the call, the code and the trace ID."""
+
+    help_code = "pan123-wait"
 
 
 class Pan123AccessTokenError(Pan123TokenError):
@@ -211,18 +259,28 @@ class Pan123AccessTokenError(Pan123TokenError):
     """
 
     retryable = False
+    help_code = "pan123-access-token"
 
 
 class Pan123LoginLimitError(Pan123TransientError):
     """The provider made as many logins as it allows in ten minutes, and no token was accepted."""
 
+    help_code = "pan123-login-limit"
+
 
 class InboxUnreachableError(Exception):
     """No receiver answers at the URL of the inbox; waits fall back to polling progress."""
 
+    help_code = "pan123-inbox"
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} [{self.help_code}]"
+
 
 class LookupFailedError(Exception):
     """A secrets backend or the database could not be reached, so it is unknown whether a connection exists."""
+
+    help_code = "pan123-lookup"
 
 
 def may_have_arrived(error: BaseException) -> bool:

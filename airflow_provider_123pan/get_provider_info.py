@@ -21,6 +21,12 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": integration,
                 "external-doc-url": "https://www.123pan.com/developer",
+                "how-to-guide": [
+                    "/docs/howto/one-image.md",
+                    "/docs/howto/sync.md",
+                    "/docs/howto/arrivals.md",
+                ],
+                "logo": "/docs/images/logo.svg",
                 "tags": ["service"],
             }
         ],
@@ -45,6 +51,7 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": integration,
                 "python-modules": [
                     f"{package}.triggers.copy_from_drive",
+                    f"{package}.triggers.image_arrivals",
                     f"{package}.triggers.offline_download",
                     f"{package}.triggers.sync_images",
                 ],
@@ -101,7 +108,19 @@ def get_provider_info() -> dict[str, object]:
                 },
             }
         ],
-        "extra-links": [f"{package}.links.PagesReportLink"],
+        "extra-links": [
+            f"{package}.links.PagesReportLink",
+            f"{package}.links.Pan123ImageLink",
+            f"{package}.links.Pan123ResultsLink",
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["pan123"],
+                "handler": f"{package}.assets.sanitize_uri",
+                "factory": f"{package}.assets.create_asset",
+                "to_openlineage_converter": f"{package}.assets.convert_asset_to_openlineage",
+            }
+        ],
         "cli": [f"{package}.cli.get_pan123_cli_commands"],
         "config": {
             "pan123": {

@@ -1,4 +1,4 @@
-"""Airflow's form for a connection in a real Chromium, for the system tests and the screenshot."""
+"""Airflow's UI in a real Chromium, for the system tests and the screenshots: a form, and the provider's page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import FrameLocator, Locator, Page, expect, sync_playwright
 
 from dev.cluster import PASSWORD, USERNAME
 
@@ -32,15 +34,22 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def logged_in(airflow_url: str, *, executable: str) -> Iterator[Page]:
-    """Log in to Airflow's UI, and yield its page."""
+def logged_in(airflow_url: str, *, executable: str, **options: Any) -> Iterator[Page]:
+    """Log in to Airflow's UI, and yield its page.
+
+    :param options: of the browser's context, such as ``locale`` and ``color_scheme``.
+    """
     expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=executable, args=FLAGS, timeout=2 * TIMEOUT_MILLISECONDS
         )
         try:
-            page = browser.new_page(viewport={"width": 760, "height": 1500}, device_scale_factor=1.5)
+            defaults: dict[str, Any] = {
+                "viewport": {"width": 760, "height": 1500},
+                "device_scale_factor": 1.5,
+            }
+            page = browser.new_page(**defaults | options)
             page.set_default_timeout(TIMEOUT_MILLISECONDS)
             page.goto(f"{airflow_url}/")
             page.locator("[name=username]").fill(USERNAME)
@@ -50,6 +59,18 @@ def logged_in(airflow_url: str, *, executable: str) -> Iterator[Page]:
             yield page
         finally:
             browser.close()
+
+
+def run_page(
+    page: Page, airflow_url: str, dag_id: str, run_id: str, task: str = "", name: str = "pan123_run"
+) -> FrameLocator:
+    """Open the tab of the provider beside a run in Airflow's UI, and return what it holds.
+
+    :param task: beside a task of it: the end of its path, such as ``/tasks/sync``.
+    :param name: of the tab, in its path.
+    """
+    page.goto(f"{airflow_url}/dags/{dag_id}/runs/{quote(run_id, safe='')}{task}/plugin/{name}")
+    return page.frame_locator("iframe[title='123pan']")
 
 
 class ConnectionForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dev.cluster import Cluster
 from dev.waiting import wait_for
 
 WAITING = {"awaiting_input", "deferred"}  # for a person, in Airflow 3.3 and 3.2
+ANSWER_AFTER_SECONDS = 5.0  # that a task has waited
 
 
 class ExampleRun:
@@ -42,6 +44,7 @@ class ExampleRun:
         self.api, self.sandbox, self.dag_id, self.conf = airflow.api, sandbox, dag_id, conf
         self.host, self.urls, self.folder = host, {} if urls is None else urls, folder
         self.answer, self.run_id = answer, ""
+        self._waiting_since: float | None = None
 
     def start(self) -> ExampleRun:
         """Trigger a run with the DAG's inputs."""
@@ -73,9 +76,14 @@ class ExampleRun:
     def _asks(self) -> bool:
         """Return whether the task `approve` waits for an answer.
 
-        On SQLite, Airflow 3.3 loses an answer that comes after the question but before the task waits (observed).
+        On SQLite, Airflow 3.3 loses an answer that comes after the question but before the task waits. An answer right
+        after that can fail the task, which continues before the scheduler knows that it has paused (both observed).
         """
         if not self.answer or self.states().get(("approve", -1)) not in WAITING:
+            self._waiting_since = None
+            return False
+        self._waiting_since = self._waiting_since or time.monotonic()
+        if time.monotonic() < self._waiting_since + ANSWER_AFTER_SECONDS:
             return False
         approval = self.approval()
         return approval is not None and not approval["response_received"]

@@ -8,7 +8,7 @@ import math
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -131,18 +131,25 @@ def _svg(name: str, hue: float) -> bytes:
 
 
 @contextmanager
-def serve(files: dict[str, bytes]) -> Iterator[str]:
-    """Serve files by name, whatever the query, on a free port of 127.0.0.1, and yield the base URL."""
+def serve(files: dict[str, bytes], *, referer: str | None = None) -> Iterator[str]:
+    """Serve files by name, whatever the query, on a free port of 127.0.0.1, and yield the base URL.
+
+    :param referer: requests with another Referer are answered 403; None: all are welcome.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.partition("?")[0].lstrip("/")
             content = files.get(name)
-            self.send_response(404 if content is None else 200)
+            status = 404 if content is None else 200
+            if referer is not None and self.headers.get("Referer") != referer:
+                status, content = 403, None
+            self.send_response(status)
             self.send_header("Content-Type", CONTENT_TYPES.get(name.rpartition(".")[2], "text/plain"))
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()
-            self.wfile.write(content or b"")
+            with suppress(ConnectionError):  # a browser leaves a page before all its images are loaded
+                self.wfile.write(content or b"")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
             """Log nothing."""

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# Neither the settings nor the connections of whoever runs the tests have a say in them.
+# Neither the settings nor the connections of the developer have a say in them.
 for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[name]
 for name in ("http_proxy", "https_proxy", "all_proxy"):

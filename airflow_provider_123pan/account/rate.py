@@ -21,6 +21,11 @@ RATE_CHANGE = 1.25
 MAX_RATE = 10_000.0
 
 
+def variable_of(account: str) -> str:
+    """Return the name of the Variable that holds an account's rate."""
+    return f"pan123_rate__{account[:16]}"
+
+
 class SharedRate:
     """An account's request rate: new processes start from it, and slower active processes follow it.
 
@@ -37,7 +42,7 @@ class SharedRate:
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._name = f"pan123_rate__{account[:16]}"
+        self._name = variable_of(account)
         self._variables = variables
         self._clock, self._uniform = clock, uniform
         self._process = uuid.uuid4().hex[:8]

@@ -98,7 +98,7 @@ class SharedToken:
         self._mask = mask
         self._timing = timing
         self._clock, self._now, self._uniform = clock, now, uniform
-        self._token_name = f"pan123_access_token__{account[:16]}"
+        self._token_name = variable_of(account)
         self._lock_name = f"pan123_login__{account[:16]}"
         self._current: AccessToken | None = None
         # The logins of this process, because its lock record may be unwritable or overwritten.
@@ -257,6 +257,22 @@ class SharedToken:
                 self._lock_name, lock.dump(), "123pan: which process logs in; made by the provider"
             )
         )
+
+
+def variable_of(account: str) -> str:
+    """Return the name of the Variable that holds an account's token."""
+    return f"pan123_access_token__{account[:16]}"
+
+
+def stored_expiry(account: str, variables: Variables) -> tuple[bool, datetime | None]:
+    """Return whether a token of an account is stored, and when it expires, if that is known."""
+    try:
+        record: Any = json.loads(variables.get(variable_of(account)) or "{}")
+        if record["account"] != account:
+            return False, None
+        return True, AccessToken.parse(record).expires_at
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False, None
 
 
 def _with_local_expiry(token: AccessToken, issued_at: datetime, margin_seconds: float) -> AccessToken:

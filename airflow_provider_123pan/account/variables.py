@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from airflow.models.variable import Variable as ModelVariable
     from airflow.sdk import Variable as SdkVariable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Variables(Protocol):
@@ -31,6 +38,28 @@ class AirflowVariables:
     def set(self, name: str, value: str, description: str) -> None:
         """Create or overwrite a Variable."""
         _variable().set(name, value, description=description)
+
+
+def read_json(variables: Variables, name: str, kind: type[T], is_right: Callable[[T], bool]) -> T | None:
+    """Return what a Variable holds as JSON; None if it cannot be read, and so must not be overwritten.
+
+    :param kind: the type of what it holds; an empty one is returned for a Variable that does not exist, or has another
+        shape.
+    :param is_right: whether a value of this type has the right shape.
+    """
+    try:
+        text = variables.get(name)
+    except Exception as error:  # Airflow's Variables raise errors of many kinds
+        log.warning("The Variable %s cannot be read: %s", name, type(error).__name__)
+        return None
+    try:
+        found: Any = json.loads(text) if text else kind()
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, kind) and is_right(found):
+        return found
+    log.warning("The Variable %s has a wrong shape, and is ignored", name)
+    return kind()
 
 
 def _variable() -> type[SdkVariable] | type[ModelVariable]:

@@ -10,7 +10,8 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -96,6 +97,17 @@ class BatchWaiter(DeliveryWaiter):
         self.interrupt()
 
 
+class WakeWaiter(DeliveryWaiter):
+    """A wait that any delivery ends; it stores none."""
+
+    __slots__ = ()
+
+    def deliver(self, delivery: Delivery) -> None:
+        """End the current wait."""
+        self._notified = True
+        self.interrupt()
+
+
 def _end(future: asyncio.Future[bool]) -> None:
     if not future.done():
         future.set_result(False)
@@ -118,6 +130,7 @@ class InboxFollower:
         self._timing = timing
         self._transport = transport
         self._waiters: dict[str, list[DeliveryWaiter]] = {}
+        self._waiters_for_all: list[DeliveryWaiter] = []
         self._new_ids: set[str] = set()
         self._epoch: str | None = None
         self._after: int | None = None
@@ -131,12 +144,22 @@ class InboxFollower:
         """
         return Subscription(self, callback_ids, waiter)
 
+    @contextmanager
+    def subscription_to_all(self, waiter: DeliveryWaiter) -> Iterator[None]:
+        """Let ``waiter`` receive the deliveries to all callbacks, within ``with``; stored ones are not looked up."""
+        self._waiters_for_all.append(waiter)
+        self._start_or_stop()
+        try:
+            yield
+        finally:
+            self._waiters_for_all.remove(waiter)
+            self._start_or_stop()
+
     def _subscribe(self, callback_ids: Collection[str], waiter: DeliveryWaiter) -> None:
         for callback_id in callback_ids:
             self._waiters.setdefault(callback_id, []).append(waiter)
         self._new_ids.update(callback_ids)
-        if self._waiters and self._task is None:
-            self._task = asyncio.create_task(self._run(), name="pan123-inbox")
+        self._start_or_stop()
 
     def _unsubscribe(self, callback_ids: Collection[str], waiter: DeliveryWaiter) -> None:
         for callback_id in callback_ids:
@@ -145,7 +168,13 @@ class InboxFollower:
             if not others:
                 del self._waiters[callback_id]
                 self._new_ids.discard(callback_id)
-        if not self._waiters and self._task is not None:
+        self._start_or_stop()
+
+    def _start_or_stop(self) -> None:
+        is_needed = bool(self._waiters or self._waiters_for_all)
+        if is_needed and self._task is None:
+            self._task = asyncio.create_task(self._run(), name="pan123-inbox")
+        elif not is_needed and self._task is not None:
             self._task.cancel()
             self._task = None
 
@@ -220,7 +249,7 @@ class InboxFollower:
 
     def _deliver(self, page: InboxPage) -> None:
         for delivery in page.deliveries:
-            for waiter in self._waiters.get(delivery.callback_id, ()):
+            for waiter in (*self._waiters.get(delivery.callback_id, ()), *self._waiters_for_all):
                 waiter.deliver(delivery)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_123pan.check.checked_images import CheckedImages
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
+from airflow_provider_123pan.service.error_codes import NO_FILE
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import visit_pages
 from airflow_provider_123pan.service.models import Image, Listing
-from airflow_provider_123pan.service.protocol import NO_FILE, MakeCall, get_image
+from airflow_provider_123pan.service.protocol import MakeCall, get_image
 from airflow_provider_123pan.verification.loading import Problem
 
 _NOT_LISTED = "its directory does not list it any more"
@@ -54,7 +55,9 @@ class Survey:
                 if error.code == NO_FILE:
                     self._images.fail(fileID, Problem.GONE, f"123pan does not know it (code {NO_FILE})")
                 else:
-                    self._images.fail(fileID, Problem.UNREACHABLE, f"123pan does not show it: {error}")
+                    self._images.fail(
+                        fileID, Problem.UNREACHABLE, f"123pan does not show it: {error.description}"
+                    )
                 continue
             path = image.directory_name or image.directory_id or ""
             if image.directory_id is not None:

@@ -102,7 +102,7 @@ class CallbackFacts:
 def connection(found: ConnectionSettings | Pan123Error) -> Result:
     """Report whether the connection exists and its fields are valid."""
     if isinstance(found, Pan123Error):
-        return Result(CONNECTION, Status.FAILED, str(found))
+        return Result(CONNECTION, Status.FAILED, found.description)
     who = f"client ID {found.client_id}" if found.client_id else "an access_token"
     return Result(
         CONNECTION, Status.OK, f"{found.conn_id} is valid, with {who} for {found.endpoint.base_url}"
@@ -174,7 +174,7 @@ def inbox(settings: ConnectionSettings, facts: InboxFacts | None) -> Result:
     if facts.error is None:
         return Result(INBOX, Status.OK, f"readable at {redact_url(facts.base_url)}")
     if isinstance(facts.error, Pan123InputError):
-        return Result(INBOX, Status.FAILED, f"there are no callbacks: {facts.error}")
+        return Result(INBOX, Status.FAILED, f"there are no callbacks: {facts.error.description}")
     if facts.health is None:
         advice = "set [pan123] inbox_url to the URL at which this machine reaches the receiver"
     elif facts.health == "ready":
@@ -184,7 +184,7 @@ def inbox(settings: ConnectionSettings, facts: InboxFacts | None) -> Result:
         )
     else:
         advice = "a receiver is there, but its database is unavailable; see its log"
-    return Result(INBOX, Status.FAILED, f"{facts.error}; {advice}")
+    return Result(INBOX, Status.FAILED, f"{facts.error.args[0]}; {advice}")
 
 
 def callback_url(inbox_facts: InboxFacts | None, facts: CallbackFacts | None) -> Result:
@@ -209,7 +209,7 @@ def callback_url(inbox_facts: InboxFacts | None, facts: CallbackFacts | None) ->
 def _delivery_problem(facts: CallbackFacts, url: str, inbox_url: str) -> str | None:
     """Return why the test delivery did not arrive and what to do, or None if it did."""
     if isinstance(facts.answer, Pan123InputError):
-        return str(facts.answer)
+        return facts.answer.description
     if isinstance(facts.answer, Exception):
         return (
             f"no answer from {url}: {facts.answer}; check callback_base_url, its DNS name and certificate, and the "
@@ -223,7 +223,7 @@ def _delivery_problem(facts: CallbackFacts, url: str, inbox_url: str) -> str | N
             f"that is read at {inbox_url}"
         )
     if isinstance(facts.stored, InboxUnreachableError):
-        return f"the delivery was accepted, but the inbox cannot be read: {facts.stored}"
+        return f"the delivery was accepted, but the inbox cannot be read: {facts.stored.args[0]}"
     if not facts.stored:
         return (
             f"HTTP {facts.answer} from {url}, but the delivery is not in the inbox at {inbox_url}: both must be "
@@ -252,7 +252,7 @@ def _is_about_token(error: Exception) -> bool:
 
 def _described(error: Exception) -> str:
     if isinstance(error, Pan123Error):
-        return str(error)
+        return error.description
     return (
         f"the Variable with the shared token cannot be read or written here ({type(error).__name__}); run this where "
         '"airflow variables list" works'

@@ -8,15 +8,33 @@ from typing import Any
 
 from airflow_provider_123pan.download.wait import Outcome
 from airflow_provider_123pan.exceptions import (
+    Pan123AccessTokenError,
     Pan123AnswerError,
+    Pan123CredentialsError,
     Pan123Error,
+    Pan123InputError,
+    Pan123InvisibleError,
+    Pan123RedirectError,
+    Pan123ServiceError,
+    Pan123UnknownTaskError,
     Pan123WaitError,
     Pan123WaitTimeoutError,
 )
+from airflow_provider_123pan.service.error_codes import help_code_of
 from airflow_provider_123pan.source.urls import redact_url
 
 _NUMBERS = frozenset({"taskID", "size"})
 _FIELDS = {field.name for field in fields(Outcome)}
+
+# How the messages of errors that end a wait are recognized: an event does not name the class.
+_WORDS: tuple[tuple[str, type[Pan123Error]], ...] = (
+    ("does not know taskID", Pan123UnknownTaskError),
+    ("no image in its directory is certainly", Pan123InvisibleError),
+    ("gives no URL for its image", Pan123InvisibleError),
+    ("refuses the connection's access_token", Pan123AccessTokenError),
+    ("which is not followed", Pan123RedirectError),
+    ("the answer is not understood", Pan123AnswerError),
+)
 
 # Seconds after the deadline of a wait, when Airflow may end a deferral that no trigger ended.
 DEFERRAL_GRACE_SECONDS = 300.0
@@ -64,5 +82,20 @@ def from_event(event: Any, url: str | None = None) -> Outcome:
         }:
             error = Pan123WaitError(message, call=call, code=code, trace_id=trace_id)
             error.retryable = retryable
+            error.help_code = _help_code(error)
             raise error
     raise Pan123AnswerError(f"the trigger sent an event that is not understood: {event!r:.200}")
+
+
+def _help_code(error: Pan123WaitError) -> str:
+    """Return the help code that an error had in the triggerer."""
+    for words, kind in _WORDS:
+        if words in error.message:
+            return kind.help_code
+    if found := help_code_of(error.code, error.message):
+        return found
+    if error.call == "login":
+        return Pan123CredentialsError.help_code
+    if error.code is not None:
+        return Pan123ServiceError.help_code
+    return error.help_code if error.retryable else Pan123InputError.help_code

@@ -112,8 +112,9 @@ class Pan123CopyFromDriveOperator(BaseOperator):
                 return self._conclude(hook, copy, context)
 
     def _submit(self, hook: Pan123Hook, context: Context) -> DriveCopy:
+        from airflow_provider_123pan.sync.directory import check_directory
         from airflow_provider_123pan.sync.drive_copies import DriveCopy
-        from airflow_provider_123pan.sync.options import allowance, check_directory
+        from airflow_provider_123pan.sync.options import allowance
 
         allowance(self.max_failures)
         directory_id, names = check_directory(self.directory_id, self.directory)

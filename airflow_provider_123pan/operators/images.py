@@ -159,7 +159,8 @@ class Pan123CheckImagesOperator(BaseOperator):
     def _options(self, context: Context) -> CheckOptions:
         from airflow_provider_123pan.check.run import CheckOptions
         from airflow_provider_123pan.html_report import check_report
-        from airflow_provider_123pan.sync.options import check_directory, check_verify
+        from airflow_provider_123pan.sync.directory import check_directory
+        from airflow_provider_123pan.sync.options import check_verify
         from airflow_provider_123pan.sync.results import owner_of
 
         directory_id, names = check_directory(self.directory_id, self.directory)
@@ -220,8 +221,7 @@ class Pan123MoveImagesOperator(SelectedImagesOperator):
         """Move the images."""
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
-        from airflow_provider_123pan.sync.directory import ensure_directory
-        from airflow_provider_123pan.sync.options import check_directory
+        from airflow_provider_123pan.sync.directory import check_directory, ensure_directory
 
         with failing_without_retry():
             selection = self._selection()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias
 
-from airflow_provider_123pan.links import PagesReportLink
+from airflow_provider_123pan.links import PagesReportLink, Pan123ResultsLink
 from airflow_provider_123pan.operators.failures import push
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 
@@ -75,7 +75,7 @@ class Pan123MigratePagesOperator(Pan123SyncImagesOperator):
         "report",
         *(name for name in Pan123SyncImagesOperator.template_fields if name not in ("images", "manifest")),
     )
-    operator_extra_links = (PagesReportLink(),)
+    operator_extra_links = (PagesReportLink(), Pan123ResultsLink())
     ui_color = "#d9f0e3"
 
     def __init__(

@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator, conf
 
 from airflow_provider_123pan.download.request import Request
 from airflow_provider_123pan.download.submission import Submission
+from airflow_provider_123pan.links import Pan123ImageLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,6 +49,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
     """
 
     template_fields: Sequence[str] = ("url", "file_name", "directory_id", "pan123_conn_id")
+    operator_extra_links = (Pan123ImageLink(),)
     #: None: the defaults, which a DAG file need not import.
     timing: ClassVar[WaitTiming | None] = None
     ui_color = "#d9ecff"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 
+from airflow_provider_123pan.links import Pan123ResultsLink
 from airflow_provider_123pan.operators.offline_download import seconds
 from airflow_provider_123pan.operators.sync_operator import DIRECTORIES, SyncOperator
 from airflow_provider_123pan.source.masking import MaskedHeaders
 
 __all__ = ["DIRECTORIES", "Pan123SyncImagesOperator"]
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperatorLink
 
 
 class Pan123SyncImagesOperator(SyncOperator):
@@ -83,6 +87,7 @@ class Pan123SyncImagesOperator(SyncOperator):
         "max_failures",
         "pan123_conn_id",
     )
+    operator_extra_links: Collection[BaseOperatorLink] = (Pan123ResultsLink(),)
     fetch_headers = MaskedHeaders()
 
     def __init__(

@@ -183,8 +183,9 @@ class SyncOperator(BaseOperator):
     def _options(self, deadline: float) -> SyncOptions:
         from airflow_provider_123pan.source.probe import Prober
         from airflow_provider_123pan.sync import options
+        from airflow_provider_123pan.sync.directory import check_directory
 
-        directory_id, names = options.check_directory(self.directory_id, self.directory)
+        directory_id, names = check_directory(self.directory_id, self.directory)
         options.check_choice("if_exists", self.if_exists, "skip", "overwrite")
         return options.SyncOptions(
             directory_id=directory_id,

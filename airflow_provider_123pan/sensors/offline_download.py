@@ -18,7 +18,12 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.exceptions import (
+    Pan123DownloadFailedError,
+    Pan123Error,
+    Pan123WaitTimeoutError,
+)
+from airflow_provider_123pan.links import Pan123ImageLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,6 +53,7 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("submission", "pan123_conn_id")
+    operator_extra_links = (Pan123ImageLink(),)
     #: None: the defaults, which a DAG file need not import.
     timing: ClassVar[WaitTiming | None] = None
     ui_color = "#c8f0e0"
@@ -96,14 +102,13 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
         from airflow_provider_123pan.download.events import from_event
-        from airflow_provider_123pan.exceptions import Pan123WaitTimeoutError
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             try:
                 return self._result(from_event(event, self._parsed.url))
             except Pan123WaitTimeoutError as error:
-                raise self._timed_out(str(error)) from None
+                raise self._timed_out(error.message) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume without the base sensor's rule, which under soft_fail skips on every AirflowException."""
@@ -199,12 +204,12 @@ class Pan123OfflineDownloadSensor(BaseSensorOperator):
         what = f"{self._parsed.redacted_url} " if outcome.url else ""
         prober = Prober.of(self.probe, self.private_hosts)
         message = f"{what}(taskID {outcome.taskID}): {completed_reason(outcome.reason, outcome.url, prober)}"
-        raise (AirflowSkipException if self.soft_fail else AirflowFailException)(message)
+        error = Pan123DownloadFailedError(message)
+        raise (AirflowSkipException if self.soft_fail else AirflowFailException)(str(error))
 
     def _timed_out(self, message: str) -> Exception:
-        return (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(
-            f"{message} ({self.timeout:g} s)"
-        )
+        error = Pan123WaitTimeoutError(f"{message} ({self.timeout:g} s)")
+        return (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(str(error))
 
     def _started(self, context: Context) -> float:
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None

@@ -25,6 +25,19 @@ from airflow_provider_123pan.exceptions import (
     Pan123VerifyingError,
 )
 from airflow_provider_123pan.service.body import parse_json
+from airflow_provider_123pan.service.error_codes import (
+    AMBIGUOUS_STATUSES,
+    INTERNAL_ERROR,
+    NAME_TAKEN,
+    NO_DEVELOPER,
+    RATE_LIMIT_CODES,
+    RATE_LIMIT_WORDS,
+    TAKEN,
+    TOO_MANY_TASKS,
+    TRAFFIC_EXCEEDED,
+    VERIFYING,
+    help_code_of,
+)
 from airflow_provider_123pan.service.fields import whole_number
 from airflow_provider_123pan.service.flow import Await, Blocking, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import (
@@ -44,18 +57,6 @@ BASE_URL = "https://open-api.123pan.com"
 PAGE = 100
 #: Shorter than other time-outs, because other processes wait for the one that logs in.
 LOGIN_TIMEOUT_SECONDS = 15.0
-
-# 429 and its first wording are official, the others observed.
-RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
-RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
-VERIFYING, NO_FILE = 20103, 5066
-TOO_MANY_TASKS = "同时下载的任务超出最大限制"
-INTERNAL_ERROR = "internal error"
-# Both refuse the account rather than the image.
-TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
-NAME_TAKEN, TAKEN = 5060, "文件名重复"  # observed on the cloud drive, a sister product, with code 5060 or 1
-#: HTTP statuses after which the service may have received the request (assumed).
-AMBIGUOUS_STATUSES = frozenset({502, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ def read(call: Call[T], answer: Answer) -> T:
         envelope = parse_json(answer.body)
         code = envelope["code"]
     except (ValueError, KeyError, TypeError):
-        raise _without_envelope(call, answer) from None
+        raise _explained(_without_envelope(call, answer)) from None
     trace_id, message = (_text(envelope.get(name)) for name in ("x-traceID", "message"))
     if (code := whole_number(code)) is None:
         raise Pan123AnswerError("the answer's code is not a number", call=call.name, trace_id=trace_id)
@@ -246,7 +247,8 @@ def read(call: Call[T], answer: Answer) -> T:
         # Code 1 is used for almost everything (observed): a specific HTTP status takes precedence.
         specific = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
         kind = _kind(call, specific, message)
-        raise kind(message + _advice(kind, code, message), call=call.name, code=code, trace_id=trace_id)
+        advice = _advice(kind, code, message)
+        raise _explained(kind(message + advice, call=call.name, code=code, trace_id=trace_id))
     data = envelope.get("data")
     try:
         return call.parse(data, answer)
@@ -254,6 +256,11 @@ def read(call: Call[T], answer: Answer) -> T:
         raise (Pan123AnswerError if data else Pan123NoDataError)(
             f"the answer is not understood: {error}", call=call.name, code=code, trace_id=trace_id
         ) from None
+
+
+def _explained(error: Pan123Error) -> Pan123Error:
+    error.help_code = help_code_of(error.code, error.message) or error.help_code
+    return error
 
 
 def _text(value: Any) -> str | None:

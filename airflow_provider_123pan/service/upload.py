@@ -21,10 +21,11 @@ from airflow_provider_123pan.exceptions import (
     Pan123VerifyingError,
     Pan123WaitTimeoutError,
 )
+from airflow_provider_123pan.service.error_codes import NO_FILE
 from airflow_provider_123pan.service.flow import Flow, Sleep
 from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.service.protocol import NO_FILE, Call, MakeCall, get_image
+from airflow_provider_123pan.service.protocol import Call, MakeCall, get_image
 from airflow_provider_123pan.service.storage import PutSlice
 from airflow_provider_123pan.service.upload_calls import (
     CreatedUpload,

@@ -13,6 +13,7 @@ from airflow_provider_123pan.source.signatures import signature_names
 
 _MAX_SHOWN_LENGTH = 4  # of a query value in logs
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_SEPARATORS = "/?#@:[]\\"
 _WEB = re.compile("https?://", re.IGNORECASE)
 
 # A URL that is canonical already, as most are: the check is cheaper than the work.
@@ -67,22 +68,32 @@ def _canonical_netloc(netloc: str, scheme: str) -> str:
 
 def host_and_port(url: str) -> str:
     """Return the host of an http or https URL in its canonical form, with its port unless that is the default one."""
-    return urlsplit(canonical_url(url)).netloc.rpartition("@")[2]
+    parts = urlsplit(url)  # and not the canonical URL, whose host may be one that cannot be parsed
+    return _canonical_netloc(parts.netloc, parts.scheme).rpartition("@")[2]
 
 
 def ascii_host(host: str) -> str:
-    """Return a host in lower case, in ASCII if it is a domain name that IDNA can encode."""
-    if "%" in host and "[" not in host:
-        host = unquote(host)
+    """Return a host in lower case, in ASCII if it is a domain name that IDNA can encode.
+
+    What would become another part of a URL, as an encoded slash, stays encoded.
+    """
+    if "%" in host and "[" not in host and _is_host(decoded := unquote(host), host):
+        host = decoded
     if host.isascii():
         return host.lower()
     try:
-        return idna.encode(host, uts46=True).decode()
+        encoded = idna.encode(host, uts46=True).decode()
     except idna.IDNAError:  # among them emoji, which browsers encode by the older rules
         try:
-            return host.encode("idna").decode().lower()
+            encoded = host.encode("idna").decode().lower()
         except UnicodeError:
             return host.lower()
+    return encoded if _is_host(encoded, host) else host.lower()
+
+
+def _is_host(found: str, host: str) -> bool:
+    """Return whether what was made of a host has no separator of URLs that the host lacks."""
+    return not any(mark in found and mark not in host for mark in _SEPARATORS)
 
 
 def _normalized(text: str, plain: frozenset[str]) -> str:

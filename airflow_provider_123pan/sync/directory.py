@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from airflow_provider_123pan.download.request import check_directory_id
 from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
     Pan123Error,
@@ -31,6 +32,20 @@ def parse_path(directory: str, field: str = "directory") -> tuple[str, ...]:
             f"{field}: {directory!r} is not a path of names, such as photos/2026, below the root"
         )
     return names
+
+
+def check_directory(
+    directory_id: Any, directory: str | None, field: str = "directory"
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return a directory's id, or the names on the path to it; neither for the default directory.
+
+    :param field: the argument with the path; that with the id has the same name with ``_id``.
+    :raises Pan123InputError: both are given, or one is not valid.
+    """
+    if directory is not None and directory_id is not None:
+        raise Pan123InputError(f"{field}: give either {field} or {field}_id")
+    names = parse_path(directory, field) if directory is not None else ()
+    return check_directory_id(directory_id, f"{field}_id"), names
 
 
 def retry_reads(flow: Flow[T], pauses: tuple[float, ...]) -> Flow[T]:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123ServiceError
+from airflow_provider_123pan.service.error_codes import NO_FILE
 from airflow_provider_123pan.service.file_calls import in_groups
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.service.protocol import NO_FILE
-from airflow_provider_123pan.sync.directory import find_path
-from airflow_provider_123pan.sync.options import check_directory
+from airflow_provider_123pan.sync.directory import check_directory, find_path
 from airflow_provider_123pan.sync.results import read_results
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import base64
 import json
 import logging
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -231,24 +231,18 @@ class Inventory(ImageList):
         for etag, same in groupby(stored, key=itemgetter(0)):
             yield etag, [number for _, number in same]
 
-    def recall(self, records: Iterable[ResultRecord]) -> None:
-        """Take the results of stored images that earlier workers wrote; they are verified."""
+    def recall(self, records: Iterable[tuple[int | None, ResultRecord]]) -> None:
+        """Take the results of stored images that earlier workers wrote; they are verified.
+
+        :param records: with the numbers of their images; those without one are left out.
+        """
         rows = (
-            (record.url, record.taskID, *record[4:10], record.file_name, record.fetched_by)
-            for record in records
-            if record.fileID is not None
+            (number, taskID and str(taskID), fileID, file_name, *rest)
+            for number, (_, file_name, _, taskID, fileID, *rest) in records
+            if number is not None and fileID is not None
         )
-        self._database.execute(
-            "CREATE TABLE recalled (url, taskID, fileID, download_url, user_url, etag, size, reason, stored_name, "
-            "fetched_by)"
-        )
-        self._database.executemany("INSERT INTO recalled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        self._database.execute(
-            "INSERT OR IGNORE INTO outcomes SELECT number, CAST(taskID AS TEXT), fileID, stored_name, download_url, "
-            "user_url, etag, recalled.size, reason, fetched_by, 1 FROM wanted JOIN recalled "
-            "ON recalled.url = coalesce(given, wanted.url) WHERE key NOTNULL"
-        )
-        self._database.execute("DROP TABLE recalled")
+        insert = "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+        self._database.executemany(insert, rows)
 
     def recall_stored(self, image: Image, numbers: Iterable[int]) -> None:
         """Take what a listing shows of images that earlier workers found stored; they are verified."""
@@ -271,10 +265,12 @@ class Inventory(ImageList):
         found = self._database.execute("SELECT fileID FROM outcomes WHERE number = ?", (number,)).fetchone()
         return None if found is None else found[0]
 
-    def uses(self, fileID: str, but: Collection[int]) -> bool:
-        """Return whether a file is that of a stored image other than these."""
-        rows = self._database.execute("SELECT number FROM outcomes WHERE fileID = ?", (fileID,))
-        return any(self._states[number] in STORED and number not in but for (number,) in rows)
+    def sharing(self, fileID: str) -> list[int]:
+        """Return the numbers of the stored images that have a file."""
+        rows = self._database.execute(
+            "SELECT number FROM outcomes WHERE fileID = ? ORDER BY number", (fileID,)
+        )
+        return [number for (number,) in rows if self._states[number] in STORED]
 
     def suspect(self, number: int, reason: str) -> None:
         """Let a stored image count as one that may be a placeholder; its record keeps what is stored."""
@@ -297,6 +293,10 @@ class Inventory(ImageList):
 
     def records(self) -> Iterator[ResultRecord]:
         """Yield the results of the images that have ended since the list was loaded, one for each of their URLs."""
+        return (record for _, record in self.numbered_records())
+
+    def numbered_records(self) -> Iterator[tuple[int, ResultRecord]]:
+        """Yield what :meth:`records` yields, each with the number of its image."""
         rows = self._database.execute(
             "SELECT number, coalesce(given, url), coalesce(stored_name, file_name), taskID, fileID, download_url, "
             "user_url, etag, outcomes.size, reason, fetched_by FROM outcomes JOIN wanted USING (number) ORDER BY number"
@@ -309,12 +309,12 @@ class Inventory(ImageList):
                 record = ResultRecord(
                     url, file_name, state.name.lower(), None if taskID is None else int(taskID), *rest
                 )
-                yield record
+                yield number, record
                 if self._knows_spellings:
                     spellings = self._database.execute(
                         "SELECT url FROM spellings WHERE number = ? ORDER BY rowid", (number,)
                     )
-                    yield from (record._replace(url=spelling) for (spelling,) in spellings)
+                    yield from ((number, record._replace(url=spelling)) for (spelling,) in spellings)
 
     # -- across a deferral --
 

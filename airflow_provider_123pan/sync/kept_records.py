@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_123pan.account.variables import Variables
+from airflow_provider_123pan.account.variables import Variables, read_json
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +37,7 @@ class KeptRecords:
 
     def read(self) -> dict[str, Record]:
         """Return all records; none if the Variable cannot be read."""
-        try:
-            known: Any = json.loads(self._variables.get(self._name) or "{}")
-        except Exception as error:  # Airflow's Variables raise errors of many kinds
-            log.warning(
-                "The Variable %s cannot be read, and is ignored: %s", self._name, type(error).__name__
-            )
-            return {}
-        if not isinstance(known, dict) or not all(map(self._is_record, known.values())):
-            log.warning("The Variable %s has a wrong shape, and is ignored", self._name)
-            return {}
-        return known
+        return self._stored() or {}
 
     def add(self, found: Mapping[str, Record], loss: str) -> None:
         """Add records to the Variable, or log what follows if it cannot be written.
@@ -56,15 +46,23 @@ class KeptRecords:
         """
         if not found:
             return
-        before = self.read()
+        if (before := self._stored()) is None:
+            log.warning("%d images %s", len(found), loss)
+            return
         known = {key: value for key, value in before.items() if key not in found} | {**found}
         known = dict([*known.items()][-MAX_RECORDS:])
         if known == before:
             return
         try:
             self._variables.set(self._name, json.dumps(known), self._description)
-        except Exception as error:
+        except Exception as error:  # Airflow's Variables raise errors of many kinds
             log.warning("%d images %s: %s", len(found), loss, type(error).__name__)
+
+    def _stored(self) -> dict[str, Record] | None:
+        """Return what the Variable has; None if it cannot be read."""
+        return read_json(
+            self._variables, self._name, dict, lambda known: all(map(self._is_record, known.values()))
+        )
 
     def _is_record(self, value: Any) -> bool:
         return (

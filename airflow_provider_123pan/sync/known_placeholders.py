@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from typing import Any
 
 from airflow_provider_123pan.account.account import account_variables
-from airflow_provider_123pan.account.variables import Variables
+from airflow_provider_123pan.account.variables import Variables, read_json
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +23,7 @@ class KnownPlaceholders:
     def __init__(self, account: str, variables: Variables) -> None:
         self._name = f"pan123_placeholders__{hashlib.sha256(account.encode()).hexdigest()[:16]}"
         self._variables = variables
+        self._proven: list[str] = []  # by this sync, which knows them even if the Variable cannot be written
 
     @classmethod
     def of(cls, account: str) -> KnownPlaceholders:
@@ -31,27 +31,28 @@ class KnownPlaceholders:
         return cls(account, account_variables())
 
     def load(self) -> list[str]:
-        """Return the MD5s, the oldest first; none if the Variable cannot be read."""
-        try:
-            known: Any = json.loads(self._variables.get(self._name) or "[]")
-        except Exception as error:  # Airflow's Variables raise errors of many kinds
-            log.warning(
-                "The Variable %s cannot be read, and is ignored: %s", self._name, type(error).__name__
-            )
-            return []
-        if not isinstance(known, list) or not all(isinstance(md5, str) for md5 in known):
-            log.warning("The Variable %s has a wrong shape, and is ignored", self._name)
-            return []
-        return known
+        """Return the MD5s, the oldest first; only those of this sync if the Variable cannot be read."""
+        return self._with_proven(self._stored() or [])
 
     def add(self, md5: str) -> None:
-        """Remember a placeholder."""
-        known = [other for other in self.load() if other != md5]
+        """Remember a placeholder; a Variable that cannot be read keeps what it has."""
+        self._proven = [*(other for other in self._proven if other != md5), md5]
+        if (stored := self._stored()) is None:
+            return
         try:
             self._variables.set(
                 self._name,
-                json.dumps([*known, md5][-MAX_PLACEHOLDERS:]),
+                json.dumps(self._with_proven(stored)[-MAX_PLACEHOLDERS:]),
                 "123pan: placeholders that hosts sent instead of images; made by the provider",
             )
-        except Exception as error:
+        except Exception as error:  # Airflow's Variables raise errors of many kinds
             log.warning("The placeholder %s will not be recognized again: %s", md5, type(error).__name__)
+
+    def _with_proven(self, stored: list[str]) -> list[str]:
+        return [*(md5 for md5 in stored if md5 not in self._proven), *self._proven]
+
+    def _stored(self) -> list[str] | None:
+        """Return what the Variable has; None if it cannot be read."""
+        return read_json(
+            self._variables, self._name, list, lambda known: all(isinstance(md5, str) for md5 in known)
+        )

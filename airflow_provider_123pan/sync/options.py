@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from airflow_provider_123pan.download.request import check_directory_id
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY
 from airflow_provider_123pan.source.access import SourceAccess
 from airflow_provider_123pan.source.convert import Converter
 from airflow_provider_123pan.source.probe import Prober
-from airflow_provider_123pan.sync.directory import parse_path
 
 MAX_UPLOADS = 8  # of one sync at once, as of one hook
 
@@ -142,20 +140,6 @@ def check_verify(verify: Any) -> str | None:
     """Return an operator's argument ``verify``, checked."""
     checked: str | None = check_choice("verify", verify, "address", "content", None)
     return checked
-
-
-def check_directory(
-    directory_id: Any, directory: str | None, field: str = "directory"
-) -> tuple[str | None, tuple[str, ...]]:
-    """Return a directory's id, or the names on the path to it; neither for the default directory.
-
-    :param field: the argument with the path; that with the id has the same name with ``_id``.
-    :raises Pan123InputError: both are given, or one is not valid.
-    """
-    if directory is not None and directory_id is not None:
-        raise Pan123InputError(f"{field}: give either {field} or {field}_id")
-    names = parse_path(directory, field) if directory is not None else ()
-    return check_directory_id(directory_id, f"{field}_id"), names
 
 
 def check_max_active(max_active: Any) -> int | None:

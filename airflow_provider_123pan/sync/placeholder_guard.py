@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_123pan.exceptions import Pan123Error
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 MIN_EQUAL_IMAGES = 5
 MIN_SHARE = 0.2  # of a host's images
+MAX_COMPARED = 20  # images with the same bytes that the worker fetches
+MIN_OTHER_SHARE = 0.25  # of them of which it gets other bytes, if they are a placeholder
 
 _ADVICE = (
     "if these images are equal in truth, pass allow_equal=True; if the host protects them, pass fetch='auto' with the "
@@ -35,7 +39,7 @@ _ADVICE = (
 
 
 class Suspicion(NamedTuple):
-    """Images that may be a placeholder.
+    """Images that may be a placeholder: those of a host with the same bytes, or those that share a file.
 
     :ivar md5: of the stored bytes; None if it is not known.
     :ivar reason: why they may be one.
@@ -96,22 +100,37 @@ class PlaceholderGuard:
             log.info("%d images are a placeholder (MD5 %s); the worker will fetch them", len(numbers), md5)
             if md5:
                 self._known.add(md5)
-            files = {self._inventory.file_id(number) for number in numbers}
-            unused = [fileID for fileID in files if fileID and not self._inventory.uses(fileID, numbers)]
+            unused = self._unused_files(numbers)
             if unused:
                 self._hook.delete_images(unused)
-            for number in numbers:
+            for number in {*numbers, *chain.from_iterable(map(self._inventory.sharing, unused))}:
                 self._inventory.leave_to_worker(number)
         return bool(placeholders)
 
+    def _unused_files(self, numbers: list[int]) -> list[str]:
+        """Return the files of these images, except one that the list, by an MD5, says is another image as well."""
+        files = {fileID for number in numbers if (fileID := self._inventory.file_id(number))}
+        return [
+            fileID
+            for fileID in files
+            if all(self._inventory.entry(number).md5 is None for number in self._inventory.sharing(fileID))
+        ]
+
     def _is_placeholder(self, suspicion: Suspicion) -> bool:
-        """Return whether the worker gets other bytes than those that are stored, for any of the images."""
-        left = suspicion.numbers
-        with ThreadPoolExecutor(self._fetching.max_uploads, "pan123-compare") as threads:
+        """Return whether the worker gets other bytes than those that are stored, for enough of the images.
+
+        One image that has changed since it was stored does not make the others a placeholder.
+        """
+        step = math.ceil(len(suspicion.numbers) / MAX_COMPARED)
+        left = suspicion.numbers[::step]
+        wanted, at_once = math.ceil(MIN_OTHER_SHARE * len(left)), self._fetching.max_uploads
+        with ThreadPoolExecutor(at_once, "pan123-compare") as threads:
             while left and time.time() < self._options.deadline:
-                batch, left = left[: self._fetching.max_uploads], left[self._fetching.max_uploads :]
+                batch, left = left[:at_once], left[at_once:]
                 urls = [self._inventory.entry(number).url for number in batch]
-                if any(md5 and md5 != suspicion.md5 for md5 in threads.map(self._fetch_md5, urls)):
+                found = [*threads.map(self._fetch_md5, urls)]
+                wanted -= sum(md5 not in (None, suspicion.md5) for md5 in found)
+                if wanted <= 0:
                     return True
         return False
 
@@ -129,21 +148,23 @@ class PlaceholderGuard:
         unverified = [Suspicion(etag, numbers, "") for etag, numbers in self._inventory.suspects()]
         return [*self._suspicions(), *unverified]
 
+    def _by_host(self, numbers: Iterable[int]) -> dict[str, list[int]]:
+        found = defaultdict[str, list[int]](list)
+        for number in numbers:
+            found[host_and_port(self._inventory.entry(number).url)].append(number)
+        return found
+
     def _suspicions(self) -> Iterator[Suspicion]:
         known = {*self._known.load()}
         by_host: dict[str, list[tuple[str, list[int]]]] = defaultdict(list)
         for md5, numbers in self._inventory.equal_images(MIN_EQUAL_IMAGES, known | KNOWN_PIXELS):
-            if md5 in known:
-                yield Suspicion(md5, numbers, f"a placeholder that was seen before (MD5 {md5}); {_ADVICE}")
-            elif md5 in KNOWN_PIXELS:
-                yield Suspicion(md5, numbers, f"a pixel instead of an image (MD5 {md5}); {_ADVICE}")
-            else:
-                of_hosts = defaultdict[str, list[int]](list)
-                for number in numbers:
-                    of_hosts[host_and_port(self._inventory.entry(number).url)].append(number)
-                for host, same in of_hosts.items():
-                    if len(same) >= MIN_EQUAL_IMAGES:
-                        by_host[host].append((md5, same))
+            for host, same in self._by_host(numbers).items():
+                if md5 in known:
+                    yield Suspicion(md5, same, f"a placeholder that was seen before (MD5 {md5}); {_ADVICE}")
+                elif md5 in KNOWN_PIXELS:
+                    yield Suspicion(md5, same, f"a pixel instead of an image (MD5 {md5}); {_ADVICE}")
+                elif len(same) >= MIN_EQUAL_IMAGES:
+                    by_host[host].append((md5, same))
         totals = self._inventory.count_by_host(by_host.keys())
         for host, groups in by_host.items():
             for md5, numbers in groups:

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, count, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.source.paths import path_of
@@ -18,6 +18,9 @@ from airflow_provider_123pan.sync.result_record import ResultRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
+
+#: A record with the number of its image on the list; None if a part of an earlier version lacks it.
+NumberedRecord: TypeAlias = "tuple[int | None, ResultRecord]"
 
 
 class Results:
@@ -41,22 +44,30 @@ class Results:
         """Return the results file of a task, if it has one."""
         return cls(path, owner_of(context), parts) if path else None
 
-    def spill(self, records: Iterable[ResultRecord]) -> None:
-        """Write records to a part, for the next worker."""
+    def spill(self, records: Iterable[NumberedRecord]) -> None:
+        """Write records to a part, for the next worker, each with the number of its image on the list."""
         if first := next(records := iter(records), None):
-            write_file(self._part(self.parts), _jsonl(chain([first], records)), self._owner)
+            lines = (
+                json.dumps({"number": number, **record._asdict()}, ensure_ascii=False) + "\n"
+                for number, record in chain([first], records)
+            )
+            write_file(self._part(self.parts), lines, self._owner)
             self.parts += 1
 
-    def earlier(self) -> Iterator[ResultRecord]:
+    def earlier(self) -> Iterator[NumberedRecord]:
         """Yield the records of all parts."""
-        return chain.from_iterable(_read_jsonl(self._part(number)) for number in range(self.parts))
+        return chain.from_iterable(_read_numbered(self._part(number)) for number in range(self.parts))
 
     def write(self, records: Iterable[ResultRecord], *, recalled: bool = False) -> None:
         """Write the records of all parts, and these, to the results file; then remove the parts.
 
-        :param recalled: those of the parts that have a file are among ``records``.
+        :param recalled: those of the parts that have a file and a number are among ``records``.
         """
-        earlier = (record for record in self.earlier() if not (recalled and record.fileID))
+        earlier = (
+            record
+            for number, record in self.earlier()
+            if not (recalled and record.fileID and number is not None)
+        )
         lines = (_csv if self._path.endswith(".csv") else _jsonl)(chain(earlier, records))
         write_file(_place(self._path), lines, self._owner)
         self.discard()
@@ -65,14 +76,21 @@ class Results:
         """Return whether all parts are there: a local path may be on another worker's disk."""
         return all(self._part(number).exists() for number in range(self.parts))
 
+    def spilled(self) -> Iterator[ResultRecord]:
+        """Yield the records of all parts that are there, which another process may have written."""
+        yield from chain.from_iterable(map(_read_jsonl, self._parts_there()))
+
     def discard(self) -> None:
         """Remove the parts, including those that a crash left behind."""
-        there = list(takewhile(lambda part: part.exists(), map(self._part, count())))
+        there = list(self._parts_there())
         for part in reversed(there):
             part.unlink()
         for path in (_place(self._path), self._part(len(there))):
             discard_unfinished(path, self._owner)
         self.parts = 0
+
+    def _parts_there(self) -> Iterator[ObjectStoragePath]:
+        return takewhile(lambda part: part.exists(), map(self._part, count()))
 
     def _part(self, number: int) -> ObjectStoragePath:
         return _place(f"{self._path}.{self._owner}.part{number}")
@@ -81,8 +99,12 @@ class Results:
 def owner_of(context: Context) -> str:
     """Return a digest of a task in its DAG run, which all of its tries share."""
     ti: Any = context["ti"]
-    coordinates = f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
-    return hashlib.sha256(coordinates.encode()).hexdigest()[:12]
+    return owner_of_task(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+
+
+def owner_of_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """Return the digest of a task in its DAG run, by its coordinates."""
+    return hashlib.sha256(f"{dag_id} {run_id} {task_id} {map_index}".encode()).hexdigest()[:12]
 
 
 def read_results(path: str) -> Iterator[ResultRecord]:
@@ -94,16 +116,23 @@ def read_results(path: str) -> Iterator[ResultRecord]:
 
 
 def _read_jsonl(path: ObjectStoragePath) -> Iterator[ResultRecord]:
+    return (record for _, record in _read_numbered(path))
+
+
+def _read_numbered(path: ObjectStoragePath) -> Iterator[NumberedRecord]:
+    """Yield the records of JSON lines; only those of parts have numbers."""
     with path.open("r", encoding=UTF_8) as file:  # type: ignore[no-untyped-call]
-        number = 0
+        place = 0
         try:
-            for number, line in enumerate(file, 1):  # noqa: B007
-                record = ResultRecord(**json.loads(line))
-                if not _has_texts(record):
+            for place, line in enumerate(file, 1):  # noqa: B007
+                fields = json.loads(line)
+                number = fields.pop("number", None)
+                record = ResultRecord(**fields)
+                if not _has_right_types(record) or not _is_number(number, 0, 2**63):
                     raise ValueError("a field has a wrong type")
-                yield record
-        except (ValueError, TypeError, RecursionError):
-            raise _no_record(path, number) from None
+                yield number, record
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise _no_record(path, place) from None
 
 
 def _read_csv(path: ObjectStoragePath) -> Iterator[ResultRecord]:
@@ -117,7 +146,10 @@ def _read_csv(path: ObjectStoragePath) -> Iterator[ResultRecord]:
                 cells = dict(zip(header, row, strict=True))
                 values: dict[str, Any] = {name: cells.get(name) or None for name in ResultRecord._fields}
                 numbers = {name: int(cells[name]) for name in ("taskID", "size") if cells[name]}
-                yield ResultRecord(**values | numbers | {"url": cells["url"]})
+                record = ResultRecord(**values | numbers | {"url": cells["url"]})
+                if not _has_right_types(record):
+                    raise ValueError("a number is out of range")
+                yield record
         except (ValueError, csv.Error):
             raise _no_record(path, table.line_num) from None
 
@@ -130,11 +162,28 @@ def _ended(lines: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def _has_texts(record: ResultRecord) -> bool:
-    """Return whether a record from JSON, where a value may have any type, has strings where they belong."""
-    texts: tuple[object, ...] = (*record[1:3], *record[4:8], record.reason, record.fetched_by)
-    url: object = record.url
-    return isinstance(url, str) and all(isinstance(text, str) or text is None for text in texts)
+def _has_right_types(record: ResultRecord) -> bool:
+    """Return whether a record, whose values may be anything, has strings and numbers where they belong."""
+    texts: list[object] = [*record[1:3], *record[4:8], record.reason, record.fetched_by]
+    given = [record.url, *(text for text in texts if text is not None)]
+    return (
+        all(isinstance(text, str) and (text.isascii() or _is_unicode(text)) for text in given)
+        and _is_number(record.taskID, -(2**63), 2**64)
+        and _is_number(record.size, 0, 2**63)
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_number(value: object, least: int, end: int) -> bool:
+    """Return whether a value is a whole number below ``end``, or missing."""
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value < end)
 
 
 def _no_record(path: ObjectStoragePath, line: int) -> Pan123InputError:

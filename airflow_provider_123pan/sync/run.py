@@ -277,7 +277,7 @@ class SyncRun:
         contents = self._contents.recent(self._inventory)
         self._complete_outcomes()
         if self._results:
-            self._results.spill(self._inventory.records())
+            self._results.spill(self._inventory.numbered_records())
         self._reporter.collect_failures()
         self._reporter.report(len(self._in_flight))
         in_flight, submitting = self._in_flight, self._inventory.first(ImageState.MISSING) is not None

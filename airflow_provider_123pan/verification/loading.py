@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from airflow_provider_123pan import __version__
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.endpoint import words_of
-from airflow_provider_123pan.service.protocol import NO_FILE, TRAFFIC_EXCEEDED
+from airflow_provider_123pan.service.error_codes import NO_FILE, TRAFFIC_EXCEEDED
 from airflow_provider_123pan.service.time_limit import time_limit
 from airflow_provider_123pan.source.addresses import Connector
 from airflow_provider_123pan.source.formats import HEAD_BYTES, media_type_in, sniff

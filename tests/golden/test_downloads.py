@@ -16,6 +16,7 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 from airflow_provider_123pan.triggers.copy_from_drive import Pan123CopyFromDriveTrigger
+from airflow_provider_123pan.triggers.image_arrivals import Pan123ImageArrivalTrigger
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
@@ -101,7 +102,13 @@ def test_the_sensor_defers_with_a_golden_trigger(golden: Any, context: dict[str,
 
 
 @pytest.mark.parametrize(
-    "kind", [Pan123CopyFromDriveTrigger, Pan123OfflineDownloadTrigger, Pan123SyncImagesTrigger]
+    "kind",
+    [
+        Pan123CopyFromDriveTrigger,
+        Pan123ImageArrivalTrigger,
+        Pan123OfflineDownloadTrigger,
+        Pan123SyncImagesTrigger,
+    ],
 )
 def test_a_trigger_serializes_the_arguments_that_it_was_given(golden: Any, kind: Any) -> None:
     name = f"trigger_{kind.__name__}"

@@ -27,6 +27,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 from airflow_provider_123pan.service.throttle import Throttle
 from airflow_provider_123pan.sources import from_bucket, from_feed, from_pages, from_sitemap
+from airflow_provider_123pan.triggers.image_arrivals import Pan123ImageArrivalTrigger
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 
@@ -59,6 +60,7 @@ TEMPLATED: list[Any] = [
 ]
 PROMISED: list[Any] = [
     *TEMPLATED,
+    Pan123ImageArrivalTrigger,
     Pan123OfflineDownloadTrigger,
     Pan123SyncImagesTrigger,
     Pan123Hook,

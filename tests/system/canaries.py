@@ -48,15 +48,16 @@ def log_in(sandbox: Sandbox, client_id: str, client_secret: str) -> str:
     return str(answer.json()["data"]["accessToken"])
 
 
-def make_directory(sandbox: Sandbox, name: str) -> None:
-    """Make a directory in the root of the sandbox's first account."""
+def make_directory(sandbox: Sandbox, name: str) -> str:
+    """Make a directory in the root of the sandbox's first account, and return its id."""
     token = log_in(sandbox, sandbox.client_id, sandbox.client_secret)
-    requests.post(
+    answer = requests.post(
         f"{sandbox.base_url}/upload/v1/oss/file/mkdir",
         json={"name": [name], "parentID": "", "type": 1},
         headers={"Platform": "open_platform", "Authorization": f"Bearer {token}"},
         timeout=10,
-    ).raise_for_status()
+    )
+    return str(answer.json()["data"]["list"][0]["dirID"])
 
 
 # --- the search -----------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_progress_decides_whatever_a_callback_claims(airflow: Cluster, callback_
 
     assert run.state(failed) == "failed"
     reason = f"{HOST}/{failed} (taskID {run.task(failed)['taskID']}): the callback reports: {REASON}"
-    assert run.error(failed).endswith(reason)
+    assert run.error(failed).endswith(f"{reason} [pan123-download-failed]")
     assert run.arrived(claimed_failed)
     assert run.state(claimed_stored) == "failed"
     assert NO_REASON in run.error(claimed_stored)

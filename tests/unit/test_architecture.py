@@ -54,6 +54,15 @@ def test_dag_files_load_nothing_heavy() -> None:
     }
 
 
+def test_a_dag_file_with_a_watch_loads_no_more_than_airflows_triggers() -> None:
+    base = "from airflow.triggers.base import BaseEventTrigger\n"
+    trigger = f"from {NAME}.triggers.image_arrivals import Pan123ImageArrivalTrigger\n"
+    loaded = _loaded_by(f"{base}{trigger}Pan123ImageArrivalTrigger(directory='photos')") - _loaded_by(base)
+    assert f"{NAME}.triggers.image_arrivals" in loaded
+    roots = {name.split(".")[0] for name in loaded}
+    assert not roots & {"requests", "urllib3", "httpx", "fastapi", "sqlalchemy", "asgiref"}
+
+
 def test_the_package_itself_loads_nothing_of_airflow() -> None:
     code = f"import sys, {NAME}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -42,8 +42,8 @@ def test_images_that_are_not_public_have_their_paths(bucket: Path) -> None:
     (bucket / "2026").mkdir()
     (bucket / "2026" / "猫 1#%.PNG").write_bytes(bytes(3))
     assert entries(bucket, None) == [{"url": f"file://{bucket}/2026/猫 1#%.PNG", "size": 3}]
-    from_bucket(str(bucket), None, f"file://{bucket.parent}/work/plain.jsonl")
-    assert "file://" in (bucket.parent / "work" / "plain.jsonl").read_text()
+    from_bucket(str(bucket), None, f"file://{bucket.parent}/lists/plain.jsonl")
+    assert "file://" in (bucket.parent / "lists" / "plain.jsonl").read_text()
 
 
 def test_an_empty_bucket_is_an_empty_list(bucket: Path) -> None:

@@ -171,7 +171,7 @@ def test_redirects_end(source: Source) -> None:
 def test_another_status_is_no_image(source: Source, status: int, headers: dict[str, str], words: str) -> None:
     source.answers["/x"] = image(status=status)
     message = error_of(Pan123SourceError, source, f"/x?sig={SECRET}", headers=headers)
-    assert message.endswith(words)
+    assert message.endswith(f"{words} [pan123-source]")
     assert "sig=***" in message
     assert SECRET not in message
 

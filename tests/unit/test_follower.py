@@ -14,7 +14,12 @@ import pytest
 from airflow_provider_123pan.callbacks.client import InboxEndpoint
 from airflow_provider_123pan.callbacks.contract import MARKER, MAX_ITEMS
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
-from airflow_provider_123pan.callbacks.follower import DeliveryWaiter, FollowerTiming, InboxFollower
+from airflow_provider_123pan.callbacks.follower import (
+    DeliveryWaiter,
+    FollowerTiming,
+    InboxFollower,
+    WakeWaiter,
+)
 
 TIMING = FollowerTiming(gather=0.01, retry=(0.01, 0.01))
 
@@ -126,4 +131,18 @@ async def test_following_ends_with_the_last_subscription(inbox: Inbox, follower:
         with follower.subscription([callback(1)], DeliveryWaiter()):
             await until(lambda: inbox.lookups and inbox.open)
         assert inbox.open
+    await until(lambda: not inbox.open)
+
+
+async def test_a_subscription_to_all_wakes_on_any_delivery_without_lookups(
+    inbox: Inbox, follower: InboxFollower
+) -> None:
+    waiter = WakeWaiter()
+    with follower.subscription_to_all(waiter):
+        await until(lambda: inbox.open)
+        inbox.pages.put_nowait((Delivery(callback(7), DeliveryStatus.SUCCEEDED),))
+        assert await waiter.wait(60)
+        assert not await waiter.wait(0)
+    assert inbox.lookups == []
+    assert waiter.deliveries == ()
     await until(lambda: not inbox.open)

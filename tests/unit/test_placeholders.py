@@ -1,17 +1,15 @@
-"""Pixels that hosts send instead of images, and what is remembered of placeholders."""
+"""Pixels that hosts send instead of images."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
-import json
 
 import pytest
 from PIL import Image
 
 from airflow_provider_123pan.source.placeholders import KNOWN_PIXELS, is_pixel
-from airflow_provider_123pan.sync.known_placeholders import MAX_PLACEHOLDERS, KnownPlaceholders
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
@@ -53,51 +51,3 @@ def test_any_other_image_is_none(image: bytes) -> None:
 def test_the_known_pixels_include_the_usual_gif() -> None:
     assert hashlib.md5(GIF).hexdigest() in KNOWN_PIXELS
     assert all(len(md5) == 32 and md5 == md5.lower() for md5 in KNOWN_PIXELS)
-
-
-class Variables(dict[str, str]):
-    """Variables of a test; a name may be unavailable."""
-
-    broken = False
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        if self.broken:
-            raise RuntimeError("no answer")
-        return super().get(name, default)
-
-    def set(self, name: str, value: str, description: str) -> None:
-        if self.broken:
-            raise RuntimeError("no answer")
-        self[name] = value
-
-
-def test_the_newest_placeholders_are_remembered() -> None:
-    variables = Variables()
-    for number in range(MAX_PLACEHOLDERS + 2):
-        KnownPlaceholders("account", variables).add(f"{number:032x}")
-    KnownPlaceholders("account", variables).add(f"{5:032x}")
-    known = KnownPlaceholders("account", variables).load()
-    assert len(known) == MAX_PLACEHOLDERS
-    assert (known[0], known[-1]) == (f"{2:032x}", f"{5:032x}")
-    assert KnownPlaceholders("another", variables).load() == []
-
-
-@pytest.mark.parametrize("stored", ["{", "{}", "[1]", "null"])
-def test_a_variable_of_another_shape_is_ignored_and_replaced(stored: str) -> None:
-    variables = Variables()
-    known = KnownPlaceholders("account", variables)
-    known.add("0" * 32)
-    (name,) = variables
-    variables[name] = stored
-    assert known.load() == []
-    known.add("1" * 32)
-    assert json.loads(variables[name]) == ["1" * 32]
-
-
-def test_an_unavailable_variable_costs_nothing_but_the_memory(caplog: pytest.LogCaptureFixture) -> None:
-    variables = Variables()
-    variables.broken = True
-    known = KnownPlaceholders("account", variables)
-    known.add("0" * 32)
-    assert known.load() == []
-    assert "RuntimeError" in caplog.text

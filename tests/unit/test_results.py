@@ -66,7 +66,7 @@ def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path,
 def test_a_failed_part_leaves_nothing(tmp_path: Path) -> None:
     results = Results(str(tmp_path / "results.jsonl"), "owner")
     with pytest.raises(OSError, match="No space"):
-        results.spill(cut_short())
+        results.spill(enumerate(cut_short()))
     assert (results.parts, [*tmp_path.iterdir()]) == (0, [])
 
 
@@ -91,7 +91,7 @@ def test_a_failed_write_leaves_the_earlier_object(store: Store, suffix: str) -> 
 def test_parts_end_in_the_results(tmp_path: Path, place: str, suffix: str) -> None:
     path = f"{place.format(tmp_path=tmp_path)}/results{suffix}"
     first = Results(path, "owner")
-    first.spill([record(1)])
+    first.spill([(1, record(1))])
     first.spill([])
     second = Results(path, "owner", first.parts)
     assert (second.parts, second.whole()) == (1, True)
@@ -102,7 +102,7 @@ def test_parts_end_in_the_results(tmp_path: Path, place: str, suffix: str) -> No
 
 def test_what_a_crash_left_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    Results(str(path), "owner").spill([record(1)])
+    Results(str(path), "owner").spill([(1, record(1))])
     for name in ("results.jsonl.owner.tmp", "results.jsonl.owner.part1.owner.tmp"):
         (tmp_path / name).write_text("half")
     Results(str(path), "owner").discard()
@@ -141,12 +141,17 @@ def test_a_file_that_is_cut_anywhere_within_a_record_is_reported(tmp_path: Path,
         (".jsonl", "\ufffe\n"),
         (".jsonl", json.dumps(record(1)._asdict() | {"url": 7}) + "\n"),
         (".jsonl", json.dumps(record(1)._asdict() | {"download_url": {}}) + "\n"),
+        (".jsonl", json.dumps(record(1)._asdict() | {"size": {}}) + "\n"),
+        (".jsonl", json.dumps(record(1)._asdict() | {"size": 2**64}) + "\n"),
+        (".jsonl", json.dumps(record(1)._asdict() | {"taskID": "7"}) + "\n"),
+        (".jsonl", json.dumps(record(1)._asdict() | {"fileID": "\ud800"}) + "\n"),
         (".csv", ""),
         (".csv", "url,status\nhttps://x.com,present\n"),
         (".csv", ",".join(ResultRecord._fields) + "\na,b,c,not a number,,,,,,\n"),
         (".csv", ",".join(ResultRecord._fields) + f"\na,b,c,{'9' * 5000},,,,,,\n"),
+        (".csv", ",".join(ResultRecord._fields) + "\na,b,c,,,,,,-1,,\n"),
     ],
-    ids=range(10),
+    ids=range(15),
 )
 def test_a_file_of_another_kind_is_reported(tmp_path: Path, suffix: str, content: str) -> None:
     path = tmp_path / f"results{suffix}"

@@ -125,5 +125,7 @@ def test_a_path_that_cannot_be_read_is_a_reason(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr("airflow_provider_123pan.source.access.fetch_image", refuse)
-    with pytest.raises(Pan123Error, match="^source: s3://bucket/a.png cannot be read: RuntimeError$"):
+    with pytest.raises(
+        Pan123Error, match="^source: s3://bucket/a.png cannot be read: RuntimeError \\[pan123-source"
+    ):
         access.fetch("s3://conn@bucket/a.png")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_123pan.source.urls import canonical_url
+from airflow_provider_123pan.source.urls import canonical_url, host_and_port
 
 SAME = {
     "host in capitals": ("https://X.COM/a.jpg", "https://x.com/a.jpg"),
@@ -50,6 +50,10 @@ def test_these_urls_are_one_image(url: str, canonical: str) -> None:
 
 DIFFERENT = {
     "scheme": ("http://x.com/a.jpg", "https://x.com/a.jpg"),
+    "slash in a host": ("http://x.com%2Fa/b.jpg", "http://x.com/a/b.jpg"),
+    "slash that IDNA makes": ("http://x.com\u2100/b.jpg", "http://x.coma/c/b.jpg"),
+    "slash that IDNA makes, encoded": ("http://x.com%E2%84%80/b.jpg", "http://x.coma/c/b.jpg"),
+    "port in a host": ("http://x.com%3A81/a.jpg", "http://x.com:81/a.jpg"),
     "port": ("http://x.com:81/a.jpg", "http://x.com/a.jpg"),
     "port of the other scheme": ("http://x.com:443/a.jpg", "http://x.com/a.jpg"),
     "case of the path": ("http://x.com/A.jpg", "http://x.com/a.jpg"),
@@ -151,3 +155,21 @@ def test_a_canonical_url_stays_canonical(path: str, query: str) -> None:
     canonical = canonical_url(f"HTTPS://Example.com:443/{path}?{query}")
     assert canonical_url(canonical) == canonical
     assert canonical.isascii()
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://me:p@X.com:443/a.jpg", "x.com"),
+        ("http://例子.中国:080/a.jpg?u=http://y.com/", "xn--fsqu00a.xn--fiqs8s"),
+        ("http://x.com:8080/a.jpg", "x.com:8080"),
+        ("http://[2001:DB8::1]:80/a.jpg", "[2001:db8::1]"),
+        ("http://x.com%5D/a.jpg", "x.com%5d"),
+        ("http://%5B1%5D/a.jpg", "%5b1%5d"),
+        ("http://x.%E2%84%80/a.jpg", "x.\u2100"),  # IDNA makes a/c of it
+        ("http://x.com%2Fa.jpg/", "x.com%2fa.jpg"),
+    ],
+)
+def test_every_url_has_a_host(url: str, host: str) -> None:
+    """Also a host that is none, as long as the URL can be parsed."""
+    assert host_and_port(url) == host

@@ -47,6 +47,14 @@ def _blocks(page: Path) -> Iterator[Block]:
 BLOCKS = [block for page in PAGES for block in _blocks(page)]
 
 
+def blocks_of(path: str, containing: str) -> list[Block]:
+    """Return the blocks of a page that contain a string.
+
+    :param path: the page, from the root of the repository.
+    """
+    return [block for block in BLOCKS if block.page == ROOT / path and containing in block.text]
+
+
 def in_language(*languages: str, where: Callable[[Block], bool] = lambda _: True) -> Any:
     """Parametrize a test with the blocks in these languages that meet the condition."""
     found = [block for block in BLOCKS if block.language in languages and where(block)]
@@ -56,7 +64,7 @@ def in_language(*languages: str, where: Callable[[Block], bool] = lambda _: True
 
 def example_result() -> dict[str, Any]:
     """Return the record that the reference shows."""
-    (block,) = (block for block in BLOCKS if block.page.name == "results.md" and block.language == "json")
+    (block,) = blocks_of("docs/reference/results.md", '"url"')
     record: dict[str, Any] = json.loads(block.text)
     return record
 

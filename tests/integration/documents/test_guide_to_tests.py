@@ -7,14 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.documents.support import BLOCKS, ROOT, is_test
+from tests.integration.documents.support import ROOT, blocks_of
 
 
 def test_the_test_that_a_guide_shows_passes(tmp_path: Path) -> None:
     """The DAG and the test of the guide run in a new Airflow home."""
-    guide = [block for block in BLOCKS if block.page.name == "test-your-dags.md"]
-    (dag,) = (block for block in guide if "def cats" in block.text)
-    (test,) = (block for block in guide if is_test(block))
+    (dag,) = blocks_of("docs/howto/test-your-dags.md", "def cats")
+    (test,) = blocks_of("docs/howto/test-your-dags.md", "def test_")
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "cats.py").write_text(dag.text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,10 +12,11 @@ from typing import Any
 
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.execution_time import macros
 
 from airflow_provider_123pan.pages import undo
 from airflow_provider_123pan.sandbox import Sandbox
-from tests.integration.documents.support import BLOCKS, Block, build, in_language, is_test, run_all
+from tests.integration.documents.support import ROOT, Block, blocks_of, build, in_language, is_test, run_all
 
 MAX_DAG_LINES = 10  # of the README's migration of pages
 
@@ -35,6 +38,10 @@ def test_a_python_block_runs(
     context: dict[str, Any],
 ) -> None:
     context["dag_run"] = argparse.Namespace(run_after=datetime(2026, 11, 25, tzinfo=timezone.utc))
+    context["macros"] = macros
+    payload = json.loads((ROOT / "tests/golden/expected/arrival_event.json").read_text())
+    event = argparse.Namespace(extra={"from_trigger": True, "payload": payload})
+    context["triggering_asset_events"] = defaultdict(lambda: [event])
     context["var"] = {"value": {"forum_cookie_secret": "session-0123456789"}}
     sandbox.configure(
         drive_files=[{"file_id": str(14749954 + number), "filename": f"{number}.png"} for number in range(2)]
@@ -48,9 +55,7 @@ def test_a_python_block_runs(
 def test_the_quick_start_gives_the_new_url(
     sandbox: Sandbox, connect: Callable[..., None], context: dict[str, Any]
 ) -> None:
-    (block,) = (
-        block for block in BLOCKS if block.page.name == "quickstart.md" and block.language == "python"
-    )
+    (block,) = blocks_of("docs/quickstart.md", "Pan123OfflineDownloadOperator")
     (dag,) = build(block)
     found = run_all(dag, context)["move"]
     (stored,) = sandbox.state()["files"]
@@ -60,9 +65,7 @@ def test_the_quick_start_gives_the_new_url(
 def test_the_readme_plans_asks_and_then_rewrites_the_pages(
     workspace: Path, sandbox: Sandbox, connect: Callable[..., None], context: dict[str, Any]
 ) -> None:
-    (block,) = (
-        block for block in BLOCKS if block.page.name == "README.md" and "ApprovalOperator" in block.text
-    )
+    (block,) = blocks_of("README.md", "ApprovalOperator")
     assert len(block.text.splitlines()) <= MAX_DAG_LINES
     (dag,) = build(block)
     results = run_all(dag, context)
@@ -77,17 +80,13 @@ def test_the_readme_plans_asks_and_then_rewrites_the_pages(
 
 
 def test_the_guide_to_rewriting_replaces_the_old_url(workspace: Path) -> None:
-    (block,) = (
-        block for block in BLOCKS if block.page.name == "rewrite-pages.md" and "new_addresses" in block.text
-    )
+    (block,) = blocks_of("docs/howto/rewrite-pages.md", "new_addresses")
     build(block)
     assert (workspace / "site" / "page.md").read_text() == "![A cat](https://vip.123pan.cn/1/cat.jpg)\n"
 
 
 def test_the_guide_to_checks_replaces_the_url_of_a_gone_image(workspace: Path) -> None:
-    (block,) = (
-        block for block in BLOCKS if block.page.name == "check-images.md" and "new_addresses" in block.text
-    )
+    (block,) = blocks_of("docs/howto/check-images.md", "new_addresses")
     (workspace / "site" / "page.md").write_text("![A cat](https://vip.123pan.cn/1/gone.jpg)\n")
     build(block)
     assert (workspace / "site" / "page.md").read_text() == "![A cat](https://vip.123pan.cn/1/cat.jpg)\n"

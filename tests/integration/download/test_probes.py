@@ -98,7 +98,7 @@ def test_the_sensor_completes_the_reason_of_a_failure(
     source.answers["/a.png"] = image(status=403)
     sandbox.configure(fail=".")
     submission = submit(context, f"{source.url}/a.png")
-    with pytest.raises(AirflowFailException, match=f"{HOTLINK}$"):
+    with pytest.raises(AirflowFailException, match=rf"{HOTLINK} \[pan123-download-failed\]$"):
         run(sensor(mode, submission, **PRIVATE), context)
     assert source.methods() == ["HEAD", "GET"]
 
@@ -109,7 +109,7 @@ def test_the_waiting_operator_completes_the_reason_of_a_failure(
 ) -> None:
     source.answers["/a.png"] = image(status=403)
     sandbox.configure(fail=".")
-    with pytest.raises(Pan123DownloadFailedError, match=f"{HOTLINK}$"):
+    with pytest.raises(Pan123DownloadFailedError, match=rf"{HOTLINK} \[pan123-download-failed\]$"):
         submit(context, f"{source.url}/a.png", wait_for_completion=True, deferrable=deferrable)
 
 
@@ -118,7 +118,9 @@ def test_a_reason_is_not_completed_if_probing_is_turned_off(
 ) -> None:
     sandbox.configure(fail=".")
     submission = submit(context, f"{source.url}/a.png")
-    with pytest.raises(AirflowFailException, match="could not download or keep the image$"):
+    with pytest.raises(
+        AirflowFailException, match=r"could not download or keep the image \[pan123-download-failed\]$"
+    ):
         run(sensor("poke", submission, probe=False, **PRIVATE), context)
     assert source.asked == []
 

@@ -310,6 +310,6 @@ def test_the_report_is_linked_where_a_browser_can_open_it(
     monkeypatch: pytest.MonkeyPatch, report: str | None, link: str
 ) -> None:
     monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom.get_value", lambda **_: report)
-    (found,) = Pan123MigratePagesOperator(task_id="a", pages="a", journal="b").operator_extra_links
+    found, _ = Pan123MigratePagesOperator(task_id="a", pages="a", journal="b").operator_extra_links
     assert isinstance(found, PagesReportLink)
     assert found.get_link(None, ti_key=None) == link  # type: ignore[arg-type]

@@ -99,9 +99,9 @@ def test_the_access_log_shows_no_token_that_missed_the_receiver(
 def test_the_plugin_imports_little_until_the_api_server_reads_its_app() -> None:
     code = (
         "import sys, airflow.plugins_manager\n"
-        "heavy = {'fastapi', 'sqlalchemy', 'uvicorn', 'itsdangerous'} - set(sys.modules)\n"
-        "from airflow_provider_123pan.plugin import Pan123Plugin\n"
-        "plugin = Pan123Plugin()\n"
+        "heavy = {'fastapi', 'sqlalchemy', 'uvicorn', 'itsdangerous', 'jinja2'} - set(sys.modules)\n"
+        "from airflow_provider_123pan.plugin import Pan123PagePlugin, Pan123Plugin\n"
+        "page, plugin = Pan123PagePlugin(), Pan123Plugin()\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "(mount,) = plugin.fastapi_apps\n"
         "from fastapi import FastAPI\n"
@@ -110,6 +110,9 @@ def test_the_plugin_imports_little_until_the_api_server_reads_its_app() -> None:
         "assert plugin.fastapi_apps[0]['app'] is mount['app']\n"
         "(middleware,) = plugin.fastapi_root_middlewares\n"
         "assert middleware.keys() == {'name', 'middleware'}\n"
+        "(mount,) = page.fastapi_apps\n"
+        "assert isinstance(mount['app'], FastAPI)\n"
+        "assert mount['url_prefix'] == '/pan123-ui'\n"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -220,6 +220,60 @@ def test_equal_bytes_in_the_worker_prove_nothing(source: Source, context: dict[s
     assert "the worker got the same bytes" in found["failures"][0]["reason"]
 
 
+def test_the_worker_compares_some_of_many_images(source: Source, context: dict[str, Any]) -> None:
+    urls = add(source, 0, 30, lambda _: image("image/png", png("logo")))
+    given: dict[str, Any] = {"images": urls, "directory": "a", "fetch": "auto", "fetch_headers": HEADERS}
+    found = sync(context, max_failures=30, **given, **PRIVATE)
+    assert (found["migrated"], found["suspect"]) == (0, 30)
+    by_worker = [asked.target for asked in source.asked if asked.headers.get("Referer") == REFERER]
+    assert len(by_worker) == len({*by_worker}) == 15  # every second image, since 20 at most are compared
+
+
+def test_an_image_that_has_changed_replaces_no_others(
+    source: Source, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    urls = add(source, 0, 6, lambda _: image("image/png", png("logo")))
+    given: dict[str, Any] = {"images": urls, "directory": "a", **PRIVATE}
+    sync(context, allow_equal=True, **given)
+    stored = {file["fileId"] for file in sandbox.state()["files"] if file["etag"]}
+    source.answers["/3.png"] = image("image/png", png("another"))
+    found = sync(context, fetch="auto", fetch_headers=HEADERS, max_failures=6, **given)
+    assert (found["migrated"], found["suspect"]) == (0, 6)
+    assert {file["fileId"] for file in sandbox.state()["files"] if file["etag"]} == stored
+
+
+@pytest.mark.parametrize("same_etag", ["keep", "rename"])
+def test_few_images_of_another_host_may_share_the_placeholder(
+    same_etag: str,
+    source: Source,
+    sandbox: Sandbox,
+    context: dict[str, Any],
+    variables: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four are too few to be suspect by themselves, and no Variable keeps the placeholder."""
+
+    def fail(name: str, *_: str) -> None:
+        if name.startswith("pan123_placeholders__"):
+            raise RuntimeError("the database is away")
+
+    sandbox.configure(same_etag=same_etag)
+    with serve("127.0.0.2") as another:
+        few = add(another, 0, 4, lambda number: protected(str(number)))
+        urls = add(source, 10, 20, lambda number: protected(str(number)))
+        monkeypatch.setattr(variables, "set", fail)
+        given: dict[str, Any] = {"images": urls + few, "directory": "a", "fetch": "auto", "max_failures": 4}
+        given |= {"fetch_headers": HEADERS, "private_hosts": ["127.0.0.1", "127.0.0.2"]}
+        found = sync(context, **given)
+    assert (found["migrated"], found["suspect"], found["failed"]) == (10, 4, 0)
+
+
+def test_a_host_that_cannot_be_parsed_ends_no_sync(source: Source, context: dict[str, Any]) -> None:
+    urls = [*add(source, 0, 5, lambda number: protected(str(number))), "http://x.%5B1%5D/a.png"]
+    found = sync(context, images=urls, directory="a", max_failures=6, **PRIVATE)
+    assert (found["suspect"], found["failed"]) == (5, 1)
+
+
 @pytest.mark.parametrize("fetch", ["service", "worker"])
 def test_a_pixel_counts_at_once(fetch: str, source: Source, context: dict[str, Any]) -> None:
     urls = open_images(source, 0, 3) + add(source, 3, 4, lambda _: image("image/gif", PIXEL))

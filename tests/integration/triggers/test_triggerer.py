@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import socket
@@ -9,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -24,10 +26,12 @@ from airflow.sdk.exceptions import (
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_123pan.account import shared_client
+from airflow_provider_123pan.arrivals.watch import ArrivalTiming
 from airflow_provider_123pan.download.events import DEFERRAL_GRACE_SECONDS
 from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.triggers.image_arrivals import Pan123ImageArrivalTrigger
 from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 from tests.integration.conftest import MemoryVariables
 from tests.support import addresses, sensor
@@ -166,6 +170,36 @@ async def test_nothing_blocks_the_loop(
     assert blocking == []
     called_back = batch and callback  # nothing is to be asked then
     assert sandbox.state()["counts"]["logins"] == (1 if called_back else 2)
+
+
+async def test_a_watch_does_not_block_the_loop(
+    receiver: str,
+    connect: Callable[..., None],
+    variables: MemoryVariables,
+    context: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    connect(extra={"callback_base_url": receiver})
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
+    monkeypatch.setattr("airflow_provider_123pan.arrivals.cursor_store.AirflowVariables", lambda: variables)
+    monkeypatch.setattr(Pan123ImageArrivalTrigger, "timing", ArrivalTiming(stored_within=0.0))
+    submit(context)
+    variables.values.clear()
+    blocking = request.getfixturevalue("blocking")
+    async with aclosing(Pan123ImageArrivalTrigger(poke_interval=0.1).run()) as events:
+        assert (await anext(events)).payload["file_name"].startswith("a-")
+        stored = asyncio.create_task(anext(events))  # after its event, the watch goes on to keep its cursor
+
+        def seen() -> list[Any]:
+            kept = [value for name, value in variables.values.items() if name.startswith("pan123_arrivals__")]
+            return [cursor for cursor in map(json.loads, kept) if cursor["seen"]]
+
+        while not seen():  # noqa: ASYNC110 - a Variable has no events
+            await asyncio.sleep(0.01)
+        stored.cancel()
+        await asyncio.gather(stored, return_exceptions=True)
+    assert blocking == []
 
 
 @pytest.mark.usefixtures("connect")

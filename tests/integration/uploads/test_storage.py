@@ -77,7 +77,7 @@ def test_a_refusal_names_the_storage_and_its_cause(storage: Storage, code: int) 
     storage.answer = status(code, ERROR)
     error = failure(storage.url)
     assert isinstance(error, Pan123UploadError)  # among them 401, which says nothing about the access token
-    assert str(error) == (
+    assert error.description == (
         f"upload_slice: the storage 127.0.0.1 refused the slice: HTTP {code} (AccessDenied) (code {code})"
     )
 

@@ -20,6 +20,7 @@ from tests.system.examples.wordpress import make_database
 EXAMPLES = (
     *("example_one_image", "example_many_images", "example_daily", "example_sitemap", "example_bucket"),
     *("example_partitions", "example_rewrite", "example_database", "example_hugo", "example_notes"),
+    "example_blog",
     *("example_check", "example_hotlinks", "example_upload", "example_copy_from_drive"),
 )
 # These start last: Airflow works on the others meanwhile.
@@ -186,6 +187,23 @@ def example_notes(
         conf = {"notes": f"file://{folder}/notes", "journals": f"file://{folder}/journals"}
         run = ExampleRun(airflow, sandbox, "example_pan123_pages_obsidian", conf, host, urls, folder)
         run.end_first_scheduled_run()
+        yield run.start()
+
+
+@pytest.fixture(scope="session")
+def example_blog(
+    airflow: Cluster, sandbox: Sandbox, pictures: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExampleRun]:
+    """Start `example_pan123_pages_blog` with a page of a picture, and one whose host wants a Referer."""
+    folder, referer = tmp_path_factory.mktemp("blog"), "https://blog.example.com/"
+    with images.serve(pictures) as host, images.serve(pictures, referer=referer) as guarded:
+        urls = {signed(f"{host}/harvest.jpeg"): pictures["harvest.jpeg"]}
+        urls[signed(f"{guarded}/midnight.tiff")] = pictures["midnight.tiff"]
+        inputs.write_files(folder / "pages", {"page.md": inputs.blog_page(*urls)})
+        airflow.api.set_variable("example_pan123_private_hosts", ["127.0.0.1"])
+        conf: dict[str, Any] = {"fetch_headers": {"127.0.0.1": {"Referer": referer}}}
+        conf |= {"pages": f"file://{folder}/pages", "work": f"file://{folder}/work"}
+        run = ExampleRun(airflow, sandbox, "example_pan123_pages_blog", conf, host, urls, folder)
         yield run.start()
 
 

@@ -70,6 +70,11 @@ def pages(first: str, second: str) -> dict[str, str]:
     }
 
 
+def blog_page(first: str, second: str) -> str:
+    """Return a page in Markdown that shows two images."""
+    return f"# Hills\n\n![a]({first} 'a') and <img src=\"{second}\">\n"
+
+
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Write files below a folder, byte for byte as given."""
     for name, text in files.items():

@@ -9,7 +9,7 @@ from airflow_provider_123pan.sync.results import read_results
 from dev.cluster import Cluster
 from dev.example_run import ExampleRun
 from tests.system.canaries import signed
-from tests.system.examples.inputs import Repository, git, hugo_site, notes
+from tests.system.examples.inputs import Repository, blog_page, git, hugo_site, notes
 
 
 def new_urls(run: ExampleRun, found: dict[str, Any]) -> list[str]:
@@ -108,3 +108,28 @@ def test_notes_show_the_new_urls_and_a_second_run_changes_nothing(
 
     airflow.cli("pan123", "undo", found["journal"])
     assert files(folder) == old
+
+
+def test_a_blog_is_planned_migrated_and_checked_and_a_second_run_finds_nothing_to_do(
+    airflow: Cluster, example_blog: ExampleRun
+) -> None:
+    run, page = example_blog, example_blog.folder / "pages" / "page.md"
+    run.succeed(submissions=1)
+    planned = {"pages": 1, "pages_changed": 1, "images": 2, "missing": 2}
+    assert counts(run.xcom("plan"), **planned) == planned
+    migrated = {"pages_changed": 1, "migrated": 2, "failed": 0, "unknown": {}}
+    found = run.xcom("migrate")
+    assert counts(found, **migrated) == migrated
+    fetched_by = {record.url: record.fetched_by for record in read_results(found["results"])}
+    assert fetched_by == dict(zip(run.urls, ("service", "worker"), strict=True))
+    assert page.read_text() == blog_page(*new_urls(run, found))
+    healthy = {"images": 2, "healthy": 2, "failed": 0}
+    assert counts(run.xcom("check"), **healthy) == healthy
+    reports = ("plan.html", "migration.html", "check.html")
+    assert all((run.folder / "work" / name).exists() for name in reports)
+
+    run.start().succeed(submissions=1)
+    assert [run.xcom(task)["images"] for task in ("plan", "migrate", "check")] == [0, 0, 0]
+
+    airflow.cli("pan123", "undo", (run.folder / "work" / "journal").as_uri())
+    assert page.read_text() == blog_page(*run.urls)

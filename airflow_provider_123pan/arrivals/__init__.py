@@ -1,0 +1,1 @@
+"""New images of a directory, as a watch finds them."""

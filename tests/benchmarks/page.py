@@ -1,0 +1,179 @@
+"""Measure the provider's page in Airflow's UI with 10,000 images: paint, long tasks, and the API server's memory.
+
+    python -m tests.benchmarks.page
+
+A real Airflow, and one session of Chromium, in which Airflow's grid of the same DAG is loaded in turns with the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from playwright.sync_api import Locator, Page, expect
+
+from airflow_provider_123pan.sync.result_record import ResultRecord
+from airflow_provider_123pan.sync.results import Results
+from airflow_provider_123pan.web.images import PER_PAGE
+from airflow_provider_123pan.web.rendering import PREFIX
+from dev.browser import chromium, logged_in, run_page
+from dev.cluster import Cluster
+from dev.photo_archive import DAG_ID, PhotoArchive, photo_archive
+
+RUN_ID, ALBUM = "many", "all"
+PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+OBSERVE = """() => {
+    window.longTasks = [];
+    new PerformanceObserver(list => longTasks.push(...list.getEntries().map(task => task.duration)))
+        .observe({type: 'longtask', buffered: true});
+}"""
+AT_THE_END = "() => scrollY + innerHeight >= document.documentElement.scrollHeight - 1"
+SCROLL_PIXELS = 400
+FRAME_MILLISECONDS = 50  # between two steps of the wheel
+LOADS = 20
+
+
+class Way(NamedTuple):
+    """A page, how it is opened, and what it is for."""
+
+    name: str
+    open: Callable[[], Any]
+    content: Callable[[], Locator]
+
+
+class Loaded(NamedTuple):
+    """How long a page took, in milliseconds since the request.
+
+    :ivar painted: until the browser first painted text or an image.
+    :ivar shown: until the content was visible.
+    """
+
+    painted: float
+    shown: float
+
+
+def load(page: Page, way: Way) -> Loaded:
+    """Open a page, and wait for its content."""
+    start = time.perf_counter()
+    way.open()
+    expect(way.content()).to_be_visible()
+    shown = 1000 * (time.perf_counter() - start)
+    page.wait_for_function(PAINT)
+    return Loaded(page.evaluate(PAINT), shown)
+
+
+def compare(page: Page, airflow_url: str, url: str, images: int, rounds: int) -> None:
+    """Load Airflow's grid and the page of the run in turns, and print medians and ratios."""
+
+    def card() -> Locator:
+        return page.locator(".card").first
+
+    last = f"{url}?page={-(-images // PER_PAGE)}"
+    ways = [
+        Way("Airflow's grid", lambda: page.goto(f"{airflow_url}/dags/{DAG_ID}"), lambda: grid_row(page)),
+        Way(
+            "the tab of the run",
+            lambda: run_page(page, airflow_url, DAG_ID, RUN_ID),
+            lambda: page.frame_locator("iframe[title='123pan']").locator(".card").first,
+        ),
+        Way("the page in the tab, alone", lambda: page.goto(url), card),
+        Way("its last images", lambda: page.goto(last), card),
+    ]
+    found: dict[str, list[Loaded]] = {way.name: [] for way in ways}
+    for number in range(rounds + 1):
+        for way in ways:
+            measured = load(page, way)
+            if number:  # the first round fills the browser's cache
+                found[way.name].append(measured)
+    medians = {
+        name: Loaded(*map(statistics.median, zip(*loads, strict=True))) for name, loads in found.items()
+    }
+    grid = medians[ways[0].name]
+    for name, median in medians.items():
+        print(
+            f"{name}: first paint after {median.painted:.0f} ms ({median.painted / grid.painted:.2f} of the grid), "
+            f"content after {median.shown:.0f} ms ({median.shown / grid.shown:.2f})",
+            flush=True,
+        )
+
+
+def grid_row(page: Page) -> Locator:
+    """Return the name of the task in Airflow's grid."""
+    return page.get_by_text("sync [").first
+
+
+def scroll(page: Page, url: str) -> None:
+    """Scroll from the top of the page to its end, and print the long tasks."""
+    page.goto(url)
+    page.evaluate(OBSERVE)
+    page.mouse.move(600, 500)
+    steps = 0
+    while not page.evaluate(AT_THE_END):
+        page.mouse.wheel(0, SCROLL_PIXELS)
+        page.wait_for_timeout(FRAME_MILLISECONDS)
+        steps += 1
+    page.wait_for_load_state("networkidle")
+    long = page.evaluate("() => longTasks")
+    longest = f", the longest of {max(long):.0f} ms" if long else ""
+    print(
+        f"scrolling through {PER_PAGE} images in {steps} steps: {len(long)} tasks above 50 ms{longest}",
+        flush=True,
+    )
+
+
+def grow(page: Page, airflow: Cluster, url: str) -> None:
+    """Load the page again and again, and print the memory of the API server."""
+
+    def megabytes() -> float:
+        return sum(process.memory_info().rss for process in airflow.processes("api-server")) / 1e6
+
+    before = megabytes()
+    for number in range(LOADS):
+        page.goto(f"{url}?page={number + 1}")
+    after = megabytes()
+    print(f"memory of the API server: {before:.0f} MB, after {LOADS} pages {after:.0f} MB", flush=True)
+
+
+def write_results(archive: PhotoArchive, images: int) -> None:
+    """List this many images in the results file of the run."""
+    names = archive.pictures
+
+    def record(number: int) -> ResultRecord:
+        name = names[number % len(names)]
+        old, new = f"https://old.example/archive/{number}-{name}", f"{archive.host}/{name}?{number}"
+        return ResultRecord(
+            old, f"{number}-{name}", "migrated", number, str(number), new, None, "0" * 32, 50_000, None
+        )
+
+    Results(str(archive.results / f"{RUN_ID}-{ALBUM}.csv"), "benchmark").write(map(record, range(images)))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = argparse.ArgumentParser(description="The page in Airflow's UI")
+    options.add_argument("--images", type=int, default=10_000, help="images in the run")
+    options.add_argument("--rounds", type=int, default=5, help="loads of each page")
+    arguments = options.parse_args()
+    executable = chromium()
+    if executable is None:
+        sys.exit("No Chromium found: install the package chromium, or set CHROMIUM to its path")
+    with photo_archive() as archive:
+        airflow = archive.airflow
+        archive.start(RUN_ID, {ALBUM: [f"{archive.host}/{name}" for name in archive.pictures]})
+        archive.wait(RUN_ID)
+        write_results(archive, arguments.images)
+        url = f"{airflow.url}{PREFIX}/dags/{DAG_ID}/runs/{quote(RUN_ID)}"
+        view: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}, "device_scale_factor": 1}
+        with logged_in(airflow.url, executable=executable, **view) as page:
+            compare(page, airflow.url, url, arguments.images, arguments.rounds)
+            scroll(page, url)
+            grow(page, airflow, url)
+
+
+if __name__ == "__main__":
+    main()
