@@ -19,7 +19,7 @@ SINGLE = frozenset({"Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSenso
 
 # In the order in which they are shown; XComs with other keys are not.
 _COUNTS = (
-    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active"),
+    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active", "called_back"),
     *("missing", "unknown", "unused", "pages", "pages_changed", "healthy", "gone", "rejected", "wrong_type"),
     *("wrong_content", "slow", "traffic_exceeded", "unreachable", "moved", "deleted"),
 )

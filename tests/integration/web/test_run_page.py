@@ -254,6 +254,7 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
         "failed": 1,
         "suspect": 0,
         "active": 8,
+        "called_back": 0,
         "images_per_second": 0.5,
         "seconds_left": 125,
     }
@@ -269,7 +270,7 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
     assert names(text) == ["image-1.jpg", "image-2.jpg"]
     assert 'value="2" max="10"' in text
     assert "about 2 min left" in text
-    assert counts(text) == ["10 images", "1 failed", "8 in flight"]
+    assert counts(text) == ["10 images", "1 failed", "8 in flight", "0 callbacks received"]
     assert 'data-refresh="15"' in text
 
 
@@ -277,9 +278,11 @@ def test_a_task_that_has_ended_shows_suspect_images_and_nothing_in_flight(
     login: Login, metadata: Metadata
 ) -> None:
     metadata.add_run(READABLE)
-    progress = {"total": 9, "done": 9, "suspect": 2, "failed": 0, "active": 3}
+    progress = {"total": 9, "done": 9, "suspect": 2, "failed": 0, "active": 3, "called_back": 8}
     metadata.add_task(READABLE, "sync", {"progress": progress, "migrated": 7, "present": 0})
-    assert counts(login(READABLE).get(PAGE).text) == ["9 images", "7 migrated", "2 suspect", "0 failed"]
+    assert counts(login(READABLE).get(PAGE).text) == [
+        *("9 images", "7 migrated", "2 suspect", "0 failed", "8 callbacks received")
+    ]
 
 
 def test_single_images_come_from_xcoms_with_their_callbacks(
