@@ -83,6 +83,13 @@ def test_durations_are_in_their_largest_unit() -> None:
     assert shown == ["0 s", "0 s", "59 s", "1 min", "1 h", "1 d"]
 
 
+def test_one_of_a_kind_is_singular() -> None:
+    words = Words("en")
+    shown = [words.counted("called_back", number) for number in (0, 1, 2_000)]
+    assert shown == ["0 callbacks received", "1 callback received", "2,000 callbacks received"]
+    assert words.counted("failed", 1) == "1 failed"
+
+
 # --- headers, chart ---------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from tests.integration.web.conftest import READABLE, RUN, Login, Metadata
 
 PAGE = f"{PREFIX}/dags/{READABLE}/runs/{RUN}"
 SUBMIT, SENSOR = "Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSensor"
+CHECK = "Pan123CheckImagesOperator"
 HOST = "https://images.example"
 
 
@@ -272,6 +273,50 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
     assert "about 2 min left" in text
     assert counts(text) == ["10 images", "1 failed", "8 in flight", "0 callbacks received"]
     assert 'data-refresh="15"' in text
+
+
+@pytest.mark.usefixtures("results")
+def test_what_a_check_found_is_apart_from_the_images_and_failures_of_the_run(
+    login: Login, metadata: Metadata
+) -> None:
+    findings = [
+        {
+            "url": f"{HOST}/{number}.jpg?token=the-signature-{number}",
+            "problem": "gone",
+            "reason": "answered 404",
+        }
+        for number in range(3)
+    ]
+    slow = {"url": f"{HOST}/slow.jpg", "problem": "slow", "reason": "12 s"}
+    xcoms = {"images": 9, "healthy": 5, "failed": 4, "gone": 3, "slow": 1, "failures": [slow, *findings]}
+    metadata.add_task(READABLE, "check", xcoms | {"results": "/etc/passwd"}, operator=CHECK)
+    user = login(READABLE)
+    text = user.get(PAGE).text
+    assert names(text) == [f"image-{number}.jpg" for number in range(1, 6)]
+    assert names(user.get(f"{PAGE}?status=failed").text) == ["image-4.jpg", "image-5.jpg"]
+    row = ["9 images", "5 healthy", "4 with a problem", "3 gone", "1 slow"]
+    assert counts(text) == [*row, "5 images", "1 present", "2 migrated", "2 failed"]
+    assert len([*csv.DictReader(io.StringIO(user.get(f"{PAGE}/images.csv").text))]) == 5
+
+    failures, _, found = user.get(f"{PAGE}/failures").text.partition('<section id="findings"')
+    assert len(re.findall(r'<h2 id="group-', failures)) == 2
+    assert HOST not in failures
+    assert re.findall(r"<h3>(.*?)</h3>", found) == ["gone: answered 404", "slow: 12 s"]
+    assert found.count("/1.jpg?token=***") == 1
+    assert "the-signature-" not in found
+
+
+def test_a_check_alone_shows_no_images_and_says_how_many_findings_are_missing(
+    login: Login, metadata: Metadata
+) -> None:
+    metadata.add_run(READABLE)
+    xcoms = {"images": 900, "healthy": 1, "failed": 899, "failures": [{"url": HOST}, "odd"]}
+    metadata.add_task(READABLE, "check", xcoms, operator=CHECK)
+    user = login(READABLE)
+    text = user.get(PAGE).text
+    assert 'id="images-title"' not in text
+    assert f"/runs/{RUN.replace(':', '%3A').replace('+', '%2B')}/failures#findings" in text
+    assert "Only 1 of 899 are listed here" in user.get(f"{PAGE}/failures").text
 
 
 def test_a_task_that_has_ended_shows_suspect_images_and_nothing_in_flight(
