@@ -287,21 +287,22 @@ def test_what_a_check_found_is_apart_from_the_images_and_failures_of_the_run(
         }
         for number in range(3)
     ]
-    slow = {"url": f"{HOST}/slow.jpg", "problem": "slow", "reason": "12 s"}
-    xcoms = {"images": 9, "healthy": 5, "failed": 4, "gone": 3, "slow": 1, "failures": [slow, *findings]}
+    rejected = {"url": HOST, "problem": "rejected", "reason": "rejected by review (status 101)"}
+    xcoms: dict[str, Any] = {"images": 9, "healthy": 5, "failed": 4, "gone": 3, "rejected": 1}
+    xcoms |= {"failures": [rejected, *findings]}
     metadata.add_task(READABLE, "check", xcoms | {"results": "/etc/passwd"}, operator=CHECK)
     user = login(READABLE)
     text = user.get(PAGE).text
     assert names(text) == [f"image-{number}.jpg" for number in range(1, 6)]
     assert names(user.get(f"{PAGE}?status=failed").text) == ["image-4.jpg", "image-5.jpg"]
-    row = ["9 images", "5 healthy", "4 with a problem", "3 gone", "1 slow"]
+    row = ["9 images", "5 healthy", "4 with a problem", "3 gone", "1 rejected by review"]
     assert counts(text) == [*row, "5 images", "1 present", "2 migrated", "2 failed"]
     assert len([*csv.DictReader(io.StringIO(user.get(f"{PAGE}/images.csv").text))]) == 5
 
     failures, _, found = user.get(f"{PAGE}/failures").text.partition('<section id="findings"')
     assert len(re.findall(r'<h2 id="group-', failures)) == 2
     assert HOST not in failures
-    assert re.findall(r"<h3>(.*?)</h3>", found) == ["gone: answered 404", "slow: 12 s"]
+    assert re.findall(r"<h3>(.*?)</h3>", found) == ["gone: answered 404", "rejected by review (status 101)"]
     assert found.count("/1.jpg?token=***") == 1
     assert "the-signature-" not in found
 
