@@ -14,6 +14,7 @@ from jinja2 import Environment, nodes
 import airflow_provider_123pan.web as page
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results
+from airflow_provider_123pan.web.findings import findings_of
 from airflow_provider_123pan.web.images import MAX_GROUPS, Choice, Images, single_images
 from airflow_provider_123pan.web.messages import MESSAGES, language_of
 from airflow_provider_123pan.web.rendering import Words, bars, headers
@@ -23,6 +24,7 @@ from airflow_provider_123pan.web.tasks import Progress, Task, tasks_from
 TEMPLATES = Path(page.__file__).parent / "templates"
 SYNC = "Pan123SyncImagesOperator"
 SENSOR = "Pan123OfflineDownloadSensor"
+CHECK = "Pan123CheckImagesOperator"
 
 
 def row(task_id: str, state: str | None, operator: str = SYNC, map_index: int = -1) -> TaskRow:
@@ -223,6 +225,21 @@ def test_without_a_results_file_the_first_failures_are_shown() -> None:
         ("failed", "https://x.example/a?key=***", "gone"),
         ("failed", "", None),
     ]
+
+
+def test_the_failures_of_a_sync_are_no_findings_and_those_of_a_check_are_no_images() -> None:
+    failures = [{"url": "https://x.example/a", "problem": "gone", "reason": "answered 404"}]
+    xcoms = [("t", -1, "failures", failures), ("t", -1, "failed", 1)]
+    (check,) = tasks_from("dag", "run", [row("t", "failed", CHECK)], xcoms)
+    sync = one_task("failed", failures=failures, failed=1)
+    assert findings_of([sync]) == ([], 0, 0)
+    assert findings_of([sync, check]) == ([("gone", "answered 404", ["https://x.example/a"])], 1, 1)
+    assert [image.reason for image in Images([sync, check])] == ["answered 404"]
+
+
+def test_a_running_check_has_no_results_file_of_its_own() -> None:
+    (check,) = tasks_from("dag", "run", [row("t", "running", CHECK)], [], {("t", -1): "/its/input.jsonl"})
+    assert check.results is None
 
 
 @pytest.mark.parametrize(
