@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -13,13 +14,20 @@ from typing import Any, Literal
 from PIL import Image
 from playwright.sync_api import FrameLocator, Page, expect
 
+from airflow_provider_123pan.web.rendering import static_file
 from dev.browser import chromium, logged_in, run_page
 from dev.photo_archive import DAG_ID, PhotoArchive, photo_archive
 
 NIGHTS = 7
 SHOWN = "all-photos"  # the run of the screenshots but for the overview
 WIDTH, WIDE = 1300, 1560  # of the window in pixels; the tabs of a task need more
-COLOURS, FREQUENT = 80, 40  # of a screenshot, and those of them that are the most frequent ones of the page
+#: The colours of a screenshot besides the page's own, and those of them that are the most frequent ones.
+COLOURS, FREQUENT = 110, 40
+#: The colours of the page in both themes; a small word in one of them must keep it.
+OWN: list[tuple[int, ...]] = [
+    tuple(bytes.fromhex(digits))
+    for digits in dict.fromkeys(re.findall(r"#([0-9a-f]{6})\b", static_file("page.css").decode()))
+]
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -80,14 +88,14 @@ def take(page: Page, airflow_url: str, folder: Path, suffix: str) -> None:
     """Take a screenshot of each page; that of failures is without what surrounds it."""
     frame = run_page(page, airflow_url, DAG_ID, SHOWN)
     wait_for_pictures(frame)
-    save(page, folder / f"page-run-{suffix}.png", 940)
+    save(page, folder / f"page-run-{suffix}.png", 1225)
     frame.locator("nav a").nth(2).click()
     expect(frame.locator("textarea").first).to_be_visible()
-    save(page, folder / f"page-failures-{suffix}.png", 800, "iframe[title='123pan']")
+    save(page, folder / f"page-failures-{suffix}.png", 1100, "iframe[title='123pan']", cut=2)
     frame = run_page(page, airflow_url, DAG_ID, SHOWN, "/tasks/sync/mapped/0", "pan123_task")
     expect(frame.locator("progress")).to_have_count(1)
     wait_for_pictures(frame)
-    save(page, folder / f"page-task-{suffix}.png", 940, width=WIDE)
+    save(page, folder / f"page-task-{suffix}.png", 980, width=WIDE)
     page.goto(f"{airflow_url}/plugin/pan123")
     expect(frame.get_by_role("rowheader", name="pan123_default")).to_be_attached()
     save(page, folder / f"page-overview-{suffix}.png", 800)
@@ -101,32 +109,47 @@ def wait_for_pictures(frame: FrameLocator) -> None:
         picture.evaluate("image => image.decode()")
 
 
-def save(page: Page, path: Path, height: int, selector: str = "body", width: int = WIDTH) -> None:
+def save(
+    page: Page, path: Path, height: int, selector: str = "body", width: int = WIDTH, cut: int = 0
+) -> None:
     """Write a picture of an element of the page as a small PNG.
 
     :param height: of the window, in pixels; so is ``width``.
+    :param cut: pixels at the top that belong to another element.
     """
     page.set_viewport_size({"width": width, "height": height})
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")
     png = page.locator(selector).screenshot(animations="disabled")
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(palette=palette_of(picture), dither=Image.Dither.NONE).save(path, optimize=True)
+    picture = picture.crop((0, cut, *picture.size))
+    with_palette(picture).save(path, optimize=True)
     print(path)
 
 
-def palette_of(picture: Image.Image) -> Image.Image:
-    """Return the palette of a picture; it has the colours of large areas exactly."""
+def with_palette(picture: Image.Image) -> Image.Image:
+    """Return a picture with a palette; it keeps the colours of the page, and those of large areas, exactly."""
+    colours = colours_of(picture)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([value for colour in colours for value in colour])
+    found = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    # Pillow finds one of the nearest colours, not always the nearest.
+    exact = {colour: index for index, colour in enumerate(colours)}
+    values = picture.tobytes()
+    pixels = zip(values[::3], values[1::3], values[2::3], strict=True)
+    found.frombytes(
+        bytes(exact.get(pixel, near) for pixel, near in zip(pixels, found.tobytes(), strict=True))
+    )
+    return found
+
+
+def colours_of(picture: Image.Image) -> list[tuple[int, ...]]:
+    """Return the colours of the palette of a picture."""
     counts: Any = picture.getcolors(picture.width * picture.height)
     frequent = [colour for _, colour in sorted(counts, reverse=True)[:FREQUENT]]
     values = picture.quantize(COLOURS - FREQUENT, dither=Image.Dither.NONE).getpalette() or []
     others = zip(values[::3], values[1::3], values[2::3], strict=True)
-    chosen: dict[tuple[int, ...], tuple[int, ...]] = {}
-    for colour in [*frequent, *others]:  # of similar ones, Pillow would not always find the nearest
-        chosen.setdefault(tuple(value >> 3 for value in colour), colour)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([value for colour in chosen.values() for value in colour])
-    return palette
+    return [*dict.fromkeys([*OWN, *frequent, *others])]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ class Checkpoint:
     """The state of a sync between two workers; its keys are stored in Airflow's database.
 
     :ivar inventory: how far each image is, as :meth:`Inventory.dump` returns it.
-    :ivar in_flight: the images in flight, as :meth:`InFlight.dump` returns them.
+    :ivar in_flight: the images in flight, and how many earlier ones were called back, as :meth:`InFlight.dump` returns
+        them.
     :ivar directory_id: the target directory; None for the default one.
     :ivar alone: the keys of the images that are submitted again while nothing else is in flight.
     :ivar cap: the number of images in flight that the service was found to accept.

@@ -34,15 +34,22 @@ class DeliveryReader:
         return self._inbox is not None
 
     def read(self) -> None:
-        """Add the deliveries to their images, which are polled next."""
+        """Add the deliveries to their images, which are polled next.
+
+        The callbacks of images that have ended since the last reading are counted; those that come later are not.
+        """
         if self._inbox is None or self._clock() < self._not_before:
             return
         images = {self._in_flight.callback_id(image): image for image in self._in_flight}
-        ids = list(images)
+        ids, late = [*images, *self._in_flight.silent_at_end()], set[str]()
         try:
             for start in range(0, len(ids), MAX_ITEMS):
                 for delivery in look_up(self._inbox, ids[start : start + MAX_ITEMS]):
-                    images[delivery.callback_id].deliver(delivery, self._clock())
+                    if image := images.get(delivery.callback_id):
+                        image.deliver(delivery, self._clock())
+                    else:
+                        late.add(delivery.callback_id)
         except InboxUnreachableError as error:
             log.warning("The inbox is unreachable, so only progress is known: %s", error)
             self._not_before = self._clock() + self._timing.inbox_retry
+        self._in_flight.note_read(len(late))

@@ -158,15 +158,18 @@ class InFlightImage:
 class InFlight:
     """The images in flight, by their numbers in the inventory.
 
+    :param ended_called_back: the number of submissions that were called back and are no longer in flight.
     :ivar seed: makes the callback ids of this sync.
     :ivar began_at: when the first image was submitted, by the service's clock in Unix seconds.
     :ivar ahead: seconds by which the service's clock is ahead of ours.
     :ivar alone: the images, ended or not, that are submitted while nothing else is in flight.
     """
 
-    def __init__(self, seed: str, began_at: float | None = None) -> None:
+    def __init__(self, seed: str, began_at: float | None = None, ended_called_back: int = 0) -> None:
         self.seed = seed
         self.began_at = began_at
+        self._ended_called_back = ended_called_back
+        self._silent: set[str] = set()  # the callback ids without a delivery, as of the last reading
         self.ahead = 0.0
         self.alone: set[int] = set()
         self._images: dict[int, InFlightImage] = {}
@@ -223,7 +226,29 @@ class InFlight:
 
     def remove(self, number: int) -> None:
         """Let go of an image, if it is in flight."""
-        self._images.pop(number, None)
+        image = self._images.pop(number, None)
+        if image is not None and image.deliveries:
+            self._ended_called_back += 1
+
+    @property
+    def called_back(self) -> int:
+        """The number of submissions that were called back, each counted once however often it was."""
+        return self._ended_called_back + sum(bool(image.deliveries) for image in self._images.values())
+
+    def silent_at_end(self) -> set[str]:
+        """Return the callback ids of images that ended, without a delivery, since the inbox was last read.
+
+        A listing may show an image before its callback arrives.
+        """
+        return self._silent - set(map(self.callback_id, self._images.values()))
+
+    def note_read(self, late: int) -> None:
+        """Note that the inbox was read.
+
+        :param late: the number of submissions that it shows to be called back, out of :meth:`silent_at_end`.
+        """
+        self._ended_called_back += late
+        self._silent = {self.callback_id(image) for image in self if not image.deliveries}
 
     def accept(self, image: InFlightImage, task: OfflineTask, now: float) -> None:
         """Note that the service accepted a submission; its answer shows the service's clock."""
@@ -237,12 +262,14 @@ class InFlight:
             "seed": self.seed,
             "began_at": self.began_at,
             "active": {image.key: list(image.dump()) for image in self._images.values()},
+            # Those in flight are read from the inbox again.
+            **({"called_back": self._ended_called_back} if self._ended_called_back else {}),
         }
 
     @classmethod
     def load(cls, stored: Mapping[str, Any], inventory: Inventory) -> InFlight:
         """Return what was in flight and is still on the list, with the same source URL."""
-        in_flight = cls(stored["seed"], stored["began_at"])
+        in_flight = cls(stored["seed"], stored["began_at"], stored.get("called_back", 0))
         for key, values in stored["active"].items():
             image, number = StoredImage(*values), inventory.number(key)
             if number is not None and inventory.canonical_digest(number) == image.canonical_digest:
@@ -259,6 +286,7 @@ class InFlight:
                         failed_at=image.failed_at,
                     )
                 )
+        in_flight.note_read(0)
         return in_flight
 
 

@@ -53,11 +53,13 @@ class Journal:
                 "seed": str(seed),
                 "began_at": began_at,
                 "active": Mapping() as active,
+                **others,
             }:
                 if (
                     seed.isascii()
                     and (began_at is None or _is_time(began_at))
                     and all(map(_is_stored_image, active.values()))
+                    and _is_count(others.get("called_back", 0))
                 ):
                     return record
             case None:
@@ -97,6 +99,10 @@ def _is_stored_image(values: Any) -> bool:
         and all(map(_is_time, (sent_at, submitted_at)))
         and all(when is None or _is_time(when) for when in (succeeded_at, failed_at))
     )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_time(value: Any) -> bool:

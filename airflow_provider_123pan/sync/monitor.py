@@ -99,6 +99,10 @@ class Monitor:
         self._deliveries = DeliveryReader(in_flight, inbox, timing, clock)
         self._poller = ProgressPoller(hook, timing, clock)
 
+    def read_deliveries(self) -> None:
+        """Read which images were called back; those that have just ended are counted."""
+        self._deliveries.read()
+
     def close(self) -> None:
         """End the threads."""
         self._digests.close()

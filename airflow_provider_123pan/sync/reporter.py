@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.in_flight import InFlight
 from airflow_provider_123pan.sync.inventory import Inventory
 
 log = logging.getLogger(__name__)
@@ -22,12 +23,20 @@ class Reporter:
     """Reports at a steady interval.
 
     :param ti: the running task.
+    :param in_flight: counts the callbacks; None without callbacks.
     :ivar failures: the first images that have failed or are suspect, for the XCom.
     """
 
-    def __init__(self, ti: Any, inventory: Inventory, failures: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        ti: Any,
+        inventory: Inventory,
+        failures: Iterable[dict[str, Any]] = (),
+        in_flight: InFlight | None = None,
+    ) -> None:
         self._ti = ti
         self._inventory = inventory
+        self._in_flight = in_flight
         self.failures = [*failures]
         self._next = time.monotonic() + INTERVAL_SECONDS
         self._at, self._done = time.monotonic(), self._ended()
@@ -51,13 +60,15 @@ class Reporter:
         total, failed = len(self._inventory), self._inventory.count(ImageState.FAILED)
         suspect = self._inventory.count(ImageState.SUSPECT)
         left = round((total - done) / self._rate) if self._rate else None if done < total else 0
+        callbacks = {} if self._in_flight is None else {"called_back": self._in_flight.called_back}
         log.info(
-            "%d of %d images done, %d of them failed, %d suspect, %d active, %.1f a second, %s",
+            "%d of %d images done, %d of them failed, %d suspect, %d active, %s%.1f a second, %s",
             done,
             total,
             failed,
             suspect,
             active,
+            "".join(f"{count} called back, " for count in callbacks.values()),
             self._rate,
             "time left unknown" if left is None else f"about {left} s left",
         )
@@ -69,6 +80,7 @@ class Reporter:
                 "suspect": suspect,
                 "failed": failed,
                 "active": active,
+                **callbacks,
                 "images_per_second": round(self._rate, 1),
                 "seconds_left": left,
             },

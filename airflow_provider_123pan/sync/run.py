@@ -79,7 +79,7 @@ class SyncRun:
         self._first_scan: FirstScan | None = None
         self._cap = cap
         self._failing_since = failing_since
-        self._reporter = Reporter(ti, inventory, failures)
+        self._reporter = Reporter(ti, inventory, failures, in_flight if signer else None)
         self._earlier = EarlierImages(
             inventory, results, target, self._contents, self._read, resumed=resumed, deadline=options.deadline
         )
@@ -196,7 +196,9 @@ class SyncRun:
         while is_left:
             submitter = self._submitter()
             try:
-                if ended := submitter.run(idle_limit):
+                ended = submitter.run(idle_limit)
+                submitter.monitor.read_deliveries()
+                if ended:
                     self._complete_outcomes()
                     is_left = self._guard.replace()
             except Pan123Error as error:

@@ -23,7 +23,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from airflow_provider_123pan.web import runs
 from airflow_provider_123pan.web.access import MAY_READ_RUNS, ReadableDags, ViewerDep
 from airflow_provider_123pan.web.accounts import InboxView, accounts_for
-from airflow_provider_123pan.web.images import MAX_URLS, Choice, Images, single_images
+from airflow_provider_123pan.web.findings import findings_of
+from airflow_provider_123pan.web.images import Choice, Images, single_images
 from airflow_provider_123pan.web.messages import language_of
 from airflow_provider_123pan.web.rendering import STATIC_FILES, bars, headers, html, static_file
 from airflow_provider_123pan.web.tasks import ENDED, SINGLE, Task, tasks_from
@@ -90,6 +91,11 @@ class RunPage:
         return [xcom for xcom in found if self.map_index is None or xcom[1] == self.map_index]
 
     @property
+    def has_images(self) -> bool:
+        """True unless all tasks are checks, or there are none."""
+        return not all(task.is_check for task in self.tasks)
+
+    @property
     def callback_ids(self) -> list[str]:
         """The ``callback_id`` of each submission of a task with one image."""
         values = (value for *_, value in self._returned if isinstance(value, dict))
@@ -154,7 +160,12 @@ def show_failures(request: Request, run: RunPageDep) -> Response:
     images = run.images(run.choice._replace(status="failed"))
     groups = images.groups()
     return _page(
-        request, "failures.html", **run.values(), groups=groups, problems=images.problems, max_urls=MAX_URLS
+        request,
+        "failures.html",
+        **run.values(),
+        groups=groups,
+        findings=findings_of(run.tasks),
+        problems=images.problems,
     )
 
 

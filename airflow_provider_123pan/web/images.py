@@ -94,7 +94,7 @@ class Images:
     def __init__(
         self, tasks: Iterable[Task], singles: Iterable[ShownImage] = (), choice: Choice | None = None
     ) -> None:
-        self._tasks = [task for task in tasks if not task.is_single]
+        self._tasks = [task for task in tasks if not (task.is_single or task.is_check)]
         self._singles = singles
         self._choice = choice or Choice()
         self.problems: list[tuple[str, str]] = []

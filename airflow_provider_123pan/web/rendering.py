@@ -58,6 +58,13 @@ class Words:
         """Return the words of a name that comes from outside, or the name itself."""
         return self._words.get(f"{prefix}_{name}", name)
 
+    def counted(self, key: str, number: int) -> str:
+        """Return a number with what it counts."""
+        what = self.known("count", key)
+        if number == 1:
+            what = self._words.get(f"count_{key}_one", what)
+        return self("counted", number=_number(number), what=what)
+
     def duration(self, seconds: float) -> str:
         """Return a duration in its largest unit."""
         for length, key in _UNITS:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_123pan.sync.results import owner_of_task
-from airflow_provider_123pan.web.runs import TaskRow, number_in
+from airflow_provider_123pan.web.runs import CHECK, TaskRow, number_in
 
 #: States in which a task instance changes no more. One that waits for a retry is not among them.
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -19,9 +19,9 @@ SINGLE = frozenset({"Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSenso
 
 # In the order in which they are shown; XComs with other keys are not.
 _COUNTS = (
-    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active"),
-    *("missing", "unknown", "unused", "pages", "pages_changed", "healthy", "gone", "rejected", "wrong_type"),
-    *("wrong_content", "slow", "traffic_exceeded", "unreachable", "moved", "deleted"),
+    *("total", "images", "files", "present", "migrated", "suspect", "failed", "active", "called_back"),
+    *("missing", "unknown", "unused", "pages", "pages_changed", "healthy", "problems", "gone", "rejected"),
+    *("wrong_type", "wrong_content", "slow", "traffic_exceeded", "unreachable", "moved", "deleted"),
 )
 
 
@@ -49,7 +49,7 @@ class Task:
     :ivar counts: numbers by XCom key.
     :ivar results: the path of the results file, if there is one.
     :ivar owner: distinguishes the parts of the results file, as :class:`~.results.Results` needs it.
-    :ivar failures: the first failures, where there is no results file.
+    :ivar failures: the first failures, where there is no results file; of a check, its first findings.
     """
 
     task_id: str
@@ -69,6 +69,11 @@ class Task:
     def is_single(self) -> bool:
         """True for tasks with one image each."""
         return self.operator in SINGLE
+
+    @property
+    def is_check(self) -> bool:
+        """True for checks of images, whose failures are findings."""
+        return self.operator == CHECK
 
     @property
     def has_ended(self) -> bool:
@@ -118,6 +123,9 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | N
     if row.state in ENDED:
         last = {key: value for key, value in reported.items() if key != "active"}
         facts = {**last, **values}
+    if row.operator == CHECK:
+        facts["problems"] = facts.pop("failed", None)
+        results = None  # the file that it reads
     counts = {key: number_in(facts[key]) for key in _COUNTS if _is_number(facts.get(key))}
     failures = values.get("failures")
     return Task(

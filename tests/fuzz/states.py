@@ -25,7 +25,13 @@ KEYS = [inventory.key(number) for number in range(len(inventory))]
 DIGESTS = [inventory.canonical_digest(number) for number in range(len(inventory))]
 
 IMAGE = [DIGESTS[0], 0, 403316, 1.7e9, 1.7e9, None, None]
-JOURNAL = {"target": TARGET, "seed": "f" * 32, "began_at": 1.7e9, "active": {KEYS[0]: IMAGE}}
+JOURNAL = {
+    "target": TARGET,
+    "seed": "f" * 32,
+    "began_at": 1.7e9,
+    "called_back": 3,
+    "active": {KEYS[0]: IMAGE},
+}
 
 images = st.lists(scalars, max_size=9) | st.builds(
     lambda place, value: [*IMAGE[:place], value, *IMAGE[place + 1 :]], st.integers(0, 6), scalars
@@ -70,6 +76,7 @@ def continued(record: Any) -> InFlight | None:
 @example({**JOURNAL, "active": {KEYS[0]: [DIGESTS[0], 0, 7, "early", {}, None, None]}})
 @example({**JOURNAL, "active": {KEYS[0]: [DIGESTS[0], 0, 7, 1.0, 1e300, None, None]}})
 @example({**JOURNAL, "began_at": "early"})
+@example({**JOURNAL, "called_back": "many"})
 def a_journal_is_continued_or_ignored(record: Any) -> None:
     value_or_error(lambda: continued(record), InFlight | None)
 

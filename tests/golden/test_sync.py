@@ -23,6 +23,7 @@ from airflow_provider_123pan.sync.checkpoint import Checkpoint
 from airflow_provider_123pan.sync.conversions import Conversion
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.in_flight import InFlight
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.known_conversions import KnownConversions
@@ -142,6 +143,13 @@ def test_folders_are_stored_only_if_there_are_any(golden: Any) -> None:
     stored["folders"], arguments["folders"] = {"2026/11": "id"}, {"id": "2026/11"}
     assert Checkpoint.load(stored).dump() == stored
     assert Pan123SyncImagesTrigger(**arguments).serialize() == (class_path, arguments)
+
+
+def test_the_count_of_callbacks_is_stored_only_if_there_are_any(golden: Any) -> None:
+    stored = golden.load("sync_checkpoint")["flight"] | {"active": {}}
+    assert InFlight.load(stored, Inventory()).dump() == stored
+    stored["called_back"] = 7
+    assert InFlight.load(stored, Inventory()).dump() == stored
 
 
 def test_the_key_of_an_image_in_a_folder() -> None:

@@ -56,6 +56,7 @@ def test_something_else_is_ignored_with_a_warning(whole: Any, caplog: pytest.Log
 ODD: dict[str, list[Any]] = {
     "seed": [None, 7],
     "began_at": ["soon", -1, 1e300, float("nan"), float("inf"), ""],
+    "called_back": [None, "7", -1, True, 1.5],
     "active": [None, "text", {"key": None}, {"key": {}}, {"key": "1234567"}],
 }
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, nodes
 import airflow_provider_123pan.web as page
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results
+from airflow_provider_123pan.web.findings import findings_of
 from airflow_provider_123pan.web.images import MAX_GROUPS, Choice, Images, single_images
 from airflow_provider_123pan.web.messages import MESSAGES, language_of
 from airflow_provider_123pan.web.rendering import Words, bars, headers
@@ -23,6 +24,7 @@ from airflow_provider_123pan.web.tasks import Progress, Task, tasks_from
 TEMPLATES = Path(page.__file__).parent / "templates"
 SYNC = "Pan123SyncImagesOperator"
 SENSOR = "Pan123OfflineDownloadSensor"
+CHECK = "Pan123CheckImagesOperator"
 
 
 def row(task_id: str, state: str | None, operator: str = SYNC, map_index: int = -1) -> TaskRow:
@@ -81,6 +83,13 @@ def test_durations_are_in_their_largest_unit() -> None:
     words = Words("en")
     shown = [words.duration(seconds) for seconds in (0, 0.5, 59, 60, 3_600, 90_000)]
     assert shown == ["0 s", "0 s", "59 s", "1 min", "1 h", "1 d"]
+
+
+def test_one_of_a_kind_is_singular() -> None:
+    words = Words("en")
+    shown = [words.counted("called_back", number) for number in (0, 1, 2_000)]
+    assert shown == ["0 callbacks received", "1 callback received", "2,000 callbacks received"]
+    assert words.counted("failed", 1) == "1 failed"
 
 
 # --- headers, chart ---------------------------------------------------------------------------------------
@@ -216,6 +225,21 @@ def test_without_a_results_file_the_first_failures_are_shown() -> None:
         ("failed", "https://x.example/a?key=***", "gone"),
         ("failed", "", None),
     ]
+
+
+def test_the_failures_of_a_sync_are_no_findings_and_those_of_a_check_are_no_images() -> None:
+    failures = [{"url": "https://x.example/a", "problem": "gone", "reason": "answered 404"}]
+    xcoms = [("t", -1, "failures", failures), ("t", -1, "failed", 1)]
+    (check,) = tasks_from("dag", "run", [row("t", "failed", CHECK)], xcoms)
+    sync = one_task("failed", failures=failures, failed=1)
+    assert findings_of([sync]) == ([], 0, 0)
+    assert findings_of([sync, check]) == ([("gone", "answered 404", ["https://x.example/a"])], 1, 1)
+    assert [image.reason for image in Images([sync, check])] == ["answered 404"]
+
+
+def test_a_running_check_has_no_results_file_of_its_own() -> None:
+    (check,) = tasks_from("dag", "run", [row("t", "running", CHECK)], [], {("t", -1): "/its/input.jsonl"})
+    assert check.results is None
 
 
 @pytest.mark.parametrize(

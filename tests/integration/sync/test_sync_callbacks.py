@@ -48,6 +48,21 @@ def test_a_failure_has_its_reason(
     assert sorted(submitted(sandbox).values()) == [1] * 6 + [2] * 2
 
 
+@BOTH
+def test_each_submission_that_was_called_back_counts_once(
+    context: dict[str, Any], sandbox: Sandbox, deferrable: bool
+) -> None:
+    """The images appear after their callbacks, each of which comes twice; what failed is submitted twice."""
+    sandbox.configure(callback="twice", fail="/[25].png", visible_after=1, delay=0.2)
+    sync(context, images=addresses(8), max_failures=2, deferrable=deferrable)
+    assert context["ti"].pushed["progress"]["called_back"] == sum(submitted(sandbox).values()) == 10
+
+
+def test_without_callbacks_none_are_counted(context: dict[str, Any]) -> None:
+    sync(context, images=addresses(2), use_callback=False)
+    assert "called_back" not in context["ti"].pushed["progress"]
+
+
 @pytest.mark.parametrize("kept", ["rename", "keep"])
 @pytest.mark.parametrize("file_id_as", ["string", "number"])
 def test_the_same_bytes_are_found_by_what_was_called_back(

@@ -56,7 +56,7 @@ def test_a_wrong_connection_is_named_with_its_problem(login: Login, metadata: Me
 
 
 def test_the_inbox_shows_how_many_deliveries_came_and_when(login: Login, inbox: Inbox) -> None:
-    assert "none is kept" in login(READABLE).get(OVERVIEW).text
+    assert "none stored" in login(READABLE).get(OVERVIEW).text
     inbox.store(
         [("conn", Delivery.parse(f"{index:032x}", b"{}", "application/json", "")) for index in range(3)]
     )

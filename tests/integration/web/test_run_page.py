@@ -25,6 +25,7 @@ from tests.integration.web.conftest import READABLE, RUN, Login, Metadata
 
 PAGE = f"{PREFIX}/dags/{READABLE}/runs/{RUN}"
 SUBMIT, SENSOR = "Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSensor"
+CHECK = "Pan123CheckImagesOperator"
 HOST = "https://images.example"
 
 
@@ -254,6 +255,7 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
         "failed": 1,
         "suspect": 0,
         "active": 8,
+        "called_back": 0,
         "images_per_second": 0.5,
         "seconds_left": 125,
     }
@@ -269,17 +271,64 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
     assert names(text) == ["image-1.jpg", "image-2.jpg"]
     assert 'value="2" max="10"' in text
     assert "about 2 min left" in text
-    assert counts(text) == ["10 images", "1 failed", "8 in flight"]
+    assert counts(text) == ["10 images", "1 failed", "8 in flight", "0 callbacks received"]
     assert 'data-refresh="15"' in text
+
+
+@pytest.mark.usefixtures("results")
+def test_what_a_check_found_is_apart_from_the_images_and_failures_of_the_run(
+    login: Login, metadata: Metadata
+) -> None:
+    findings = [
+        {
+            "url": f"{HOST}/{number}.jpg?token=the-signature-{number}",
+            "problem": "gone",
+            "reason": "answered 404",
+        }
+        for number in range(3)
+    ]
+    rejected = {"url": HOST, "problem": "rejected", "reason": "rejected by review (status 101)"}
+    xcoms: dict[str, Any] = {"images": 9, "healthy": 5, "failed": 4, "gone": 3, "rejected": 1}
+    xcoms |= {"failures": [rejected, *findings]}
+    metadata.add_task(READABLE, "check", xcoms, operator=CHECK)
+    user = login(READABLE)
+    text = user.get(PAGE).text
+    assert names(text) == [f"image-{number}.jpg" for number in range(1, 6)]
+    assert names(user.get(f"{PAGE}?status=failed").text) == ["image-4.jpg", "image-5.jpg"]
+    row = ["9 images", "5 healthy", "4 with a problem", "3 gone", "1 rejected by review"]
+    assert counts(text) == [*row, "5 images", "1 present", "2 migrated", "2 failed"]
+    assert len([*csv.DictReader(io.StringIO(user.get(f"{PAGE}/images.csv").text))]) == 5
+
+    failures, _, found = user.get(f"{PAGE}/failures").text.partition('<section id="findings"')
+    assert len(re.findall(r'<h2 id="group-', failures)) == 2
+    assert HOST not in failures
+    assert re.findall(r"<h3>(.*?)</h3>", found) == ["gone: answered 404", "rejected by review (status 101)"]
+    assert found.count("/1.jpg?token=***") == 1
+    assert "the-signature-" not in found
+
+
+def test_a_check_alone_shows_no_images_and_says_how_many_findings_are_missing(
+    login: Login, metadata: Metadata
+) -> None:
+    metadata.add_run(READABLE)
+    xcoms = {"images": 900, "healthy": 1, "failed": 899, "failures": [{"url": HOST}, "odd"]}
+    metadata.add_task(READABLE, "check", xcoms, operator=CHECK)
+    user = login(READABLE)
+    text = user.get(PAGE).text
+    assert 'id="images-title"' not in text
+    assert f"/runs/{RUN.replace(':', '%3A').replace('+', '%2B')}/failures#findings" in text
+    assert "Only 1 of 899 are listed here" in user.get(f"{PAGE}/failures").text
 
 
 def test_a_task_that_has_ended_shows_suspect_images_and_nothing_in_flight(
     login: Login, metadata: Metadata
 ) -> None:
     metadata.add_run(READABLE)
-    progress = {"total": 9, "done": 9, "suspect": 2, "failed": 0, "active": 3}
+    progress = {"total": 9, "done": 9, "suspect": 2, "failed": 0, "active": 3, "called_back": 8}
     metadata.add_task(READABLE, "sync", {"progress": progress, "migrated": 7, "present": 0})
-    assert counts(login(READABLE).get(PAGE).text) == ["9 images", "7 migrated", "2 suspect", "0 failed"]
+    assert counts(login(READABLE).get(PAGE).text) == [
+        *("9 images", "7 migrated", "2 suspect", "0 failed", "8 callbacks received")
+    ]
 
 
 def test_single_images_come_from_xcoms_with_their_callbacks(

@@ -1,4 +1,21 @@
-"""The provider's page in Airflow's UI: in its iframe, in two languages and themes, with links that leave it."""
+"""The provider's page in Airflow's UI, as a user clicks through it in a browser.
+
+=========  ======================================================================================================
+what       how
+=========  ======================================================================================================
+images     the first sixty are there, and the picture of one loads; its new URL opens in a tab of the browser
+paging     "Next" and "Previous"
+filter     by state, then by a text as well; the keyboard sends the form, too
+failures   one group by its reason; "Copy", and what is pasted afterwards
+export     "Export as CSV" downloads all images that the filter selects
+tasks      the link to a task opens Airflow's page of it, whose tab has only this task
+keyboard   "Tab" reaches everything in order, visibly
+language   English, and Chinese
+theme      light and dark, as the browser prefers and as Airflow's own switch says
+axe        finds no violation in any page, in both languages and themes, with all details open
+login      without one, the page is closed
+=========  ======================================================================================================
+"""
 
 from __future__ import annotations
 
@@ -92,19 +109,35 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         expect(picture).to_have_js_property("complete", True)
         assert picture.evaluate("image => image.naturalWidth") > 0
 
+        link = cards.nth(3).locator("dd a")
+        with page.context.expect_page() as opened:
+            link.click()
+        assert opened.value.url == link.get_attribute("href")
+        opened.value.close()
+
         frame.get_by_role("link", name="Next").click()
         expect(frame.get_by_text("Page 2")).to_be_visible()
         expect(cards).to_have_count(IMAGES + 3 + 1 - 60)
+        frame.get_by_role("link", name="Previous").click()
+        expect(cards).to_have_count(60)
 
         frame.get_by_label("State").select_option("failed")
         frame.get_by_role("button", name="Filter").click()
         expect(cards).to_have_count(3)
+        frame.get_by_label("Search").fill("A-1")
+        frame.get_by_role("button", name="Filter").click()
+        expect(cards).to_have_count(1)
         assert "signature" not in frame.locator("main").inner_text()
         frame.get_by_role("link", name="Failures").click()
         expect(frame.get_by_role("heading", name="the source answered 404")).to_be_visible()
         frame.get_by_role("button", name="Copy").click()
         expect(frame.get_by_role("button", name="Copied")).to_be_visible()
         frame.get_by_role("link", name="Images").click()
+        frame.get_by_label("Search").focus()
+        page.keyboard.press("Control+V")
+        expect(frame.get_by_label("Search")).to_have_value(
+            " ".join(["https://old.example/a.jpg?token=***"] * 3)
+        )
 
         with page.expect_download() as download:
             frame.get_by_role("link", name="Export as CSV").click()
