@@ -28,7 +28,8 @@ The tree::
     │   ├── Pan123ImagesError                images have a problem that a check or a copy found
     │   ├── Pan123PagesError                 pages could not be read or written
     │   ├── Pan123WaitTimeoutError           the wait reached its time limit
-    │   └── Pan123WaitError                  an error in the triggerer ended the wait
+    │   ├── Pan123WaitError                  an error in the triggerer ended the wait
+    │   └── Pan123ResumeError                Airflow resumed a task without its arguments
     ├── InboxUnreachableError                the receiver of callbacks cannot be reached from here
     └── LookupFailedError                    the receiver could not look up a connection
 
@@ -250,6 +251,13 @@ class Pan123WaitError(Pan123Error):
     """An error in the triggerer ended the wait; it carries the call, the code and the trace ID."""
 
     help_code = "pan123-wait"
+
+
+class Pan123ResumeError(Pan123Error):
+    """Airflow resumed a deferred task without the arguments that it deferred with."""
+
+    retryable = False
+    help_code = "pan123-resume"
 
 
 class Pan123AccessTokenError(Pan123TokenError):

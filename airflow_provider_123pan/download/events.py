@@ -1,4 +1,4 @@
-"""The events that a trigger sends to its task: three kinds, checked on arrival."""
+"""What a task gets when it resumes: one of three kinds of events, and what it deferred with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123InputError,
     Pan123InvisibleError,
     Pan123RedirectError,
+    Pan123ResumeError,
     Pan123ServiceError,
     Pan123UnknownTaskError,
     Pan123WaitError,
@@ -85,6 +86,23 @@ def from_event(event: Any, url: str | None = None) -> Outcome:
             error.help_code = _help_code(error)
             raise error
     raise Pan123AnswerError(f"the trigger sent an event that is not understood: {event!r:.200}")
+
+
+def require_kept(kept: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what a task deferred with, for an operator that cannot resume without it.
+
+    ``DAG.test()`` of Airflow 3.3.2 resumes a task with the event alone. A sync begins again then, as a retry does.
+
+    :param kept: the argument of ``execute_complete``; None if Airflow lost it.
+    :raises Pan123ResumeError: Airflow lost it.
+    """
+    if kept is None:
+        raise Pan123ResumeError(
+            'Airflow resumed the task without the arguments that it deferred with, which is a defect of "airflow dags '
+            'test" and DAG.test() in Airflow 3.3.2; pass deferrable=False there, or run the DAG with a scheduler and a '
+            "triggerer"
+        )
+    return kept
 
 
 def _help_code(error: Pan123WaitError) -> str:

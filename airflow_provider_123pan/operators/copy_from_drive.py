@@ -97,16 +97,17 @@ class Pan123CopyFromDriveOperator(BaseOperator):
         self, context: Context, event: Any = None, submitted: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
-        from airflow_provider_123pan.download.events import from_event
+        from airflow_provider_123pan.download.events import from_event, require_kept
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
         from airflow_provider_123pan.sync.drive_copies import DriveCopy
 
         with failing_without_retry():
+            kept = require_kept(submitted)
             if not isinstance(event, Mapping) or event.get("status") != "copied":
                 from_event(event)
                 raise AssertionError(f"no event of a copy: {event!r:.200}")
-            copy = DriveCopy.load(submitted or {}, self.file_ids)
+            copy = DriveCopy.load(kept, self.file_ids)
             hook = Pan123Hook(self.pan123_conn_id)
             with closing(hook.client):
                 return self._conclude(hook, copy, context)

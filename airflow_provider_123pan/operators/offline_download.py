@@ -112,11 +112,11 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
         self, context: Context, event: Any = None, submission: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
-        from airflow_provider_123pan.download.events import from_event
+        from airflow_provider_123pan.download.events import from_event, require_kept
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
-            parsed = Submission.parse(submission)
+            parsed = Submission.parse(require_kept(submission))
             return self._result(context, parsed, from_event(event, parsed.url))
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
