@@ -101,6 +101,20 @@ def submitted(sandbox: Sandbox) -> Counter[str]:
     return Counter(task["url"] for task in sandbox.state(100_000)["tasks"])
 
 
+def arrival(file: dict[str, Any]) -> dict[str, Any]:
+    """The payload of the event for an image, from what the sandbox knows about it."""
+    return {
+        "fileID": file["fileId"],
+        "file_name": file["filename"],
+        "directory_id": file["parentFileId"],
+        "url": None,
+        "download_url": file["downloadURL"],
+        "user_url": file["userSelfURL"] or None,
+        "etag": file["etag"],
+        "size": file["size"],
+    }
+
+
 def names(sandbox: Sandbox, directory: str = "2026") -> set[str]:
     return {
         file["filename"] for file in sandbox.state(100_000)["files"] if file["parentFilename"] == directory

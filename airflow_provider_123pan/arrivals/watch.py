@@ -36,7 +36,7 @@ class ArrivalTiming:
         start.
     :ivar grid: listings begin at multiples of this, so that watches of one directory share them.
     :ivar max_age: another watch's listing may be used so long after its start.
-    :ivar stored_within: between an event and the cursor that covers it.
+    :ivar stored_within: between two cursors that are kept; an event is covered after this, and within twice this.
     :ivar after_delivery: after a callback, a check and, if it found nothing, another one.
     :ivar patience: a listed image may be without a URL for so long.
     :ivar refresh: connection and directory are looked up again after so long.

@@ -105,9 +105,13 @@ def rows_of(airflow_home: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def column_of(airflow: Cluster, table: str, column: str) -> list[str]:
     """Return the content of a column, decrypted where Airflow encrypted it: all versions encrypt Variables."""
+    return [decrypted(airflow, str(row[column])) for name, row in rows_of(airflow.home) if name == table]
+
+
+def decrypted(airflow: Cluster, value: str) -> str:
+    """Return a value as it was before Airflow encrypted it, or as it is if Airflow did not."""
     fernet = Fernet(airflow.env["AIRFLOW__CORE__FERNET_KEY"])
-    values = [str(row[column]) for name, row in rows_of(airflow.home) if name == table]
-    return [fernet.decrypt(value).decode() if value.startswith("gAAAA") else value for value in values]
+    return fernet.decrypt(value).decode() if value.startswith("gAAAA") else value
 
 
 def stored_tokens(airflow: Cluster) -> list[str]:

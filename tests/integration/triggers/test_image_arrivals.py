@@ -23,6 +23,7 @@ from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.triggers.image_arrivals import Pan123ImageArrivalTrigger
 from tests.integration.conftest import MemoryVariables
+from tests.support import arrival
 
 
 class AssetStores:
@@ -162,17 +163,7 @@ async def test_each_finished_image_becomes_one_event(
     assert len(watcher.payloads) == 3
     stored = {file["fileId"]: file for file in sandbox.state()["files"]}
     for payload in watcher.payloads:
-        file = stored[payload["fileID"]]
-        assert payload == {
-            "fileID": file["fileId"],
-            "file_name": file["filename"],
-            "directory_id": file["parentFileId"],
-            "url": None,
-            "download_url": file["downloadURL"],
-            "user_url": file["userSelfURL"] or None,
-            "etag": file["etag"],
-            "size": file["size"],
-        }
+        assert payload == arrival(stored[payload["fileID"]])
 
 
 async def test_a_thousand_images_arrive_while_no_triggerer_runs(migrate: Callable[..., set[str]]) -> None:

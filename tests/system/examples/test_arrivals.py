@@ -13,7 +13,8 @@ from dev.airflow_api import FINISHED
 from dev.cluster import Cluster
 from dev.example_run import ExampleRun
 from dev.waiting import wait_for
-from tests.system.canaries import CLIENT_SECRET, log_in, make_directory, rows_of
+from tests.system.arrivals import cursors, submit
+from tests.system.canaries import CLIENT_SECRET, log_in, make_directory
 
 DAG_ID = "example_pan123_arrivals"
 
@@ -30,12 +31,6 @@ def watching(airflow: Cluster, sandbox: Sandbox, example_one_image: ExampleRun) 
     wait_for(lambda: cursors(airflow), what="the cursor of the watch", timeout=300)
     yield directory_id
     airflow.api.call("PATCH", f"/dags/{DAG_ID}", json={"is_paused": True})
-
-
-def cursors(airflow: Cluster) -> list[str]:
-    """Return the names under which watches have stored their cursors: in 3.3 for the asset, in 3.2 as a Variable."""
-    rows = [row for table, row in rows_of(airflow.home) if table in ("asset_state_store", "variable")]
-    return [row["key"] for row in rows if row["key"].startswith("pan123_arrivals__")]
 
 
 def shown(airflow: Cluster) -> dict[str, str]:
@@ -55,14 +50,7 @@ def test_each_image_that_arrives_is_shown(
 ) -> None:
     token = log_in(sandbox, sandbox.client_id, CLIENT_SECRET)
     expected = {"meadow.jpg", "sunset.gif"}
-    for name in expected:
-        body = {"url": f"{source}/{name}", "fileName": name, "businessDirID": watching, "type": 1}
-        requests.post(
-            f"{sandbox.base_url}/api/v1/oss/offline/download",
-            json=body,
-            headers={"Platform": "open_platform", "Authorization": f"Bearer {token}"},
-            timeout=10,
-        ).raise_for_status()
+    submit(sandbox, token, watching, [f"{source}/{name}" for name in sorted(expected)])
     wait_for(lambda: shown(airflow).keys() >= expected, what="the runs for both images", timeout=300)
     urls = shown(airflow)
     assert urls.keys() == expected
