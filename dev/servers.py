@@ -39,19 +39,23 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    upstream airflow {{ {upstreams} }}
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     proxy_connect_timeout 5s;
+    upstream behind {{ {upstreams} }}
     server {{
         listen 127.0.0.1:{inside};
         client_max_body_size 0;
         location / {{
             proxy_buffering off;
-            proxy_pass http://airflow;
+            proxy_pass http://behind;
         }}
     }}
-    server {{
+    {more}
+}}
+"""
+
+CALLBACKS_ONLY = """server {{
         listen 127.0.0.1:{outside};
         client_header_timeout 10s;
         location /pan123/callbacks/ {{
@@ -59,12 +63,10 @@ http {{
             error_log /dev/null emerg;
             client_max_body_size 16k;
             client_body_timeout 10s;
-            proxy_pass http://airflow;
+            proxy_pass http://behind;
         }}
         location / {{ return 404; }}
-    }}
-}}
-"""
+    }}"""
 
 
 class Unavailable(Exception):
@@ -148,20 +150,27 @@ def redis(services: Services, folder: Path, port: int) -> str:
     return f"redis://:{password}@127.0.0.1:{port}/0"
 
 
-def nginx(services: Services, folder: Path, *, inside: int, outside: int, upstreams: Sequence[int]) -> None:
-    """Start nginx in front of API servers.
+def nginx(
+    services: Services,
+    folder: Path,
+    *,
+    inside: int,
+    outside: int | None = None,
+    upstreams: Sequence[int],
+    name: str = "nginx",
+) -> None:
+    """Start nginx in front of servers.
 
-    :param inside: the port that serves all of Airflow.
-    :param outside: the port that serves callbacks only, as `docs/howto/callbacks.md` has it.
-    :param upstreams: the ports of the API servers.
+    :param inside: the port that passes all requests on.
+    :param outside: the port that passes callbacks only, as `docs/howto/callbacks.md` has it; None for no such port.
+    :param upstreams: the ports of the servers.
+    :param name: the name of the service.
     """
     account = Account("www-data")
     servers = " ".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=2s;" for port in upstreams)
-    config = NGINX.format(folder=folder, upstreams=servers, inside=inside, outside=outside)
-    account.folder(folder, config=config)
-    service = services.add(
-        "nginx", account.command(program("nginx"), "-e", "stderr", "-c", folder / "config")
-    )
+    more = CALLBACKS_ONLY.format(outside=outside) if outside else ""
+    account.folder(folder, config=NGINX.format(folder=folder, upstreams=servers, inside=inside, more=more))
+    service = services.add(name, account.command(program("nginx"), "-e", "stderr", "-c", folder / "config"))
     _wait_for_port(service, inside)
 
 

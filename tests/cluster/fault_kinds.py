@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dev.distributed import DistributedCluster
 from dev.services import Service
 
 BLOCK_BYTES = 4096
@@ -17,12 +17,11 @@ BLOCK_BYTES = 4096
 class Target(NamedTuple):
     """What faults strike.
 
-    :ivar sandbox: the service of the sandbox.
+    :ivar services: the services of Airflow, `sandbox` and `sandbox-front`, by name.
     :ivar disk: the folder where the small disk is mounted, or None.
     """
 
-    airflow: DistributedCluster
-    sandbox: Service
+    services: Mapping[str, Service]
     disk: Path | None
 
 
@@ -30,9 +29,11 @@ class Fault(ABC):
     """Something that breaks, for a while.
 
     :ivar name: how the report calls it.
+    :ivar may_double: whether the answer to a submission can be lost, so that the image may be submitted again.
     """
 
     name: str
+    may_double = False
 
     def is_possible(self, target: Target) -> bool:
         """Return whether this machine allows it."""
@@ -55,33 +56,36 @@ class Nothing(Fault):
 class Killed(Fault):
     """SIGKILL for one of the services of a kind, which is started again at once."""
 
-    def __init__(self, name: str, *services: str) -> None:
+    def __init__(self, name: str, *services: str, may_double: bool = False) -> None:
         """Choose among services of these names, or take the one of the fault's name."""
-        self.name = f"{name} killed"
+        self.name, self.may_double = f"{name} killed", may_double
         self._services = services or (name,)
 
     def strike(self, target: Target, chance: random.Random) -> None:
         """Kill one of the services."""
-        target.airflow.services()[chance.choice(self._services)].kill()
+        target.services[chance.choice(self._services)].kill()
 
 
 class Down(Fault):
     """A service that is gone for some seconds."""
 
-    def __init__(self, service: str, seconds: float) -> None:
+    def __init__(self, service: str, seconds: float, *, may_double: bool = False) -> None:
         """Take a service down for so many seconds."""
-        self.name, self._service, self._seconds = f"{service} down for {seconds:.0f} s", service, seconds
+        self.name, self.may_double = f"{service} down for {seconds:.0f} s", may_double
+        self._service, self._seconds = service, seconds
 
     def strike(self, target: Target, chance: random.Random) -> None:
         """Kill the service, and start it later."""
-        service = target.airflow.services()[self._service]
+        service = target.services[self._service]
         service.hold()
         time.sleep(self._seconds)
         service.start()
 
 
 class SandboxPaused(Fault):
-    """A sandbox that accepts connections and answers none; it would lose its state if it were killed."""
+    """A sandbox that answers no request for some seconds."""
+
+    may_double = True
 
     def __init__(self, seconds: float) -> None:
         """Pause it for so many seconds."""
@@ -89,11 +93,11 @@ class SandboxPaused(Fault):
 
     def strike(self, target: Target, chance: random.Random) -> None:
         """Pause the sandbox, and resume it later."""
-        target.sandbox.pause()
+        target.services["sandbox"].pause()
         try:
             time.sleep(self._seconds)
         finally:
-            target.sandbox.resume()
+            target.services["sandbox"].resume()
 
 
 class DiskFull(Fault):
@@ -130,7 +134,7 @@ def _fill(path: Path) -> None:
 
 
 FAULTS: tuple[Fault, ...] = (
-    Killed("worker", "worker-1", "worker-2"),
+    Killed("worker", "worker-1", "worker-2", may_double=True),
     Killed("triggerer", "triggerer-1", "triggerer-2"),
     Killed("api-server", "api-server-1", "api-server-2"),
     Killed("scheduler"),
@@ -138,6 +142,7 @@ FAULTS: tuple[Fault, ...] = (
     Killed("redis"),
     Killed("postgresql"),
     Down("nginx", 8),
+    Down("sandbox-front", 8, may_double=True),
     SandboxPaused(15),
     DiskFull(20),
 )

@@ -1,28 +1,28 @@
-"""A sandbox in a process of its own, which can be paused."""
+"""A sandbox in a process of its own, and an nginx in front of it that can be killed."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.cluster import free_ports
-from dev.services import Service, Services
+from dev.servers import nginx
+from dev.services import Services
 from dev.waiting import wait_for
 
 
 class SandboxService(Sandbox):
-    """The sandbox as a service. It keeps its state in memory, so it is paused and never killed.
+    """The sandbox as the service `sandbox`. It keeps its state in memory, so it can be paused but not killed."""
 
-    :ivar service: the service, once the sandbox runs.
-    """
+    def __init__(self, services: Services, *, front: Path | None = None, **options: Any) -> None:
+        """Check the options; entering the context starts the service.
 
-    service: Service
-
-    def __init__(self, services: Services, **options: Any) -> None:
-        """Check the options; entering the context starts the service."""
+        :param front: where to create the folder of an nginx in front of the sandbox, the service `sandbox-front`.
+        """
         super().__init__(**options)
-        self._services, self._arguments = services, options
+        self._services, self._front, self._arguments = services, front, options
 
     def __enter__(self) -> SandboxService:
         """Start the service."""
@@ -30,15 +30,18 @@ class SandboxService(Sandbox):
 
     def start(self) -> SandboxService:
         """Start the service, and return when it answers."""
-        (self.port,) = free_ports(1)
+        port, self.port = free_ports(2)
+        if self._front is None:
+            port = self.port
         self.base_url = f"http://127.0.0.1:{self.port}"
-        arguments = {"port": self.port, **self._arguments}
+        arguments = {"port": port, **self._arguments}
         command = [sys.executable, "-m", "airflow_provider_123pan.sandbox"]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
-        self.service = self._services.add("sandbox", command)
-        wait_for(lambda: "client ID" in self.service.tail(), what="the sandbox", timeout=60)
+        service = self._services.add("sandbox", command)
+        wait_for(lambda: "client ID" in service.tail(), what="the sandbox", timeout=60)
+        if self._front is not None:
+            nginx(self._services, self._front, inside=self.port, upstreams=[port], name="sandbox-front")
         return self
 
     def stop(self) -> None:
-        """End the service."""
-        self.service.stop()
+        """Leave the end to the services."""

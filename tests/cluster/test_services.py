@@ -110,4 +110,3 @@ def test_a_sandbox_runs_as_a_service_with_its_options(tmp_path: Path) -> None:
     ):
         options = sandbox.configure()
         assert (options["delay"], options["visible_after"]) == ([4, 15], 1)
-        assert sandbox.service is services["sandbox"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,33 +15,35 @@ from PIL import Image
 
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sync.results import read_results
-from dev.airflow_api import FINISHED
 from dev.distributed import DistributedCluster
 
-WAYS = ("mapped", "sync", "pages", "uploads")
-MAX_LISTED = 100_000
+# The part of a round's images that takes each way. Every mapped image is a task, which is started twice.
+WAYS = {"mapped": 0.07, "sync": 0.31, "pages": 0.31, "uploads": 0.31}
+MAX_LISTED = 1_000_000
 
 
 class Outcome(NamedTuple):
-    """What became of the images of one round, or of all.
+    """What became of the images of a round in one way.
 
     :ivar images: how many there were.
     :ivar lost: those without a new URL.
     :ivar doubled: those that were submitted, or stored, more than once.
     :ivar wrong: those whose new URL serves other bytes.
-    :ivar failed: the runs that did not succeed.
+    :ivar retries: how many tries of tasks failed.
+    :ivar state: the state of the run.
     """
 
     images: int
     lost: list[str]
     doubled: list[str]
     wrong: list[str]
-    failed: list[str]
+    retries: int
+    state: str
 
     @property
     def is_good(self) -> bool:
-        """Whether each image arrived once."""
-        return not (self.lost or self.doubled or self.wrong or self.failed)
+        """Whether each image arrived, and the run succeeded."""
+        return not (self.lost or self.wrong) and self.state == "success"
 
 
 @dataclass
@@ -66,15 +69,15 @@ class Round:
         """Make the inputs.
 
         :param number: the number of the round.
-        :param size: images in each way.
+        :param size: its images, in all ways together.
         """
         self.place, self.name = place, f"round-{number}"
         self.folder = place.folder / self.name
-        self.contents: dict[str, bytes] = {}  # by path below the source
-        for index, way in enumerate(WAYS):
-            for image in range(size):
-                colour = ((number * len(WAYS) + index) * size + image).to_bytes(3, "big")
-                self.contents[f"{self.name}/{way}-{image}.png"] = _png(colour)
+        names = [f"{way}-{image}" for way, part in WAYS.items() for image in range(round(part * size))]
+        self.contents = {  # by path below the source
+            f"{self.name}/{name}.png": _png((number * size + index).to_bytes(3, "big"))
+            for index, name in enumerate(names)
+        }
         self._run_ids: dict[str, str] = {}
         (self.folder / "pages").mkdir(parents=True)
         (self.folder / "uploads").mkdir()
@@ -107,6 +110,14 @@ class Round:
         paths = (task["url"].removeprefix(f"{self.place.source}/") for task in tasks)
         return Counter(path for path in paths if path in self.contents)
 
+    def on_their_way(self) -> dict[str, int]:
+        """Return how many images of each way have been submitted, and have not ended (uploads: are not stored yet)."""
+        state = self.place.sandbox.state(MAX_LISTED)
+        running = Counter(task["url"] for task in state["tasks"] if task["state"] == "running")
+        uploaded = sum(file["parentFilename"] == f"{self.name}-uploads" for file in state["files"])
+        found = {way: sum(running[self._url(path)] > 0 for path in self._paths(way)) for way in WAYS}
+        return found | {"uploads": len(self._paths("uploads")) - uploaded}
+
     def states(self) -> dict[str, str]:
         """Return the state of each run; a run is "unknown" while Airflow does not answer."""
         found = {}
@@ -117,33 +128,41 @@ class Round:
                 found[way] = "unknown"
         return found
 
-    def has_ended(self) -> bool:
-        """Return whether all runs have ended."""
-        return set(self.states().values()) <= FINISHED
-
-    def outcome(self) -> Outcome:
-        """Return what became of the images of the runs, which have ended."""
+    def outcomes(self) -> dict[str, Outcome]:
+        """Return what became of the images in each way; the runs have ended."""
         find: dict[str, Callable[[], dict[str, str | None]]] = {
             "mapped": self._mapped,
             "sync": lambda: self._listed("sync"),
             "pages": self._shown,
             "uploads": lambda: self._listed("uploads"),
         }
-        new: dict[str, str | None] = {}
-        for way in WAYS:
-            new |= dict.fromkeys(self._paths(way)) | find[way]()
-        served = {path: requests.get(url, timeout=30).content for path, url in new.items() if url}
-        submitted = self.submissions()
+        submitted, states = self.submissions(), self.states()
         files = self.place.sandbox.state(MAX_LISTED)["files"]
         directory = f"{self.name}-uploads"
         stored = Counter(file["filename"] for file in files if file["parentFilename"] == directory)
-        return Outcome(
-            len(self.contents),
-            [path for path, url in new.items() if not url],
-            [path for path in self.contents if submitted[path] > 1 or stored[Path(path).name] > 1],
-            [path for path, content in served.items() if content != self.contents[path]],
-            [f"{way}: {state}" for way, state in self.states().items() if state != "success"],
-        )
+        found = {}
+        for way in WAYS:
+            new: dict[str, str | None] = dict.fromkeys(self._paths(way)) | find[way]()
+            served = {path: requests.get(url, timeout=30).content for path, url in new.items() if url}
+            found[way] = Outcome(
+                len(self._paths(way)),
+                [path for path, url in new.items() if not url],
+                [path for path in new if submitted[path] > 1 or stored[Path(path).name] > 1],
+                [path for path, content in served.items() if content != self.contents.get(path)],
+                self._retries(way),
+                states[way],
+            )
+        return found
+
+    def remove(self) -> None:
+        """Remove the folder, and what the source serves."""
+        shutil.rmtree(self.folder)
+        for path in self.contents:
+            del self.place.files[path]
+
+    def _retries(self, way: str) -> int:
+        found = self.place.airflow.api.task_instances(f"pan123_faults_{way}", self._run_ids[way])
+        return sum(max(0, instance["try_number"] - 1) for instance in found)
 
     def _mapped(self) -> dict[str, str | None]:
         api, paths = self.place.airflow.api, self._paths("mapped")
