@@ -234,10 +234,12 @@ class SyncRun:
     def abort(self, error: Pan123Error) -> NoReturn:
         """Write what is known to the results, and raise; the journal keeps what is in flight for the next try."""
         for state in (ImageState.MISSING, ImageState.WORKER, ImageState.AGAIN, ImageState.ACTIVE):
-            while (number := self._inventory.first(state)) is not None:
+            start = 0
+            while (number := self._inventory.first(state, start)) is not None:
                 reason = self._inventory.redact(number, error.message)
                 taskID = self._in_flight.task_id(number)
                 self._inventory.record(number, ImageState.FAILED, taskID=taskID, reason=reason)
+                start = number + 1
         self._complete_outcomes()
         self._end()
         raise error
