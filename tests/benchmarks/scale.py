@@ -6,7 +6,7 @@ simulation: syncs in virtual time, at ten requests per second and with downloads
 checkpoint: the size of what Airflow stores when a sync defers.
 results: the size of a results file, and the CPU time that writing and reading it takes.
 inbox: the size of the callbacks' table, and the time that storing, reading and deleting takes.
-metadata: the rows that one mapped image, and one sync, add to Airflow's database on PostgreSQL.
+metadata: the rows that ten mapped images, and one sync of 10,000, add to Airflow's database.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import contextlib
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,6 @@ from tests.benchmarks.sync_worker import megabytes
 from tests.integration import databases
 
 BATCH = 100  # deliveries in one transaction, and callback ids in one look-up
-MAPPED = 100  # images of the mapped tasks
 
 
 def timed(function: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> tuple[float, Any]:
@@ -216,46 +216,56 @@ def _inbox(name: str, uri: str, count: int) -> None:
 
 # --- metadata ------------------------------------------------------------------------------------------
 
-_ROWS = "SELECT count(*), coalesce(sum(pg_column_size(t.*)), 0) FROM {} AS t"
-# What a run of any DAG adds, or a process of Airflow.
-_IGNORED = ("log", "job", "serialized_dag", "dag_code", "dag_version", "session", "connection", "variable")
 
-
-def _tables(uri: str) -> dict[str, tuple[int, int]]:
-    engine = create_engine(uri)
-    with engine.connect() as connection:
-        names = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
-        rows = {name: connection.execute(text(_ROWS.format(f'"{name}"'))).one() for name in names}
-    engine.dispose()
-    return {name: (found[0], int(found[1])) for name, found in rows.items() if name not in _IGNORED}
-
-
-@contextlib.contextmanager
-def added(what: str, uri: str, images: int) -> Iterator[None]:
-    """Print the rows and bytes that the block adds to the database."""
-    before = _tables(uri)
-    yield
-    grown = {
-        name: (rows - before.get(name, (0, 0))[0], size - before.get(name, (0, 0))[1])
-        for name, (rows, size) in _tables(uri).items()
-    }
-    grown = {name: figures for name, figures in grown.items() if figures[0] > 0}
-    rows, size = (sum(figures[place] for figures in grown.values()) for place in (0, 1))
-    shown = ", ".join(f"{name} {figures[0]}" for name, figures in sorted(grown.items()))
-    print(
-        f"metadata: {what}, {images} images: {rows} rows, {size} bytes without indexes ({shown})", flush=True
-    )
+def _rows(path: Path) -> dict[str, tuple[int, int]]:
+    """Return the number of rows of each table of Airflow's database, and the length of what they hold."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {}
+        for name in names:
+            columns = [row[1] for row in database.execute(f'PRAGMA table_info("{name}")')]
+            length = " + ".join(f'coalesce(length("{column}"), 0)' for column in columns)
+            found[name] = database.execute(
+                f'SELECT count(*), coalesce(sum({length}), 0) FROM "{name}"'
+            ).fetchone()
+    return found
 
 
 def metadata(folder: Path) -> None:
-    """Run a mapped pair of tasks for each image, and one sync."""
-    with Sandbox(delay=0.2, fetch=False) as sandbox, sync.airflow(folder, sandbox) as running:
-        uri = running.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-        with added("submit and wait, mapped", uri, MAPPED):
-            sync.run(running, "benchmark_mapped")
+    """Run a mapped pair of tasks for each of ten images, and one sync of 10,000, without a scheduler."""
+    with Sandbox(delay=0.2, fetch=False) as sandbox:
+        connection = {
+            "conn_type": "pan123",
+            "host": sandbox.base_url,
+            "login": sandbox.client_id,
+            "password": sandbox.client_secret,
+        }
+        environment = os.environ | {
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps(connection),
+        }
+
+        def airflow(*arguments: str) -> None:
+            command = [Path(sys.executable).parent / "airflow", *arguments]
+            subprocess.run(command, env=environment, check=True, capture_output=True)
+
+        airflow("db", "migrate")
+        airflow("dags", "reserialize")
         paths = {"manifest": str(sync.manifest(folder, 10_000)), "results": str(folder / "results.jsonl")}
-        with added("one sync", uri, 10_000):
-            sync.run(running, "benchmark_sync", {"directory": "scale", **paths})
+        conf = json.dumps({"directory": "scale", **paths})
+        for dag_id, more in (("benchmark_mapped", ()), ("benchmark_sync", ("--conf", conf))):
+            before = _rows(folder / "airflow.db")
+            airflow("dags", "test", dag_id, *more)
+            grown = {
+                name: (rows - before[name][0], length - before[name][1])
+                for name, (rows, length) in _rows(folder / "airflow.db").items()
+                if rows > before[name][0]
+            }
+            rows, length = map(sum, zip(*grown.values(), strict=True))
+            shown = ", ".join(f"{name} {figures[0]}" for name, figures in sorted(grown.items()))
+            print(f"metadata: {dag_id}: {rows} rows with {length} characters ({shown})", flush=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""One sync for all images, one mapped HttpOperator per image, and a mapped pair of this provider's tasks per image."""
+"""The same work twice: one sync for all images, and one mapped HttpOperator per image."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 from typing import Any
 
 from airflow.providers.http.operators.http import HttpOperator
-from airflow.sdk import dag, task_group
+from airflow.sdk import dag
 
-from airflow_provider_123pan.operators.offline_download import Pan123OfflineDownloadOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
-from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
 
 MAPPED = 100
 
@@ -44,18 +42,5 @@ def benchmark_http() -> None:
     ).expand(data=[json.dumps({"url": url, "type": 1}) for url in images])
 
 
-@dag(schedule=None)
-def benchmark_mapped() -> None:
-    """Submit each image in a task, and wait for it in another."""
-
-    @task_group
-    def migrate(url: str) -> None:
-        submit = Pan123OfflineDownloadOperator(task_id="submit", url=url)
-        Pan123OfflineDownloadSensor(task_id="wait", submission=submit.output, deferrable=True)
-
-    migrate.expand(url=[f"https://example.com/mapped/{number}.jpg" for number in range(MAPPED)])
-
-
 benchmark_sync()
-benchmark_mapped()
 benchmark_http()
