@@ -12,6 +12,10 @@ WORKERS ?= 4
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # Where the distributed Airflow stores callbacks: its own database (PostgreSQL) if empty, or mariadb.
 INBOX ?=
+# Airflow's constraints, a file or a URL, for constraints-check. Empty: what Airflow brought on the day of its release.
+CONSTRAINTS ?=
+CONSTRAINED_AIRFLOW ?= 3.3.2
+RELEASED_AS_OF ?= 2026-09-18
 # Further arguments for pytest or a benchmark, such as ARGS="-x -k token".
 ARGS ?=
 
@@ -30,8 +34,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page
-.PHONY: help venv lock build build-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page bench-scale
+.PHONY: help venv lock build build-check constraints-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
 	faults faults-cluster sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
 
 help: ## List the targets
@@ -100,6 +104,20 @@ build-check: venv ## Migrate an image with the wheel in dist/, in an environment
 	@rm -rf .venv-user && $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv-user
 	$(UV) pip install --quiet --python .venv-user/bin/python dist/*.whl
 	$(BIN)/python -m dev.build_check .venv-user
+
+# As a user would who has Airflow already: nothing of it may change.
+constraints-check: | $(UV) ## Check that the wheel in dist/ changes no package of Airflow 3.3.2 (CONSTRAINTS=URL, CONSTRAINED_AIRFLOW=3.2.2 for another)
+	@test -f dist/*.whl || { echo "There is no wheel in dist/; run make build"; exit 1; }
+	@mkdir -p build && rm -rf .venv-constraints
+	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv-constraints
+	$(UV) pip install --quiet --python .venv-constraints/bin/python \
+		$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS),--exclude-newer $(RELEASED_AS_OF)) "apache-airflow==$(CONSTRAINED_AIRFLOW)"
+	@$(UV) pip freeze --quiet --python .venv-constraints/bin/python >build/constraints.txt
+	$(UV) pip install --quiet --python .venv-constraints/bin/python --constraint build/constraints.txt dist/*.whl
+	@$(UV) pip freeze --quiet --python .venv-constraints/bin/python | grep -v ^airflow-provider-123pan | diff build/constraints.txt -
+	@$(UV) pip check --quiet --python .venv-constraints/bin/python
+	@.venv-constraints/bin/airflow providers list 2>/dev/null | grep 123pan
+	@echo "The wheel adds nothing but itself to the $$(wc -l <build/constraints.txt) packages of Airflow $(CONSTRAINED_AIRFLOW)"
 
 audit: export UV_PROJECT_ENVIRONMENT := .venv-audit
 audit: | $(UV) ## Look up known vulnerabilities of all packages in uv.lock (asks PyPI about each)
@@ -222,6 +240,7 @@ bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a 
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (ARGS="--images 100000")
+bench-scale: ## Measure what limits the number of images: simulated syncs, checkpoints, results, inbox, metadata (ARGS="--only inbox")
 $(BENCHMARKS): $(MEASURED)
 	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
 

@@ -236,7 +236,8 @@ class SyncRun:
     def abort(self, error: Pan123Error) -> NoReturn:
         """Write what is known to the results, and raise; the journal keeps what is in flight for the next try."""
         for state in (ImageState.MISSING, ImageState.WORKER, ImageState.AGAIN, ImageState.ACTIVE):
-            while (number := self._inventory.first(state)) is not None:
+            number: int | None = -1
+            while (number := self._inventory.first(state, number + 1)) is not None:
                 reason = self._inventory.redact(number, error.message)
                 taskID = self._in_flight.task_id(number)
                 self._inventory.record(number, ImageState.FAILED, taskID=taskID, reason=reason)

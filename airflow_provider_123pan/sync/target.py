@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from airflow_provider_123pan.sync.options import SyncOptions
 
 if TYPE_CHECKING:
     from airflow_provider_123pan.hooks.pan123 import Pan123Hook
+
+# As JSON. MySQL stores 64 KiB of a trigger's arguments, of which 1,000 images may take 50.
+MAX_WATCHED_BYTES = 12_000
 
 
 class Target:
@@ -75,12 +79,18 @@ class Target:
         return sorted({found for folder in folders if (found := self.id_of(folder))})
 
     def watched(self, numbers: Iterable[int]) -> dict[str, Any]:
-        """Return what a trigger needs to list the directories of images."""
+        """Return what a trigger needs to list the directories of images.
+
+        Of many directories only the first are returned; the trigger polls the images of the others.
+        """
         if not self.folders:
             # Of several default directories the trigger finds all.
             return {"directory_id": None if len(self._default_ids) > 1 else self.directory_id}
         ids = {*self.ids_of(numbers)}
-        return {
-            "directory_id": self.given_id if self.given_id in ids else None,
-            "folders": {at: path for path, at in self.folders.items() if at in ids},
+        left = MAX_WATCHED_BYTES
+        folders = {
+            at: path
+            for path, at in self.folders.items()
+            if at in ids and (left := left - len(json.dumps({at: path}))) >= 0
         }
+        return {"directory_id": self.given_id if self.given_id in ids else None, "folders": folders}

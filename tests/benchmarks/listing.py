@@ -39,14 +39,15 @@ class Directory:
     def _page(self, request: dict[str, Any]) -> dict[str, Any]:
         start = int(request.get("lastFileId", -1)) + 1
         end = start + PAGE
-        items = [_item(number, name) for number, name in enumerate(self._names[start:end], start)]
+        items = [item(number, name) for number, name in enumerate(self._names[start:end], start)]
         return {"lastFileId": str(end - 1) if end < len(self._names) else LAST_PAGE, "fileList": items}
 
 
 TOKEN = {"accessToken": "benchmark", "expiredAt": "2100-01-01T00:00:00+08:00"}
 
 
-def _item(number: int, name: str) -> dict[str, Any]:
+def item(number: int, name: str) -> dict[str, Any]:
+    """Return an image as the service lists it."""
     return {
         "fileId": str(number),
         "filename": name,

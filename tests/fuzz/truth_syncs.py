@@ -28,7 +28,7 @@ from tests.fuzz.truth_waits import TIMEOUT, Answered, Client, Killed, kill_after
 from tests.fuzz.virtual_time import VIRTUAL
 
 
-class _Serial:
+class Serial:
     """An executor that runs everything at once."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -106,9 +106,9 @@ def sync(scenario: Scenario, service: Service) -> list[Answered]:
         return service.delivered(set(ids))
 
     with (
-        mock.patch.object(submitter, "ThreadPoolExecutor", _Serial),
+        mock.patch.object(submitter, "ThreadPoolExecutor", Serial),
         mock.patch.object(submitter, "TICK_SECONDS", 0.5),
-        mock.patch.object(progress_poller, "ThreadPoolExecutor", _Serial),
+        mock.patch.object(progress_poller, "ThreadPoolExecutor", Serial),
         mock.patch.object(delivery_reader, "look_up", look_up),
         mock.patch("airflow_provider_123pan.sync.run.inbox_endpoint", return_value=object()),
     ):
