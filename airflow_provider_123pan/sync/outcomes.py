@@ -1,12 +1,15 @@
-"""Completes what is known of images that have ended: why they failed, and whether their new URLs serve them."""
+"""Completes the outcomes of images: why they failed, whether their new URLs serve them, and what an error ended."""
 
 from __future__ import annotations
 
 import logging
 import time
 
+from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.source.placeholders import PIXEL
 from airflow_provider_123pan.sync.failure_probes import explain_failures
+from airflow_provider_123pan.sync.image_state import ImageState
+from airflow_provider_123pan.sync.in_flight import InFlight
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.options import SyncOptions
 from airflow_provider_123pan.verification.loading import (
@@ -29,6 +32,16 @@ def complete_outcomes(inventory: Inventory, options: SyncOptions, explain_second
     explain_failures(inventory, options.prober, explain_seconds)
     if options.verify:
         _verify(inventory, options)
+
+
+def fail_the_rest(inventory: Inventory, in_flight: InFlight, error: Pan123Error) -> None:
+    """Let each image that has not ended count as failed for the reason of an error."""
+    for state in (ImageState.MISSING, ImageState.WORKER, ImageState.AGAIN, ImageState.ACTIVE):
+        start = 0
+        while (number := inventory.first(state, start)) is not None:
+            reason = inventory.redact(number, error.message)
+            inventory.record(number, ImageState.FAILED, taskID=in_flight.task_id(number), reason=reason)
+            start = number + 1
 
 
 def _verify(inventory: Inventory, options: SyncOptions) -> None:

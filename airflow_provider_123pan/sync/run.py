@@ -24,7 +24,7 @@ from airflow_provider_123pan.sync.journal import Journal
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.known_conversions import KnownConversions
 from airflow_provider_123pan.sync.options import SyncOptions
-from airflow_provider_123pan.sync.outcomes import complete_outcomes
+from airflow_provider_123pan.sync.outcomes import complete_outcomes, fail_the_rest
 from airflow_provider_123pan.sync.placeholder_guard import PlaceholderGuard
 from airflow_provider_123pan.sync.reporter import Reporter
 from airflow_provider_123pan.sync.results import Results
@@ -235,12 +235,7 @@ class SyncRun:
 
     def abort(self, error: Pan123Error) -> NoReturn:
         """Write what is known to the results, and raise; the journal keeps what is in flight for the next try."""
-        for state in (ImageState.MISSING, ImageState.WORKER, ImageState.AGAIN, ImageState.ACTIVE):
-            number: int | None = -1
-            while (number := self._inventory.first(state, number + 1)) is not None:
-                reason = self._inventory.redact(number, error.message)
-                taskID = self._in_flight.task_id(number)
-                self._inventory.record(number, ImageState.FAILED, taskID=taskID, reason=reason)
+        fail_the_rest(self._inventory, self._in_flight, error)
         self._complete_outcomes()
         self._end()
         raise error
