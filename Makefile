@@ -120,7 +120,8 @@ lint: venv ## Run ruff, codespell, and import-linter for the imports between mod
 types: venv ## Run mypy in strict mode
 	$(BIN)/mypy
 
-test: lint types $(READY) chromium mariadb ## Run lint, types and all tests (about 6 minutes on two cores)
+# The tools and Airflow's types are those of uv.lock, so they check the code only there.
+test: $(if $(AIRFLOW),,lint types) $(READY) chromium mariadb ## Run lint, types and all tests (about 6 minutes on two cores)
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-unit: $(READY) ## Run the tests that need no network
