@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page bench-scale
-.PHONY: help venv lock build build-check constraints-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
+.PHONY: help venv lock build build-check constraints-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 test-lowest coverage \
 	faults faults-cluster sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
 
 help: ## List the targets
@@ -141,7 +141,8 @@ lint: venv ## Run ruff, codespell, and import-linter for the imports between mod
 types: venv ## Run mypy in strict mode
 	$(BIN)/mypy
 
-test: lint types $(READY) chromium mariadb ## Run lint, types and all tests (about 6 minutes on two cores)
+# The tools and Airflow's types are those of uv.lock, so they check the code only there.
+test: $(if $(AIRFLOW),,lint types) $(READY) chromium mariadb ## Run lint, types and all tests (about 6 minutes on two cores)
 	$(IN) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-unit: $(READY) ## Run the tests that need no network
@@ -160,6 +161,14 @@ test-s3: export UV_PROJECT_ENVIRONMENT := .venv-s3
 test-s3: | $(UV) ## Run the tests of private buckets against a double of S3, in .venv-s3 (100 MB more than .venv; not part of test)
 	@$(UV) sync --quiet --locked --group s3 --python "$$(command -v $(PYTHON))"
 	.venv-s3/bin/pytest -m s3 tests/integration/fetching $(ARGS)
+
+# The tools come first, because some of them want newer versions of what the package imports.
+test-lowest: | $(UV) ## Run the tests that need no network with the lowest versions that pyproject.toml allows, in .venv-lowest (not part of test)
+	@$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv-lowest
+	@$(UV) pip install --quiet --python .venv-lowest/bin/python --editable . --group dev
+	@$(UV) pip install --quiet --python .venv-lowest/bin/python --upgrade --resolution lowest-direct \
+		--editable ".[convert,parquet,sandbox]"
+	.venv-lowest/bin/pytest tests/unit $(SIDE_BY_SIDE) $(ARGS)
 
 faults: $(READY) ## Run the tests that kill components and workers of a real Airflow (takes long; not part of test)
 	$(IN) $(BIN)/pytest -m faults $(ARGS)

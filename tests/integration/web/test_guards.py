@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from airflow_provider_123pan.sync.result_record import ResultRecord
+from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.web.rendering import PREFIX
 from tests.integration.web.conftest import READABLE, RUN, Login, Metadata
 
 OTHER = "forbidden"
+HOST = "https://images.example/1.png"
 RUN_PATH = f"{PREFIX}/dags/{{}}/runs/{RUN}"
 
 
@@ -34,7 +39,13 @@ def paths(page: FastAPI) -> dict[str, set[str]]:
 def test_every_route_but_static_files_requires_a_login(login: Login, page: FastAPI) -> None:
     anonymous, user = login(), login(READABLE)
     found = paths(page)
-    assert len(found) == 5
+    assert sorted(found) == sorted(
+        [
+            f"{PREFIX}/",
+            *(RUN_PATH.format(READABLE) + suffix for suffix in ("", "/failures", "/images.csv")),
+            f"{PREFIX}/static/page.css",
+        ]
+    )
     for path in found:
         expected = 200 if "/static/" in path else 401
         assert anonymous.get(path).status_code == expected, path
@@ -67,6 +78,28 @@ def test_a_user_reads_only_runs_of_the_users_dags(login: Login, suffix: str) -> 
             assert answer.status_code == 403, query
             assert f"task_of_{OTHER}" not in answer.text
     assert user.get(RUN_PATH.format("~") + suffix).status_code == 404
+
+
+@pytest.mark.parametrize("suffix", ["", "/failures", "/images.csv"])
+def test_a_user_sees_only_images_of_the_users_dags(
+    login: Login, metadata: Metadata, tmp_path: Path, suffix: str
+) -> None:
+    """Both DAGs have a run of the same id, with an image and a failure each."""
+    for dag_id in (READABLE, OTHER):
+        path = str(tmp_path / f"{dag_id}.jsonl")
+        of = f"https://old.example/{dag_id}"
+        image = ResultRecord(f"{of}.png", "a.png", "migrated", 1, "1", HOST, None, "e" * 32, 9, None)
+        failure = ResultRecord(f"{of}.gif", "b.gif", "failed", 2, None, None, None, None, None, "gone")
+        Results(path, "owner").write([image, failure])
+        metadata.add_task(dag_id, "sync", {"total": 2, "results": path})
+    user = login(READABLE)
+    text = user.get(RUN_PATH.format(READABLE) + suffix).text
+    assert f"https://old.example/{READABLE}.gif" in text
+    assert OTHER not in text
+    for query in (f"?dag_id={OTHER}", f"?task_id=sync&dag_id={OTHER}", f"?text={OTHER}"):
+        assert f"{OTHER}." not in user.get(RUN_PATH.format(READABLE) + suffix + query).text
+    assert f"{OTHER}." not in user.get(RUN_PATH.format(OTHER) + suffix).text
+    assert f"{OTHER}.gif" in login(OTHER).get(RUN_PATH.format(OTHER) + suffix).text
 
 
 def test_the_overview_lists_only_the_users_dags(login: Login, metadata: Metadata) -> None:
