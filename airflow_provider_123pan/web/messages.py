@@ -249,7 +249,7 @@ _CHINESE = {
     "previous": "上一页",
     "next": "下一页",
     "unreadable": "无法在此读取结果文件：{path}（{why}）",
-    "traffic_note": "缩略图从图床加载，会计入直链流量。",
+    "traffic_note": "缩略图从图床加载，会消耗账号的流量。",
     "error_401": "您尚未登录。请登录 Airflow 后重新打开本页。",
     "error_403": "您无权查看。请申请该 Dag、其任务实例和 XCom 的读取权限。",
     "error_404": "没有这个页面或 Dag 执行。",
