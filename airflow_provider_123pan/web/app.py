@@ -27,7 +27,7 @@ from airflow_provider_123pan.web.findings import findings_of
 from airflow_provider_123pan.web.images import Choice, Images, single_images
 from airflow_provider_123pan.web.messages import language_of
 from airflow_provider_123pan.web.rendering import STATIC_FILES, bars, headers, html, static_file
-from airflow_provider_123pan.web.tasks import ENDED, SINGLE, Task, tasks_from
+from airflow_provider_123pan.web.tasks import SINGLE, Task, tasks_from
 
 _STATIC_CACHE = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
 _STATES = ("present", "migrated", "suspect", "failed", "waiting", "submitted")
@@ -66,7 +66,7 @@ class RunPage:
         map_index: Annotated[str | None, Query(max_length=20)] = None,
         status: Annotated[str, Query(max_length=20)] = "",
         text: Annotated[str, Query(max_length=500)] = "",
-        directory: Annotated[str, Query(max_length=100)] = "",
+        directory: Annotated[str, Query(max_length=500)] = "",
     ) -> None:
         self.dag_id, self.run_id, self.task_id = dag_id, run_id, task_id
         index = int(map_index) if map_index is not None and map_index.isdecimal() else None
@@ -79,9 +79,8 @@ class RunPage:
         rows = runs.tasks_of(session, dag_id, run_id, task_id, index)
         batches = {row.task_id for row in rows if row.operator not in SINGLE}
         xcoms = runs.xcoms_of(session, dag_id, run_id, batches) if batches else ()
-        running = {row.task_id for row in rows if row.task_id in batches and row.state not in ENDED}
-        results = runs.results_to_be(session, dag_id, run_id, running) if running else {}
-        self.tasks: list[Task] = tasks_from(dag_id, run_id, rows, xcoms, results)
+        arguments = runs.arguments_of(session, dag_id, run_id, batches) if batches else {}
+        self.tasks: list[Task] = tasks_from(dag_id, run_id, rows, xcoms, arguments)
         self._returned = self._read_returned(session) if any(task.is_single for task in self.tasks) else []
         self.singles = single_images(self.tasks, self._returned)
 
@@ -94,6 +93,14 @@ class RunPage:
     def has_images(self) -> bool:
         """True unless all tasks are checks, or there are none."""
         return not all(task.is_check for task in self.tasks)
+
+    @property
+    def directories(self) -> list[str]:
+        """The directories of the images, as far as they are known; at most 100."""
+        found = {image.directory for image in self.singles} | {
+            task.directory for task in self.tasks if not task.is_check
+        }
+        return sorted(directory for directory in found if directory)[:100]
 
     @property
     def callback_ids(self) -> list[str]:
@@ -148,7 +155,6 @@ def show_run(
         page=page,
         has_next=has_next,
         states=_STATES,
-        directories=sorted({image.directory for image in run.singles if image.directory})[:100],
         called_back=called_back,
         submissions=len(ids),
         refresh=any(not task.has_ended for task in run.tasks),

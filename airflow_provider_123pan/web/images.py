@@ -30,7 +30,7 @@ class ShownImage(NamedTuple):
 
     :ivar status: as the results say, or ``waiting`` or ``submitted``.
     :ivar new_url: where 123pan serves it, if that is a URL of http or https.
-    :ivar directory: the id of its directory, if it is known.
+    :ivar directory: its directory, if it is known: an id, or the path that a sync has in ``directory``.
     :ivar map_index: -1 if the task is not mapped.
     """
 
@@ -54,11 +54,6 @@ class Choice(NamedTuple):
     status: str = ""
     text: str = ""
     directory: str = ""
-
-    @property
-    def needs_image(self) -> bool:
-        """True if a record's status does not decide."""
-        return bool(self.text or self.directory)
 
     def includes(self, image: ShownImage) -> bool:
         """Return whether an image is shown."""
@@ -111,7 +106,7 @@ class Images:
     def _from(self, start: int) -> Iterator[ShownImage]:
         """Yield the chosen images but the first ``start``."""
         self.problems = []
-        if self._choice.needs_image:
+        if self._choice.text:
             yield from islice(filter(self._choice.includes, self._all()), start, None)
             return
         singles = [*filter(self._choice.includes, self._singles)]
@@ -124,7 +119,9 @@ class Images:
         return chain(self._singles, starmap(_shown, self._pairs()))
 
     def _pairs(self) -> Iterator[tuple[ResultRecord, Task]]:
-        return ((record, task) for task in self._tasks for record in self._records(task))
+        sought = self._choice.directory
+        tasks = (task for task in self._tasks if not sought or task.directory == sought)
+        return ((record, task) for task in tasks for record in self._records(task))
 
     def groups(self) -> list[Group]:
         """Return the failures by reason, the most frequent first; the last groups share one without a reason."""
@@ -216,7 +213,7 @@ def _shown(record: ResultRecord, task: Task) -> ShownImage:
         record.file_name,
         redact_text(record.reason, record.url) if record.reason else None,
         record.size,
-        None,
+        task.directory,
         task.task_id,
         -1 if task.map_index is None else task.map_index,
     )

@@ -192,19 +192,22 @@ def xcoms_of(
     yield from map(tuple, rows)
 
 
-def results_to_be(
+def arguments_of(
     session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]
-) -> dict[tuple[str, int], str]:
-    """Return the rendered argument ``results`` by task ID and map index: a task pushes its XCom at its end only."""
+) -> dict[tuple[str, int], dict[str, str]]:
+    """Return the rendered arguments that are strings by task ID and map index; Airflow keeps those of the last runs.
+
+    A task pushes its XComs at its end only.
+    """
     fields = RenderedTaskInstanceFields
     rows = session.execute(
         select(fields.task_id, fields.map_index, fields.rendered_fields).where(
             fields.dag_id == dag_id, fields.run_id == run_id, fields.task_id.in_([*task_ids])
         )
     )
-    found = ((task_id, map_index, rendered.get("results")) for task_id, map_index, rendered in rows)
     return {
-        (task_id, map_index): path for task_id, map_index, path in found if isinstance(path, str) and path
+        (task_id, map_index): {name: value for name, value in rendered.items() if isinstance(value, str)}
+        for task_id, map_index, rendered in rows
     }
 
 

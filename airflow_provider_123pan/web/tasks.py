@@ -49,6 +49,7 @@ class Task:
     :ivar counts: numbers by XCom key.
     :ivar results: the path of the results file, if there is one.
     :ivar owner: distinguishes the parts of the results file, as :class:`~.results.Results` needs it.
+    :ivar directory: where its images are: a path, or an id; None if that is not known, or for single images.
     :ivar failures: the first failures, where there is no results file; of a check, its first findings.
     """
 
@@ -63,6 +64,7 @@ class Task:
     report: str | None = None
     results: str | None = None
     owner: str = ""
+    directory: str | None = None
     failures: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -86,13 +88,13 @@ def tasks_from(
     run_id: str,
     rows: Iterable[TaskRow],
     xcoms: Iterable[tuple[str, int, str, Any]],
-    results: Mapping[tuple[str, int], str] | None = None,
+    arguments: Mapping[tuple[str, int], Mapping[str, str]] | None = None,
 ) -> list[Task]:
     """Return the tasks of a run in the order in which they started.
 
     :param rows: its task instances.
     :param xcoms: task ID, map index, key and value of the XComs of those with many images.
-    :param results: where those that have not ended will write their results, by task ID and map index.
+    :param arguments: the rendered arguments of those with many images, by task ID and map index.
     """
     values: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
     for task_id, map_index, key, value in xcoms:
@@ -105,8 +107,7 @@ def tasks_from(
         else:
             owner = owner_of_task(dag_id, run_id, row.task_id, row.map_index)
             place = row.task_id, row.map_index
-            named = None if row.state in ENDED else (results or {}).get(place)
-            tasks.append(_batch(row, values[place], owner, named))
+            tasks.append(_batch(row, values[place], owner, (arguments or {}).get(place, {})))
     tasks += [_together(task_id, operator, some) for (task_id, operator), some in singles.items()]
     first: dict[str, float] = {}
     for task in tasks:
@@ -115,9 +116,10 @@ def tasks_from(
     return sorted(tasks, key=lambda task: (first[task.task_id], task.task_id, task.map_index or 0))
 
 
-def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | None) -> Task:
+def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, arguments: Mapping[str, str]) -> Task:
     progress = values.get("progress")
     reported = progress if isinstance(progress, Mapping) else {}
+    results = None if row.state in ENDED else arguments.get("results")
     # While a task runs, its progress is newer than what an earlier try has returned.
     facts = {**values, **{key: value for key, value in reported.items() if key != "done"}}
     if row.state in ENDED:
@@ -125,7 +127,7 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | N
         facts = {**last, **values}
     if row.operator == CHECK:
         facts["problems"] = facts.pop("failed", None)
-        results = None  # the file that it reads
+        results = None  # the argument is the file that it reads
     counts = {key: number_in(facts[key]) for key in _COUNTS if _is_number(facts.get(key))}
     failures = values.get("failures")
     return Task(
@@ -140,6 +142,7 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, results: str | N
         _text(values.get("report")),
         results or _text(values.get("results")),
         owner,
+        arguments.get("directory") or _text(values.get("directory_id")) or arguments.get("directory_id"),
         [failure for failure in failures if isinstance(failure, dict)] if isinstance(failures, list) else [],
     )
 

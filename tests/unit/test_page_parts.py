@@ -238,7 +238,9 @@ def test_the_failures_of_a_sync_are_no_findings_and_those_of_a_check_are_no_imag
 
 
 def test_a_running_check_has_no_results_file_of_its_own() -> None:
-    (check,) = tasks_from("dag", "run", [row("t", "running", CHECK)], [], {("t", -1): "/its/input.jsonl"})
+    (check,) = tasks_from(
+        "dag", "run", [row("t", "running", CHECK)], [], {("t", -1): {"results": "/its/input.jsonl"}}
+    )
     assert check.results is None
 
 

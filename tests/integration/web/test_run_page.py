@@ -218,7 +218,7 @@ def test_the_page_speaks_chinese_where_the_browser_does(login: Login) -> None:
     user = login(READABLE)
     text = user.get(PAGE, headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}).text
     assert '<html lang="zh-CN">' in text
-    assert "直链流量" in text
+    assert "账号的流量" in text
     assert "外链" in text
     overview = user.get(f"{PREFIX}/", headers={"Accept-Language": "zh"}).text
     assert "图床" in overview
@@ -273,6 +273,42 @@ def test_a_task_that_has_deferred_shows_the_parts_and_its_progress(
     assert "about 2 min left" in text
     assert counts(text) == ["10 images", "1 failed", "8 in flight", "0 callbacks received"]
     assert 'data-refresh="15"' in text
+
+
+def test_the_images_of_syncs_are_filtered_by_directory(
+    login: Login, metadata: Metadata, tmp_path: Path
+) -> None:
+    metadata.add_run(READABLE)
+    for number, arguments in enumerate([{"directory": "album/1"}, {"directory_id": "given"}, {}], 1):
+        results = str(tmp_path / f"{number}.jsonl")
+        Results(results, "owner").write([record(number)])
+        xcoms = {"total": 1, "results": results, "directory_id": f"id-{number}"}
+        metadata.add_task(READABLE, f"sync-{number}", xcoms)
+        with metadata._sessions() as session, session.begin():
+            session.execute(
+                insert(RenderedTaskInstanceFields).values(
+                    dag_id=READABLE,
+                    run_id=RUN,
+                    task_id=f"sync-{number}",
+                    map_index=-1,
+                    rendered_fields={"images": ["https://old.example/1.jpg"], **arguments},
+                )
+            )
+    user = login(READABLE)
+    text = user.get(PAGE).text
+    assert names(text) == ["image-1.jpg", "image-2.jpg", "image-3.jpg"]
+    assert re.findall(r"<option>(.*?)</option>", text) == ["album/1", "id-2", "id-3"]
+    assert names(user.get(f"{PAGE}?directory=album/1").text) == ["image-1.jpg"]
+    assert names(user.get(f"{PAGE}?directory=id-3&text=image").text) == ["image-3.jpg"]
+    assert names(user.get(f"{PAGE}?directory=id-3&status=failed").text) == []
+    exported = user.get(f"{PAGE}/images.csv?directory=album/1").text.splitlines()
+    assert len(exported) == 2
+    assert "album/1" in exported[1]
+
+
+@pytest.mark.usefixtures("results")
+def test_one_directory_needs_no_filter(login: Login) -> None:
+    assert 'name="directory"' not in login(READABLE).get(PAGE).text
 
 
 @pytest.mark.usefixtures("results")
