@@ -5,7 +5,7 @@ what       how
 =========  ======================================================================================================
 images     the first sixty are there, and the picture of one loads; its new URL opens in a tab of the browser
 paging     "Next" and "Previous"
-filter     by state, then by a text as well; the keyboard sends the form, too
+filter     by directory; by state, then by a text as well; the keyboard sends the form, too
 failures   one group by its reason; "Copy", and what is pasted afterwards
 export     "Export as CSV" downloads all images that the filter selects
 tasks      the link to a task opens Airflow's page of it, whose tab has only this task
@@ -121,6 +121,10 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         frame.get_by_role("link", name="Previous").click()
         expect(cards).to_have_count(60)
 
+        frame.get_by_label("Directory").select_option(label="archive/2026")
+        frame.get_by_role("button", name="Filter").click()
+        expect(cards).to_have_count(1)
+        frame.get_by_label("Directory").select_option(label="all")
         frame.get_by_label("State").select_option("failed")
         frame.get_by_role("button", name="Filter").click()
         expect(cards).to_have_count(3)
@@ -214,9 +218,9 @@ def test_the_keyboard_reaches_filter_export_images_and_links_in_order(
                 cards.nth(number).locator("dd a").inner_text(),
             )
         ]
-        assert tabbed(page, 12 + len(links)) == [
+        assert tabbed(page, 13 + len(links)) == [
             *("Skip to the content", "Overview", "Images", "Failures", "Tasks", "sync [0]", "sync [1]"),
-            *("State", "Search", "Filter", "Export as CSV", "What the states mean", *links),
+            *("State", "Directory", "Search", "Filter", "Export as CSV", "What the states mean", *links),
         ]
         page.get_by_label("Search").focus()
         page.keyboard.type("nothing of this name")
