@@ -112,7 +112,7 @@ def test_a_run_shows_images_that_can_be_filtered_and_exported(
         link = cards.nth(3).locator("dd a")
         with page.context.expect_page() as opened:
             link.click()
-        assert opened.value.url == link.get_attribute("href")
+        opened.value.wait_for_url(str(link.get_attribute("href")))
         opened.value.close()
 
         frame.get_by_role("link", name="Next").click()
