@@ -112,8 +112,6 @@ class Cluster:
             "CORE__EXECUTOR": "LocalExecutor",
             "CORE__PARALLELISM": "6",
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",  # seconds, instead of 1, until it looks for work again
-            # The database of the default, whose writers wait for each other: 5 s do not suffice on a busy machine.
-            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db?timeout=60",
             "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "CORE__TEST_CONNECTION": "Enabled",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
