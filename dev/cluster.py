@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from itertools import chain
@@ -46,6 +47,8 @@ TITLES: dict[Component, str] = {
     "api-server": "airflow api_server",  # the title that the process sets
     "triggerer": "airflow triggerer",
 }
+SUPERVISED: tuple[Component, ...] = ("scheduler", "dag-processor", "triggerer")
+SUPERVISION_SECONDS = 5.0
 WORKER = re.compile("airflow worker -- [0-9a-f-]{36}")  # the title ends with the task instance's ID
 
 
@@ -100,6 +103,9 @@ class Cluster:
         self._airflow = bin_dir / "airflow"
         self._stack = ExitStack()
         self._supervised: list[SupervisedProcess] = []
+        self._held: set[Component] = set()
+        self._ended = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         port, worker_logs, trigger_logs = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.api = AirflowAPI(self.url, username=USERNAME, password=PASSWORD)
@@ -156,12 +162,15 @@ class Cluster:
             self._launch()
             self.wait_until_healthy()
             self._stack = self._stack.pop_all()
+        self._supervisor.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End all processes."""
+        self._ended.set()
+        self._supervisor.join()
         self._stack.close()
 
     def _launch(self) -> None:
@@ -172,6 +181,16 @@ class Cluster:
         self._supervised.append(
             self._stack.enter_context(SupervisedProcess([self._airflow, command], log=self.log, env=self.env))
         )
+
+    def _supervise(self) -> None:
+        """Start components that end, as a supervisor does, except those that were killed here.
+
+        On SQLite, scheduler and triggerer end if another process has the database for five seconds (observed).
+        """
+        while not self._ended.wait(SUPERVISION_SECONDS):
+            for component in SUPERVISED:
+                if component not in self._held and not self.processes(component):
+                    self._start(component)
 
     # --- waiting -------------------------------------------------------------------------------------
 
@@ -252,6 +271,7 @@ class Cluster:
 
     def kill(self, component: Component, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a component and its descendants, and wait until they have ended."""
+        self._held.add(component)
         processes = self.processes(component)
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -264,6 +284,7 @@ class Cluster:
         The health status lags behind by about 30 s (observed), so wait for what the component does instead.
         """
         self._start(component)
+        self._held.discard(component)
 
 
 def main() -> None:

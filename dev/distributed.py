@@ -126,6 +126,9 @@ class DistributedCluster(Cluster):
     def _run(self, name: str, *command: str) -> None:
         self.components.add(name, [self._airflow, *command], self.env)
 
+    def _supervise(self) -> None:
+        """Leave it to the services."""
+
     def _check_alive(self) -> None:
         for service in self.services().values():
             if service.starts > MAX_STARTS:

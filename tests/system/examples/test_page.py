@@ -245,10 +245,20 @@ def path_of(airflow: Cluster, run: ExampleRun) -> str:
     return f"{airflow.url}/{PAGE}/dags/{run.dag_id}/runs/{quote(run.run_id)}"
 
 
-def test_the_page_is_closed_without_a_login(airflow: Cluster, browser: str) -> None:
+def test_the_page_is_closed_without_a_login(airflow: Cluster, run: ExampleRun, browser: str) -> None:
+    path = path_of(airflow, run)
+    urls = [
+        f"{airflow.url}/{PAGE}/",
+        path,
+        f"{path}?task_id=sync",
+        f"{path}/failures",
+        f"{path}/images.csv",
+    ]
     with logged_in(airflow.url, executable=browser, **DESKTOP) as page:
+        assert [page.request.get(url).status for url in urls] == [200] * len(urls)
         page.context.clear_cookies()
-        answer = page.goto(f"{airflow.url}/{PAGE}/")
-        assert answer is not None
-        assert answer.status == 401
-        expect(page.get_by_role("alert")).to_contain_text("You are not logged in")
+        for url in urls:
+            answer = page.goto(url)
+            assert answer is not None
+            assert answer.status == 401, url
+            expect(page.get_by_role("alert")).to_contain_text("You are not logged in")
