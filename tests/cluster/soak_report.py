@@ -1,0 +1,121 @@
+"""What a soak found: the verdict, a report in Markdown, and a plot."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.cluster.trends import MAX_CORRELATION, Sample, Trend, trend, without_omission
+
+MAX_LAG_SECONDS = 0.1  # the 99th percentile
+LAG_INTERVAL = 0.1  # seconds that the probe sleeps
+# Growth per hour that is negligible: a share of the mean for memory, a number for everything else.
+NEGLIGIBLE_SHARE, NEGLIGIBLE_COUNT = 0.01, 1.0
+
+RULE = f"""Trends are of the means of minutes, without the first {{minutes:.1f}} minutes. The interval is that of a
+least-squares line with the effective number of values for the autocorrelation of its residuals at lag 1, or, if that is
+above {MAX_CORRELATION:g}, of the mean change from minute to minute. A measure grows if the interval lies above 0 and
+the slope above what is negligible: {NEGLIGIBLE_SHARE:.0%} of the mean for memory (USS, which no other process shares),
+{NEGLIGIBLE_COUNT:g} for everything else."""
+
+
+@dataclass
+class Soak:
+    """All that was measured.
+
+    :ivar title: what ran.
+    :ivar seconds: how long it was measured, with the warm-up.
+    :ivar warm_up: seconds at the beginning that no trend contains.
+    :ivar series: pairs of Unix seconds and a value, by service and measure, of the measured time only.
+    :ivar lags: pairs of Unix seconds and the seconds by which a sleep was late, by service.
+    :ivar release_lags: the same while all waits were released.
+    :ivar load: the machine's load average over a minute.
+    :ivar facts: further lines of the report.
+    :ivar failures: what must not happen and did.
+    """
+
+    title: str
+    seconds: float
+    warm_up: float
+    series: Mapping[tuple[str, str], Sequence[Sample]]
+    lags: Mapping[str, Sequence[Sample]]
+    load: Sequence[Sample]
+    release_lags: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    facts: Sequence[str] = ()
+    failures: Sequence[str] = ()
+
+    def trends(self) -> dict[tuple[str, str], Trend]:
+        """Return the trend of each series after the warm-up."""
+        found = {}
+        for name, samples in self.series.items():
+            start = samples[0][0] + self.warm_up
+            found[name] = trend([sample for sample in samples if sample[0] >= start])
+        return found
+
+    def problems(self) -> list[str]:
+        """Return everything that makes the soak fail."""
+        found = list(self.failures)
+        for (service, measure), line in self.trends().items():
+            if line.grows(negligible(measure, line.mean)):
+                found.append(f"{service}: {measure} grows by {line.slope:.3g} per hour")
+        for service in self.lags:
+            if not self.lags[service]:
+                found.append(f"{service}: the lag of its event loop was not measured")
+            elif (lag := percentile(self.lags[service])) >= MAX_LAG_SECONDS:
+                found.append(f"{service}: the event loop's lag has a 99th percentile of {lag:.3f} s")
+        return found
+
+
+def negligible(measure: str, mean: float) -> float:
+    """Return the growth per hour that is negligible."""
+    return NEGLIGIBLE_SHARE * mean if measure.startswith("memory") else NEGLIGIBLE_COUNT
+
+
+def percentile(lags: Sequence[Sample], percent: int = 99) -> float:
+    """Return a percentile of the lags in seconds, corrected for what a blocked probe could not measure."""
+    values = without_omission([lag for _, lag in lags], LAG_INTERVAL)
+    return statistics.quantiles(values, n=100)[percent - 1] if len(values) > 1 else values[0]
+
+
+def report(soak: Soak) -> str:
+    """Return the report as Markdown."""
+    problems = soak.problems()
+    lines = [f"# {soak.title}", "", "Passed." if not problems else "Failed:"]
+    lines += [*([""] if problems else []), *(f"- {problem}" for problem in problems), ""]
+    lines += [f"- {fact}" for fact in soak.facts]
+    lines += [
+        "",
+        "## Growth",
+        "",
+        _line(["service", "measure", "mean", "per hour", "95 %", "negligible", ""]),
+    ]
+    lines.append(_line(["---", "---", *["---:"] * 4, "---"]))
+    for (service, measure), found in soak.trends().items():
+        limit = negligible(measure, found.mean)
+        numbers = (f"{found.mean:.1f}", f"{found.slope:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}")
+        verdict = "grows" if found.grows(limit) else ""
+        lines.append(_line([service, measure, *numbers, f"{limit:.1f}", verdict]))
+    lines += ["", RULE.format(minutes=soak.warm_up / 60)]
+    lines += _lag_table("Lag of event loops", soak.lags)
+    lines += _lag_table("Lag of event loops while all waits were released", soak.release_lags)
+    return "\n".join(lines) + "\n"
+
+
+def _lag_table(heading: str, lags: Mapping[str, Sequence[Sample]]) -> list[str]:
+    if not any(lags.values()):
+        return []
+    lines = ["", f"## {heading}", "", _line(["service", "samples", "median", "p99", "p99.9", "worst"])]
+    lines.append(_line(["---", *["---:"] * 5]))
+    for service, samples in lags.items():
+        if not samples:
+            continue
+        values = without_omission([lag for _, lag in samples], LAG_INTERVAL)
+        cuts = statistics.quantiles(values, n=1000) if len(values) > 1 else values * 999
+        shown = (f"{1000 * value:.1f} ms" for value in (cuts[499], cuts[989], cuts[998], max(values)))
+        lines.append(_line([service, str(len(samples)), *shown]))
+    return lines
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,137 @@
+"""The report of a soak says what grew, blocked or was lost, and its plot shows every series."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.cluster.callers import Deliveries
+from tests.cluster.soak_plot import plot
+from tests.cluster.soak_report import Soak, report
+from tests.cluster.soak_results import lags, load_fact, stream_facts
+from tests.cluster.trends import Sample
+
+SECONDS = 1800
+TIMES = range(0, SECONDS, 5)
+
+
+def levels(value: float, per_hour: float = 0.0) -> list[Sample]:
+    """Return a value every 5 s that jumps during the warm-up and then changes steadily."""
+    return [(float(at), value + 50 * (at > 100) + per_hour * at / 3600) for at in TIMES]
+
+
+@pytest.fixture
+def soak() -> Soak:
+    """Nothing grows, blocks or is lost."""
+    return Soak(
+        "Soak of 30 minutes",
+        SECONDS,
+        300,
+        {
+            ("triggerer-1", "memory, MB"): levels(250),
+            ("triggerer-1", "threads"): levels(12),
+            ("api-server-1", "memory, MB"): levels(300),
+        },
+        {"triggerer-1": [(float(at), 0.002) for at in TIMES], "api-server-1": [(1.0, 0.001)]},
+        [(float(at), 1.5) for at in TIMES],
+        facts=["72 batches"],
+    )
+
+
+def test_a_soak_without_problems_passes(soak: Soak) -> None:
+    assert not soak.problems()
+    lines = report(soak).splitlines()
+    assert lines[:5] == ["# Soak of 30 minutes", "", "Passed.", "", "- 72 batches"]
+    assert "| triggerer-1 | memory, MB | 300.0 | +0.00 | +0.00 to +0.00 | 3.0 |  |" in lines
+    assert "| triggerer-1 | 360 | 2.0 ms | 2.0 ms | 2.0 ms | 2.0 ms |" in lines
+
+
+def test_a_measure_that_grows_fails_it(soak: Soak) -> None:
+    grown = replace(soak, series={**soak.series, ("triggerer-1", "threads"): levels(12, per_hour=4)})
+    assert grown.problems() == ["triggerer-1: threads grows by 4 per hour"]
+    assert "| triggerer-1 | threads | 63.2 | +4.00 | +4.00 to +4.00 | 1.0 | grows |" in report(grown)
+
+
+def test_memory_may_grow_by_one_per_cent_per_hour(soak: Soak) -> None:
+    for per_hour, problems in ((2.9, 0), (3.1, 1)):
+        name = ("triggerer-1", "memory, MB")
+        grown = replace(soak, series={**soak.series, name: levels(250, per_hour)})
+        assert len(grown.problems()) == problems
+
+
+def test_a_blocked_loop_fails_it(soak: Soak) -> None:
+    blocked = [(float(at), 2.0 if at % 100 == 0 else 0.001) for at in TIMES]
+    found = replace(soak, lags={**soak.lags, "triggerer-1": blocked}).problems()
+    assert found == ["triggerer-1: the event loop's lag has a 99th percentile of 2.000 s"]
+
+
+def test_a_loop_that_was_not_measured_fails_it(soak: Soak) -> None:
+    found = replace(soak, lags={**soak.lags, "triggerer-2": []}).problems()
+    assert found == ["triggerer-2: the lag of its event loop was not measured"]
+
+
+def test_what_was_lost_fails_it(soak: Soak) -> None:
+    lost = replace(soak, failures=["wait 7: None"])
+    assert lost.problems() == ["wait 7: None"]
+    assert report(lost).splitlines()[2:5] == ["Failed:", "", "- wait 7: None"]
+
+
+def test_the_plot_has_a_line_for_each_series(soak: Soak) -> None:
+    tree = ElementTree.fromstring(plot(soak))
+    lines = [path for path in tree.iter() if path.tag.endswith("path") and path.get("stroke")]
+    assert len(lines) == len(soak.series) + len(soak.lags) + 1  # and the load
+    names = {text.text for text in tree.iter() if text.get("class") == "name"}
+    assert {"memory, MB", "threads", "load of the machine"} < names
+
+
+def test_lags_are_read_by_service_and_time(tmp_path: Path) -> None:
+    lines = [{"at": at, "lags": [0.1, 0.2]} for at in (10, 20, 30)]
+    (tmp_path / "7.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (tmp_path / "8.jsonl").write_text(f"{json.dumps(lines[1])}\n")  # of a process that is not watched
+    found = lags(tmp_path, ("triggerer-1", "triggerer-2"), {7: "triggerer-1"}, 15, 25)
+    assert found == {"triggerer-1": [(20, 0.1), (20, 0.2)], "triggerer-2": []}
+
+
+def test_facts_count_answers_by_kind() -> None:
+    statuses = Counter({("forged", 404): 3, ("repeated", 200): 5, ("repeated", 0): 1})
+    facts = stream_facts(SimpleNamespace(statuses=statuses))
+    assert facts == ["3 requests, forged: 3 × 404", "6 requests, repeated: 1 × no answer, 5 × 200"]
+    assert load_fact([(0, 1.0), (5, 3.0)], 2) == "load of the machine: mean 2.0, from 1.0 to 3.0, on 2 cores"
+
+
+class OneOfEach:
+    """A sandbox with a wait that is held and an image that was called back."""
+
+    client_secret = "a client secret of some length"
+
+    def state(self, limit: int) -> dict[str, Any]:
+        held: dict[str, Any]
+        held = {"callBackUrl": "held", "url": "a", "fileID": None, "state": "running", "deliveries": []}
+        ended = {
+            **held,
+            "callBackUrl": "ended",
+            "fileID": "f",
+            "state": "success",
+            "deliveries": ["HTTP 200"],
+        }
+        return {"tasks": [held, ended]}
+
+
+def test_deliveries_are_of_every_kind() -> None:
+    deliveries = Deliveries(OneOfEach(), "http://receiver")
+    found = {request.kind: request for request in (deliveries.make() for _ in range(500))}
+    assert {kind: request.expected for kind, request in found.items()} == {
+        "repeated": 200,
+        "premature": 200,
+        "unknown submission": 200,
+        "forged": 404,
+        "unknown connection": 404,
+    }
+    assert (found["repeated"].url, found["premature"].url) == ("ended", "held")
