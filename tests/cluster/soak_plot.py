@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from tests.cluster.soak_report import Soak, percentile
+from tests.cluster.loop_lags import Lag, quantile
+from tests.cluster.soak_report import Soak
 from tests.cluster.trends import Sample
 
 COLOURS = ("#2563eb", "#0891b2", "#c2410c", "#a16207", "#7c3aed", "#15803d")
@@ -58,11 +59,11 @@ def plot(soak: Soak) -> str:
     )
 
 
-def _per_minute(samples: Sequence[Sample]) -> list[Sample]:
-    minutes: dict[int, list[Sample]] = {}
-    for sample in samples:
-        minutes.setdefault(int(sample[0] // 60), []).append(sample)
-    return [(minute * 60 + 30, 1000 * percentile(found)) for minute, found in sorted(minutes.items())]
+def _per_minute(lags: Sequence[Lag]) -> list[Sample]:
+    minutes: dict[int, list[float]] = {}
+    for lag in lags:
+        minutes.setdefault(int(lag.at // 60), []).append(lag.seconds)
+    return [(60 * minute + 30, 1000 * quantile(found, 0.99)) for minute, found in sorted(minutes.items())]
 
 
 def _panel(

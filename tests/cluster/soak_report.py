@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.cluster.trends import MAX_CORRELATION, Sample, Trend, trend, without_omission
+from tests.cluster.loop_lags import Lag, quantile
+from tests.cluster.trends import MAX_CORRELATION, Sample, Trend, trend
 
 MAX_LAG_SECONDS = 0.1  # the 99th percentile
-LAG_INTERVAL = 0.1  # seconds that the probe sleeps
 # Growth per hour that is negligible: a share of the mean for memory, a number for everything else.
 NEGLIGIBLE_SHARE, NEGLIGIBLE_COUNT = 0.01, 1.0
 
@@ -28,7 +27,7 @@ class Soak:
     :ivar seconds: how long it was measured, with the warm-up.
     :ivar warm_up: seconds at the beginning that no trend contains.
     :ivar series: pairs of Unix seconds and a value, by service and measure, of the measured time only.
-    :ivar lags: pairs of Unix seconds and the seconds by which a sleep was late, by service.
+    :ivar lags: of the event loop, by service.
     :ivar release_lags: the same while all waits were released.
     :ivar load: the machine's load average over a minute.
     :ivar facts: further lines of the report.
@@ -39,9 +38,9 @@ class Soak:
     seconds: float
     warm_up: float
     series: Mapping[tuple[str, str], Sequence[Sample]]
-    lags: Mapping[str, Sequence[Sample]]
+    lags: Mapping[str, Sequence[Lag]]
     load: Sequence[Sample]
-    release_lags: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    release_lags: Mapping[str, Sequence[Lag]] = field(default_factory=dict)
     facts: Sequence[str] = ()
     failures: Sequence[str] = ()
 
@@ -59,23 +58,17 @@ class Soak:
         for (service, measure), line in self.trends().items():
             if line.grows(negligible(measure, line.mean)):
                 found.append(f"{service}: {measure} grows by {line.slope:.3g} per hour")
-        for service in self.lags:
-            if not self.lags[service]:
+        for service, lags in self.lags.items():
+            if not lags:
                 found.append(f"{service}: the lag of its event loop was not measured")
-            elif (lag := percentile(self.lags[service])) >= MAX_LAG_SECONDS:
-                found.append(f"{service}: the event loop's lag has a 99th percentile of {lag:.3f} s")
+            elif (p99 := quantile([lag.seconds for lag in lags], 0.99)) >= MAX_LAG_SECONDS:
+                found.append(f"{service}: the event loop's lag has a 99th percentile of {p99:.3f} s")
         return found
 
 
 def negligible(measure: str, mean: float) -> float:
     """Return the growth per hour that is negligible."""
     return NEGLIGIBLE_SHARE * mean if measure.startswith("memory") else NEGLIGIBLE_COUNT
-
-
-def percentile(lags: Sequence[Sample], percent: int = 99) -> float:
-    """Return a percentile of the lags in seconds, corrected for what a blocked probe could not measure."""
-    values = without_omission([lag for _, lag in lags], LAG_INTERVAL)
-    return statistics.quantiles(values, n=100)[percent - 1] if len(values) > 1 else values[0]
 
 
 def report(soak: Soak) -> str:
@@ -102,19 +95,19 @@ def report(soak: Soak) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lag_table(heading: str, lags: Mapping[str, Sequence[Sample]]) -> list[str]:
-    if not any(lags.values()):
-        return []
-    lines = ["", f"## {heading}", "", _line(["service", "samples", "median", "p99", "p99.9", "worst"])]
-    lines.append(_line(["---", *["---:"] * 5]))
+def _lag_table(heading: str, lags: Mapping[str, Sequence[Lag]]) -> list[str]:
+    headings = ["service", "samples", "median", "p99", "p99.9", "worst", "p99 but for waits for a CPU"]
+    lines = ["", f"## {heading}", "", _line(headings), _line(["---", *["---:"] * (len(headings) - 1)])]
     for service, samples in lags.items():
-        if not samples:
-            continue
-        values = without_omission([lag for _, lag in samples], LAG_INTERVAL)
-        cuts = statistics.quantiles(values, n=1000) if len(values) > 1 else values * 999
-        shown = (f"{1000 * value:.1f} ms" for value in (cuts[499], cuts[989], cuts[998], max(values)))
-        lines.append(_line([service, str(len(samples)), *shown]))
-    return lines
+        if samples:
+            values, own = [lag.seconds for lag in samples], [lag.own for lag in samples]
+            shown = (
+                *(quantile(values, share) for share in (0.5, 0.99, 0.999)),
+                max(values),
+                quantile(own, 0.99),
+            )
+            lines.append(_line([service, str(len(samples)), *(f"{1000 * value:.1f} ms" for value in shown)]))
+    return lines if any(lags.values()) else []
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from dev.services import Service
 from tests.cluster.callers import Callers
+from tests.cluster.loop_lags import Lag
 from tests.cluster.trends import Sample
 
-BLOCKED = "Triggerer's async thread was blocked"
+BLOCKED = re.compile(r"^(\S{19})\S*Z .*Triggerer's async thread was blocked", re.MULTILINE)
 
 
 def within(samples: Sequence[Sample], start: float, end: float) -> list[Sample]:
@@ -21,9 +23,9 @@ def within(samples: Sequence[Sample], start: float, end: float) -> list[Sample]:
 
 def lags(
     folder: Path, services: Sequence[str], services_by_pid: Mapping[int, str], start: float, end: float
-) -> dict[str, list[Sample]]:
+) -> dict[str, list[Lag]]:
     """Read what the probes of the services wrote, by service."""
-    found: dict[str, list[Sample]] = {service: [] for service in services}
+    found: dict[str, list[Lag]] = {service: [] for service in services}
     for path in folder.glob("*.jsonl"):
         service = services_by_pid.get(int(path.stem))
         if service is None:
@@ -31,7 +33,8 @@ def lags(
         for line in path.read_text().splitlines():
             record = json.loads(line)
             if start <= record["at"] <= end:
-                found[service] += [(record["at"], lag) for lag in record["lags"]]
+                pairs = zip(record["lags"], record["cpu_waits"], strict=True)
+                found[service] += [Lag(record["at"], *pair) for pair in pairs]
     return found
 
 
@@ -49,12 +52,13 @@ def stream_facts(callers: Callers) -> list[str]:
     ]
 
 
-def blocked_warnings(services: Mapping[str, Service]) -> str:
-    """Return how often Airflow warned about each triggerer."""
+def blocked_warnings(logs: Mapping[str, str], start: float, end: float) -> str:
+    """Return how often Airflow warned about each triggerer, from the text of its log."""
     counts = {
-        name: service.log.read_text(errors="replace").count(BLOCKED)
-        for name, service in services.items()
-        if name.startswith("triggerer")
+        name: sum(
+            start <= datetime.fromisoformat(f"{at}+00:00").timestamp() <= end for at in BLOCKED.findall(log)
+        )
+        for name, log in logs.items()
     }
     return ", ".join(f"{count} × {name}" for name, count in counts.items())
 

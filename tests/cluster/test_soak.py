@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.cluster.callers import Deliveries
+from tests.cluster.loop_lags import Lag, without_omission
 from tests.cluster.soak_plot import plot
 from tests.cluster.soak_report import Soak, report
-from tests.cluster.soak_results import lags, load_fact, stream_facts
+from tests.cluster.soak_results import blocked_warnings, lags, load_fact, stream_facts
 from tests.cluster.trends import Sample
 
 SECONDS = 1800
@@ -39,7 +41,7 @@ def soak() -> Soak:
             ("triggerer-1", "threads"): levels(12),
             ("api-server-1", "memory, MB"): levels(300),
         },
-        {"triggerer-1": [(float(at), 0.002) for at in TIMES], "api-server-1": [(1.0, 0.001)]},
+        {"triggerer-1": [Lag(at, 0.002, 0.0015) for at in TIMES], "api-server-1": [Lag(1, 0.001, 0)]},
         [(float(at), 1.5) for at in TIMES],
         facts=["72 batches"],
     )
@@ -50,7 +52,7 @@ def test_a_soak_without_problems_passes(soak: Soak) -> None:
     lines = report(soak).splitlines()
     assert lines[:5] == ["# Soak of 30 minutes", "", "Passed.", "", "- 72 batches"]
     assert "| triggerer-1 | memory, MB | 300.0 | +0.00 | +0.00 to +0.00 | 3.0 |  |" in lines
-    assert "| triggerer-1 | 360 | 2.0 ms | 2.0 ms | 2.0 ms | 2.0 ms |" in lines
+    assert "| triggerer-1 | 360 | 2.0 ms | 2.0 ms | 2.0 ms | 2.0 ms | 0.5 ms |" in lines
 
 
 def test_a_measure_that_grows_fails_it(soak: Soak) -> None:
@@ -67,7 +69,7 @@ def test_memory_may_grow_by_one_per_cent_per_hour(soak: Soak) -> None:
 
 
 def test_a_blocked_loop_fails_it(soak: Soak) -> None:
-    blocked = [(float(at), 2.0 if at % 100 == 0 else 0.001) for at in TIMES]
+    blocked = [Lag(at, 2.0 if at % 100 == 0 else 0.001, 0) for at in TIMES]
     found = replace(soak, lags={**soak.lags, "triggerer-1": blocked}).problems()
     assert found == ["triggerer-1: the event loop's lag has a 99th percentile of 2.000 s"]
 
@@ -92,11 +94,28 @@ def test_the_plot_has_a_line_for_each_series(soak: Soak) -> None:
 
 
 def test_lags_are_read_by_service_and_time(tmp_path: Path) -> None:
-    lines = [{"at": at, "lags": [0.1, 0.2]} for at in (10, 20, 30)]
+    lines = [{"at": at, "lags": [0.1, 0.2], "cpu_waits": [0.1, 0.0]} for at in (10, 20, 30)]
     (tmp_path / "7.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     (tmp_path / "8.jsonl").write_text(f"{json.dumps(lines[1])}\n")  # of a process that is not watched
     found = lags(tmp_path, ("triggerer-1", "triggerer-2"), {7: "triggerer-1"}, 15, 25)
-    assert found == {"triggerer-1": [(20, 0.1), (20, 0.2)], "triggerer-2": []}
+    assert found == {"triggerer-1": [Lag(20, 0.1, 0.1), Lag(20, 0.2, 0.0)], "triggerer-2": []}
+
+
+def test_a_long_block_counts_for_the_sleeps_that_it_prevented() -> None:
+    assert without_omission([0.0, 0.35, 0.05]) == pytest.approx([0.0, 0.35, 0.25, 0.15, 0.05, 0.05])
+
+
+def test_a_wait_for_a_cpu_is_not_the_loops_own_lag() -> None:
+    assert Lag(0, 0.3, 0.2).own == pytest.approx(0.1)
+    assert Lag(0, 0.1, 0.15).own == 0  # of which 0.05 s passed before the sleep should have ended
+
+
+def test_warnings_of_airflow_count_within_the_time() -> None:
+    line = "2026-01-01T00:00:{}.691402Z [info     ] Triggerer's async thread was blocked for 0.24 seconds, …"
+    log = "\n".join(line.format(second) for second in (10, 20, 30)) + "\nanother line\n"
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp()
+    found = blocked_warnings({"triggerer-1": log, "triggerer-2": ""}, start + 15, start + 35)
+    assert found == "2 × triggerer-1, 0 × triggerer-2"
 
 
 def test_facts_count_answers_by_kind() -> None:

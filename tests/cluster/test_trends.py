@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster.trends import Sample, t_quantile, trend, without_omission
+from tests.cluster.trends import Sample, t_quantile, trend
 
 MINUTES, PER_MINUTE = 25, 12
 
@@ -81,7 +81,3 @@ def test_a_trend_needs_three_minutes() -> None:
 @pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (7, 2.365), (23, 2.069), (1000, 1.962)])
 def test_quantiles_of_t_are_those_of_the_tables(freedom: float, quantile: float) -> None:
     assert t_quantile(freedom) == pytest.approx(quantile, abs=0.01)
-
-
-def test_a_long_block_counts_for_the_sleeps_that_it_prevented() -> None:
-    assert without_omission([0.0, 0.35, 0.05], 0.1) == pytest.approx([0.0, 0.35, 0.25, 0.15, 0.05, 0.05])

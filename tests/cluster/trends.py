@@ -109,19 +109,3 @@ def t_quantile(freedom: float) -> float:
             share = (1 / below - 1 / freedom) / (1 / below - 1 / above)
             return at_below + (at_above - at_below) * share
     return T_QUANTILES[-1][1]
-
-
-def without_omission(lags: Sequence[float], interval: float) -> list[float]:
-    """Return the lags as a probe that never waits would have measured them.
-
-    A loop that is blocked for a second delays one sleeper, and would have delayed ten that came every 0.1 s.
-
-    :param lags: seconds by which sleeps were late.
-    :param interval: seconds that each sleep should have taken.
-    """
-    found: list[float] = []
-    for lag in lags:
-        found.append(lag)
-        while (lag := lag - interval) > 0:
-            found.append(lag)
-    return found
