@@ -1,7 +1,7 @@
 """Defer task instances that no worker has run, as Airflow stores a deferral: `python -m tests.cluster.deferral`.
 
 A thousand waits would otherwise cost a thousand runs of a worker before the first measurement. Standard input is JSON:
-`dag_id`, `run_id`, `task_id`, and `triggers`, a list of `[class path, arguments, id of the triggerer job or null]` by
+`dag_id`, `run_id`, `task_id`, and `triggers`, a list of `[class path, arguments, id of the triggerer's job]` by
 map index. The process needs the environment of Airflow's components.
 """
 
@@ -13,9 +13,7 @@ from importlib import import_module
 from typing import Any
 
 
-def defer(
-    dag_id: str, run_id: str, task_id: str, triggers: list[tuple[str, dict[str, Any], int | None]]
-) -> None:
+def defer(dag_id: str, run_id: str, task_id: str, triggers: list[tuple[str, dict[str, Any], int]]) -> None:
     """Store a trigger for each mapped task instance of a task, and defer the instance."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import Trigger

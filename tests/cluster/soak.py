@@ -38,6 +38,7 @@ def run(stack: ExitStack, home: Path, minutes: float, waits: int, control: bool)
     watched = {name: services[name] for name in WATCHED}
     load.hold()
     load.start_probes()
+    assigned = load.shares()
     with (
         Callers(REQUESTS_PER_SECOND, load.request) as stream,
         Watch(watched, load.database_port, load.client_ports) as watch,
@@ -48,12 +49,12 @@ def run(stack: ExitStack, home: Path, minutes: float, waits: int, control: bool)
             next_batch += BATCH_EVERY_SECONDS
             time.sleep(max(0.0, min(next_batch - time.monotonic(), left)))
         ended, shares = time.time(), load.shares()
-        waits_fact = (
-            f"{load.waits_fact()}, {' and '.join(map(str, shares))} in the triggerers with their probes"
-        )
+        waits_fact = f"{load.waits_fact()}, {' and '.join(map(str, shares))} in the triggerers"
         released_fact = load.release()
     released = time.time()
     failures = [*load.lost(), *(f"{name} was restarted" for name in sorted(watch.restarted))]
+    if shares != assigned:
+        failures.append(f"waits moved between triggerers: {assigned} at first, {shares} later")
     failures += [f"{kind}: {count} unexpected answers" for kind, count in stream.unexpected.items()]
     probes = home / "lags"
     logs = {name: watched[name].log.read_text(errors="replace") for name in WATCHED if "triggerer" in name}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ class Load:
             "AIRFLOW__OPENLINEAGE__DISABLED": "False",
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(events),
             "LOOP_LAG_FOLDER": str(home / "lags"),
+            # On a busy machine a triggerer that starts 500 triggers at once is late, and not dead.
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "600",
+            "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "600",
         }
         self.airflow = stack.enter_context(
             DistributedCluster(home=home / "airflow", dags=FOLDER / "soak_dags", env=env)
@@ -90,11 +94,18 @@ class Load:
         return {row[0] for row in rows}
 
     def shares(self) -> list[int]:
-        """Return how many triggers each triggerer has."""
+        """Return how many waits each triggerer holds."""
         rows = self._query(
-            "SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL GROUP BY triggerer_id ORDER BY 1"
+            "SELECT count(*) FROM trigger JOIN task_instance ON trigger_id = trigger.id "
+            "WHERE dag_id = :dag_id AND triggerer_id IS NOT NULL GROUP BY triggerer_id ORDER BY triggerer_id",
+            dag_id=f"{self._prefix}_waits",
         )
         return [row[0] for row in rows]
+
+    def _triggerers(self) -> list[int]:
+        """Return the ids of the triggerers' jobs."""
+        rows = self._query("SELECT id FROM job WHERE job_type = 'TriggererJob' AND end_date IS NULL")
+        return sorted(row[0] for row in rows)
 
     def _count(self, dag_id: str, *states: str) -> int:
         statement = (
@@ -106,7 +117,7 @@ class Load:
     # --- the waits ----------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Submit the images of the waits, and return when all waits are deferred in a triggerer."""
+        """Submit the images of the waits, and return when each runs in one of the triggerers, half of them in each."""
         dag_id = f"{self._prefix}_waits"
         self._run_id = self.airflow.api.trigger(dag_id, {"waits": self.waits})
         self._wait_until_scheduled(dag_id, self.waits)
@@ -117,19 +128,26 @@ class Load:
             common = {"pan123_conn_id": CONN_ID, "deadline": time.time() + 6 * 3600, "poke_interval": 10.0}
             arguments = [{"submission": submission, **common} for submission in self._submissions]
         path = CONTROL_TRIGGER if self._control else OUR_TRIGGER
-        self._defer(dag_id, self._run_id, [(path, given, None) for given in arguments])
+        triggerers = cycle(self._triggerers())
+        self._defer(dag_id, self._run_id, [(path, given, next(triggerers)) for given in arguments])
         wait_for(
-            lambda: sum(self.shares()) >= self.waits, what="assigned triggers", timeout=PREPARATION_SECONDS
+            lambda: self._count_started(dag_id) >= self.waits,
+            what="started triggers",
+            timeout=PREPARATION_SECONDS,
+            every=2,
         )
+
+    def _count_started(self, dag_id: str) -> int:
+        """Return how many triggers of waits have begun their logs."""
+        logs = self._home / "airflow" / "logs" / f"dag_id={dag_id}"
+        return len({path.parent for path in logs.glob("*/task_id=wait/map_index=*/*.trigger.*.log")})
 
     def start_probes(self) -> None:
         """Start to measure the event loops of triggerers and API servers."""
         run_id = self.airflow.api.trigger("soak_probes")
         self._wait_until_scheduled("soak_probes", 2)
-        rows = self._query(
-            "SELECT id FROM job WHERE job_type = 'TriggererJob' AND end_date IS NULL ORDER BY id"
-        )
-        self._defer("soak_probes", run_id, [("loop_lag.LoopLagTrigger", {}, row[0]) for row in rows])
+        probe = "loop_lag.LoopLagTrigger"
+        self._defer("soak_probes", run_id, [(probe, {}, triggerer) for triggerer in self._triggerers()])
         for port in self.airflow.api_ports:
             requests.get(f"http://127.0.0.1:{port}/loop-lag/", timeout=30).raise_for_status()
 
@@ -140,9 +158,7 @@ class Load:
             timeout=PREPARATION_SECONDS,
         )
 
-    def _defer(
-        self, dag_id: str, run_id: str, triggers: list[tuple[str, dict[str, Any], int | None]]
-    ) -> None:
+    def _defer(self, dag_id: str, run_id: str, triggers: list[tuple[str, dict[str, Any], int]]) -> None:
         given = {"dag_id": dag_id, "run_id": run_id, "task_id": "wait", "triggers": triggers}
         env = {**self.airflow.env, "PYTHONPATH": str(FOLDER / "plugins")}
         command = [sys.executable, "-m", "tests.cluster.deferral"]
