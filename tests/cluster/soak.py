@@ -21,7 +21,7 @@ from dev.signals import Ended, end_on
 from tests.cluster.callers import Callers
 from tests.cluster.soak_load import Load
 from tests.cluster.soak_plot import plot
-from tests.cluster.soak_report import Soak, report
+from tests.cluster.soak_report import Soak, report, samples
 from tests.cluster.soak_results import blocked_warnings, lags, load_fact, stream_facts, within
 from tests.cluster.watch import Watch
 
@@ -99,6 +99,7 @@ def main() -> int:
         given.report.parent.mkdir(parents=True, exist_ok=True)
         given.report.write_text(report(found))
         given.report.with_suffix(".svg").write_text(plot(found))
+        given.report.with_suffix(".csv").write_text(samples(found))
         print(report(found))
         passed = not found.problems()
     except Ended as ended:
@@ -108,7 +109,7 @@ def main() -> int:
             shutil.rmtree(home, ignore_errors=True)
         else:
             print(f"The logs are in {home}")
-    print(f"The report is {given.report}, the plot is {given.report.with_suffix('.svg')}")
+    print(f"The report is {given.report}; beside it are the plot (.svg) and the samples (.csv)")
     return 0 if passed else 1
 
 

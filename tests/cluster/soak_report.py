@@ -9,14 +9,14 @@ from tests.cluster.loop_lags import Lag, quantile
 from tests.cluster.trends import MAX_CORRELATION, Sample, Trend, trend
 
 MAX_LAG_SECONDS = 0.1  # the 99th percentile
-# Growth per hour that is negligible: a share of the mean for memory, a number for everything else.
+# Growth per hour that is negligible: a share of the level for memory, a number for everything else.
 NEGLIGIBLE_SHARE, NEGLIGIBLE_COUNT = 0.01, 1.0
 
-RULE = f"""Trends are of the means of minutes, without the first {{minutes:.1f}} minutes. The interval is that of a
-least-squares line with the effective number of values for the autocorrelation of its residuals at lag 1, or, if that is
-above {MAX_CORRELATION:g}, of the mean change from minute to minute. A measure grows if the interval lies above 0 and
-the slope above what is negligible: {NEGLIGIBLE_SHARE:.0%} of the mean for memory (USS, which no other process shares),
-{NEGLIGIBLE_COUNT:g} for everything else."""
+RULE = f"""Trends are of the lowest values of minutes, without the first {{minutes:.1f}} minutes. The interval is that
+of a least-squares line with the effective number of values for the autocorrelation of its residuals at lag 1, or, if
+that is above {MAX_CORRELATION:g}, of the mean change from minute to minute. A measure grows if the interval lies above
+0 and if the slopes of the whole and of the second half lie above what is negligible: {NEGLIGIBLE_SHARE:.0%} of the
+level for memory (USS, which no other process shares), {NEGLIGIBLE_COUNT:g} for everything else."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Soak:
         """Return everything that makes the soak fail."""
         found = list(self.failures)
         for (service, measure), line in self.trends().items():
-            if line.grows(negligible(measure, line.mean)):
+            if line.grows(negligible(measure, line.level)):
                 found.append(f"{service}: {measure} grows by {line.slope:.3g} per hour")
         for service, lags in self.lags.items():
             if not lags:
@@ -66,9 +66,9 @@ class Soak:
         return found
 
 
-def negligible(measure: str, mean: float) -> float:
+def negligible(measure: str, level: float) -> float:
     """Return the growth per hour that is negligible."""
-    return NEGLIGIBLE_SHARE * mean if measure.startswith("memory") else NEGLIGIBLE_COUNT
+    return NEGLIGIBLE_SHARE * level if measure.startswith("memory") else NEGLIGIBLE_COUNT
 
 
 def report(soak: Soak) -> str:
@@ -81,12 +81,17 @@ def report(soak: Soak) -> str:
         "",
         "## Growth",
         "",
-        _line(["service", "measure", "mean", "per hour", "95 %", "negligible", ""]),
+        _line(["service", "measure", "level", "per hour", "95 %", "second half", "negligible", ""]),
     ]
-    lines.append(_line(["---", "---", *["---:"] * 4, "---"]))
+    lines.append(_line(["---", "---", *["---:"] * 5, "---"]))
     for (service, measure), found in soak.trends().items():
-        limit = negligible(measure, found.mean)
-        numbers = (f"{found.mean:.1f}", f"{found.slope:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}")
+        limit = negligible(measure, found.level)
+        numbers = (
+            f"{found.level:.1f}",
+            f"{found.slope:+.2f}",
+            f"{found.low:+.2f} to {found.high:+.2f}",
+            f"{found.later:+.2f}",
+        )
         verdict = "grows" if found.grows(limit) else ""
         lines.append(_line([service, measure, *numbers, f"{limit:.1f}", verdict]))
     lines += ["", RULE.format(minutes=soak.warm_up / 60)]
@@ -112,3 +117,11 @@ def _lag_table(heading: str, lags: Mapping[str, Sequence[Lag]]) -> list[str]:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def samples(soak: Soak) -> str:
+    """Return all samples as CSV: Unix seconds, service, measure, value."""
+    rows = [(at, *name, value) for name, series in soak.series.items() for at, value in series]
+    rows += [(at, "machine", "load", value) for at, value in soak.load]
+    lines = (f'{at:.1f},{service},"{measure}",{value:g}' for at, service, measure, value in sorted(rows))
+    return "\n".join(["at,service,measure,value", *lines, ""])

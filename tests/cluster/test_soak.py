@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -16,7 +17,7 @@ import pytest
 from tests.cluster.callers import Deliveries
 from tests.cluster.loop_lags import Lag, without_omission
 from tests.cluster.soak_plot import plot
-from tests.cluster.soak_report import Soak, report
+from tests.cluster.soak_report import Soak, report, samples
 from tests.cluster.soak_results import blocked_warnings, lags, load_fact, stream_facts
 from tests.cluster.trends import Sample
 
@@ -51,14 +52,14 @@ def test_a_soak_without_problems_passes(soak: Soak) -> None:
     assert not soak.problems()
     lines = report(soak).splitlines()
     assert lines[:5] == ["# Soak of 30 minutes", "", "Passed.", "", "- 72 batches"]
-    assert "| triggerer-1 | memory, MB | 300.0 | +0.00 | +0.00 to +0.00 | 3.0 |  |" in lines
+    assert "| triggerer-1 | memory, MB | 300.0 | +0.00 | +0.00 to +0.00 | +0.00 | 3.0 |  |" in lines
     assert "| triggerer-1 | 360 | 2.0 ms | 2.0 ms | 2.0 ms | 2.0 ms | 0.5 ms |" in lines
 
 
 def test_a_measure_that_grows_fails_it(soak: Soak) -> None:
     grown = replace(soak, series={**soak.series, ("triggerer-1", "threads"): levels(12, per_hour=4)})
     assert grown.problems() == ["triggerer-1: threads grows by 4 per hour"]
-    assert "| triggerer-1 | threads | 63.2 | +4.00 | +4.00 to +4.00 | 1.0 | grows |" in report(grown)
+    assert "| triggerer-1 | threads | 63.1 | +4.00 | +4.00 to +4.00 | +4.00 | 1.0 | grows |" in report(grown)
 
 
 def test_memory_may_grow_by_one_per_cent_per_hour(soak: Soak) -> None:
@@ -91,6 +92,16 @@ def test_the_plot_has_a_line_for_each_series(soak: Soak) -> None:
     assert len(lines) == len(soak.series) + len(soak.lags) + 1  # and the load
     names = {text.text for text in tree.iter() if text.get("class") == "name"}
     assert {"memory, MB", "threads", "load of the machine"} < names
+
+
+def test_the_samples_are_a_table(soak: Soak) -> None:
+    rows = list(csv.reader(samples(soak).splitlines()))
+    assert rows[:3] == [
+        ["at", "service", "measure", "value"],
+        ["0.0", "api-server-1", "memory, MB", "300"],
+        ["0.0", "machine", "load", "1.5"],
+    ]
+    assert len(rows) == 1 + 4 * len(TIMES)
 
 
 def test_lags_are_read_by_service_and_time(tmp_path: Path) -> None:

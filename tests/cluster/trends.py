@@ -1,10 +1,12 @@
 """Whether a series of measurements grows: its slope with a confidence interval that respects autocorrelation.
 
-Memory does not scatter around a line: it steps up and stays. A fit that takes neighbouring values for independent ones
-finds growth in every such step. So there are two estimates of the slope, both from the means of minutes. If the
+A leak raises the lowest value of each minute; what is used at the same time by requests under way does not, so that
+value stands for the minute. Memory does not scatter around a line: it steps up and stays. A fit that takes neighbouring
+values for independent ones finds growth in every such step. So there are two estimates of the slope. If the
 residuals of a least-squares line forget their past, the line is taken, with the effective number of values
 ``n (1 - r) / (1 + r)``, where ``r`` is the autocorrelation of the residuals at lag 1. Otherwise the series is a random
-walk, and the slope is the mean change from minute to minute, whose interval is wide if few changes make it.
+walk, and the slope is the mean change from minute to minute, whose interval is wide if few changes make it. A series
+that levels off, as caches and memory allocators do once they are warm, has no slope left in its second half.
 """
 
 from __future__ import annotations
@@ -31,20 +33,22 @@ Sample = tuple[float, float]
 class Trend:
     """The slope of a series.
 
-    :ivar mean: of all values.
+    :ivar level: the mean of the lowest values of the minutes.
     :ivar slope: change per hour.
     :ivar low: the lower end of the slope's 95 % confidence interval.
     :ivar high: its upper end.
+    :ivar later: the slope of a line through the second half, per hour.
     """
 
-    mean: float
+    level: float
     slope: float
     low: float
     high: float
+    later: float
 
     def grows(self, negligible: float) -> bool:
-        """Return whether the interval lies above 0, and the slope above what is negligible per hour."""
-        return self.low > 0 and self.slope > negligible
+        """Return whether the interval lies above 0, and both slopes above what is negligible per hour."""
+        return self.low > 0 and min(self.slope, self.later) > negligible
 
 
 def trend(samples: Sequence[Sample]) -> Trend:
@@ -55,16 +59,19 @@ def trend(samples: Sequence[Sample]) -> Trend:
     blocks = _blocks(samples)
     if len(blocks) < MIN_BLOCKS:
         raise ValueError(f"only {len(blocks)} minutes: a trend needs {MIN_BLOCKS}")
-    mean = statistics.fmean(blocks)
     slope, error, correlation = _line(blocks)
+    later, *_ = _line(blocks[-max(2, len(blocks) // 2) :])
     if correlation > MAX_CORRELATION:
         slope, error = _walk(blocks)
     per_hour = 3600 / BLOCK_SECONDS
-    return Trend(mean, slope * per_hour, (slope - error) * per_hour, (slope + error) * per_hour)
+    return Trend(
+        statistics.fmean(blocks),
+        *(value * per_hour for value in (slope, slope - error, slope + error, later)),
+    )
 
 
 def _blocks(samples: Sequence[Sample]) -> list[float]:
-    """Return the mean of each minute; the last minute counts only if it is half full."""
+    """Return the lowest value of each minute; the last minute counts only if it is half full."""
     start = samples[0][0] if samples else 0.0
     values: dict[int, list[float]] = {}
     for at, value in samples:
@@ -72,7 +79,7 @@ def _blocks(samples: Sequence[Sample]) -> list[float]:
     numbers = sorted(values)
     if len(numbers) > 1 and 2 * len(values[numbers[-1]]) < len(values[numbers[-2]]):
         numbers.pop()
-    return [statistics.fmean(values[number]) for number in numbers]
+    return [min(values[number]) for number in numbers]
 
 
 def _line(values: Sequence[float]) -> tuple[float, float, float]:
