@@ -33,7 +33,7 @@ WATCHED = ("triggerer-1", "triggerer-2", "api-server-1", "api-server-2")
 
 def run(stack: ExitStack, home: Path, minutes: float, waits: int, control: bool) -> Soak:
     """Start everything, hold the load for some minutes, and release the waits."""
-    load = Load(stack, home, waits, control)
+    load = Load(stack, home, minutes=minutes, waits=waits, control=control)
     services = load.airflow.services()
     watched = {name: services[name] for name in WATCHED}
     load.hold()

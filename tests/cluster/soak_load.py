@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from datetime import datetime, timezone
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ RELEASE_SECONDS = 900.0  # until all triggers have fired
 RESUME_SECONDS = 1200.0
 OUR_TRIGGER = "airflow_provider_123pan.triggers.offline_download.Pan123OfflineDownloadTrigger"
 CONTROL_TRIGGER = "airflow.providers.standard.triggers.temporal.DateTimeTrigger"
-NEVER = "2100-01-01T00:00:00+00:00"
+CONTROL_START_SECONDS = 120.0  # from the deferral of the control's waits to the first measurement at most
 
 
 class Load:
@@ -44,9 +45,12 @@ class Load:
     :ivar database_port: the port of its PostgreSQL.
     """
 
-    def __init__(self, stack: ExitStack, home: Path, waits: int, control: bool) -> None:
-        """Start everything; the stack ends it."""
-        self.waits, self._control, self._home = waits, control, home
+    def __init__(self, stack: ExitStack, home: Path, *, minutes: float, waits: int, control: bool) -> None:
+        """Start everything; the stack ends it.
+
+        :param minutes: for which the waits of a control are held; others end at their release.
+        """
+        self.waits, self._minutes, self._control, self._home = waits, minutes, control, home
         self._batches: list[tuple[str, str]] = []  # name and run ID
         for name in ("lags", "batches", "openlineage"):
             (home / name).mkdir()
@@ -122,7 +126,7 @@ class Load:
         self._run_id = self.airflow.api.trigger(dag_id, {"waits": self.waits})
         self._wait_until_scheduled(dag_id, self.waits)
         if self._control:
-            arguments: list[dict[str, Any]] = [{"target_time": NEVER}] * self.waits
+            arguments: list[dict[str, Any]] = [{"target_time": self._end()}] * self.waits
         else:
             self._submissions = self.airflow.api.xcom(dag_id, self._run_id, "submit")
             common = {"pan123_conn_id": CONN_ID, "deadline": time.time() + 6 * 3600, "poke_interval": 10.0}
@@ -173,14 +177,10 @@ class Load:
         return f"{self.waits} waits{' of Airflow itself' if self._control else ''}, deferred all the time"
 
     def release(self) -> list[str]:
-        """Let all waits end, and return how long it took until their triggers had fired.
-
-        Those of the control wait until the cluster ends.
-        """
-        if self._control:
-            return []
+        """Let all waits end, and return how long it took until their triggers had fired."""
         dag_id, since = f"{self._prefix}_waits", time.monotonic()
-        self.sandbox.configure(hold=None)
+        if not self._control:
+            self.sandbox.configure(hold=None)
         with suppress(Timeout):
             wait_for(
                 lambda: not self._count(dag_id, "deferred"),
@@ -189,7 +189,13 @@ class Load:
                 every=1,
             )
         left = self._count(dag_id, "deferred")
-        return [f"{left} waits were deferred {time.monotonic() - since:.0f} s after the release"]
+        what = "the measured time" if self._control else "the release"
+        return [f"{left} waits were deferred {time.monotonic() - since:.0f} s after {what}"]
+
+    def _end(self) -> str:
+        """Return when the waits of a control end, some time after the last measurement."""
+        seconds = time.time() + CONTROL_START_SECONDS + 60 * self._minutes
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
     # --- batches and requests -------------------------------------------------------------------------
 
