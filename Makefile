@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page bench-scale
 .PHONY: help venv lock build build-check constraints-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 test-lowest coverage \
-	faults faults-cluster sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
+	faults faults-cluster soak sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "make %-17s %s\n", $$1, $$2}'
@@ -175,6 +175,9 @@ faults: $(READY) ## Run the tests that kill components and workers of a real Air
 
 faults-cluster: $(CLUSTERED) ## Kill the parts of a distributed Airflow, and write build/faults.md (ARGS="--seed 7 --only worker")
 	.venv-cluster/bin/python -m tests.cluster.faults $(ARGS)
+
+soak: $(CLUSTERED) ## Run a distributed Airflow for 30 minutes, and write build/soak.md on what grows (ARGS="--minutes 5", --control)
+	.venv-cluster/bin/python -m tests.cluster.soak $(ARGS)
 
 sites: $(READY) ## Migrate sites of 1,000 pages as seven tools write them, also in tasks that are killed (not part of test)
 	$(IN) $(BIN)/pytest -m sites tests/integration/pages/test_sites.py $(ARGS)

@@ -42,6 +42,7 @@ class DistributedCluster(Cluster):
     """An Airflow of many processes, with the interface of the small one.
 
     :ivar url: base URL of nginx, which passes requests on to the API servers.
+    :ivar api_ports: the ports of the API servers themselves.
     :ivar servers: the services `postgresql`, `redis`, `nginx`, and `mariadb` if the inbox is there.
     :ivar components: the services of Airflow: `api-server-1`, `api-server-2`, `worker-1`, `worker-2`, `triggerer-1`,
         `triggerer-2`, `scheduler` and `dag-processor`.
@@ -65,7 +66,7 @@ class DistributedCluster(Cluster):
         settings = {f"AIRFLOW__{name}": value for name, value in SETTINGS.items()}
         super().__init__(home=home, dags=dags, env=settings | dict(env or {}))
         self._inbox = inbox
-        self._outside, *self._api_ports = free_ports(3)
+        self._outside, *self.api_ports = free_ports(3)
 
     @property
     def callback_base_url(self) -> str:
@@ -91,7 +92,7 @@ class DistributedCluster(Cluster):
         self.components = self._stack.enter_context(Services(logs))
         self._start_servers(folder)
         self._create_tables()
-        for number, port in enumerate(self._api_ports, 1):
+        for number, port in enumerate(self.api_ports, 1):
             self._run(f"api-server-{number}", "api-server", "--port", str(port))
         self._run("scheduler", "scheduler", "--skip-serve-logs")
         self._run("dag-processor", "dag-processor")
@@ -111,7 +112,7 @@ class DistributedCluster(Cluster):
             self.env["AIRFLOW__PAN123__INBOX_URI"] = servers.mariadb(self.servers, folder / "mariadb")
         inside = int(self.url.rpartition(":")[2])
         servers.nginx(
-            self.servers, folder / "nginx", inside=inside, outside=self._outside, upstreams=self._api_ports
+            self.servers, folder / "nginx", inside=inside, outside=self._outside, upstreams=self.api_ports
         )
 
     def _create_tables(self) -> None:

@@ -1,1 +1,1 @@
-"""The services of a distributed Airflow, and a program that kills them while images are on their way."""
+"""A distributed Airflow's services, and programs that break or load it while images are on their way."""
