@@ -144,5 +144,5 @@ FAULTS: tuple[Fault, ...] = (
     Down("nginx", 8),
     Down("sandbox-front", 8, may_double=True),
     SandboxPaused(15),
-    DiskFull(20),
+    DiskFull(120),
 )
