@@ -209,21 +209,22 @@ else
 endif
 	@touch $@
 
-bench: $(BENCHMARKS) ## Run all benchmarks one after the other (on an otherwise idle machine)
+bench: $(BENCHMARKS) ## Run all benchmarks one after the other (on an otherwise idle machine), and write docs/benchmarks.md
 
 bench-imports: ## Measure the imports of a DAG file
 bench-submission: ## Measure submissions per second
 bench-limit: ## Measure how much of an unknown rate limit is used
 bench-limiters: ## Simulate every kind of rate limit, beside other ways to find one
 bench-tokens: ## Count the logins of many processes that start at once
-bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airflow's API server)
+bench-receiver: ## Measure deliveries stored per second (ARGS="--only mounted": in Airflow's API server)
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (ARGS="--images 100000")
 $(BENCHMARKS): $(MEASURED)
-	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
+	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(or $(ARGS),--publish)
+	@$(BIN)/python -m tests.benchmarks.document
 
 # --- documentation ------------------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import requests
 
@@ -20,9 +20,10 @@ from airflow_provider_123pan.account import account
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.service.endpoint import HEADERS
 from airflow_provider_123pan.service.throttle import Throttle
+from tests.benchmarks.report import Arguments, beside, finish, take_turns
 
 CALLS = 500
-ROUNDS = 7
+PEER = "requests.Session"
 PATH = "/api/v1/oss/offline/download"
 
 
@@ -68,12 +69,12 @@ def our_hook(base_url: str, token: str) -> Pan123Hook:
     return hook
 
 
-def per_second(call: Callable[[int], object]) -> float:
+def per_second(call: Callable[[int], object]) -> dict[str, float]:
     """Return how many calls per second succeed one after the other."""
     start = time.perf_counter()
     for number in range(CALLS):
         call(number)
-    return CALLS / (time.perf_counter() - start)
+    return {"submissions per second": CALLS / (time.perf_counter() - start)}
 
 
 def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callable[[int], object]]:
@@ -97,7 +98,7 @@ def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callabl
         "requests.post": lambda n: requests.post(
             base_url + PATH, json=body(n), headers=headers, timeout=10
         ).json(),
-        "requests.Session": lambda n: session.post(base_url + PATH, json=body(n), timeout=10).json(),
+        PEER: lambda n: session.post(base_url + PATH, json=body(n), timeout=10).json(),
         "this provider": lambda n: ours.create_offline_download(f"https://example.com/{n}.jpg", f"{n}.jpg"),
     }
     with contextlib.suppress(ImportError):
@@ -111,17 +112,10 @@ def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callabl
 
 def main() -> None:
     """Run the benchmark."""
+    rounds = Arguments(__doc__).parse_args().rounds
     with sandbox() as credentials:
-        candidates = ways(*credentials)
-        figures: dict[str, list[float]] = {name: [] for name in candidates}
-        for _ in range(ROUNDS):  # in turns, so that other load on the machine affects all of them
-            for name, call in candidates.items():
-                figures[name].append(per_second(call))
-    base = statistics.median(figures["requests.Session"])
-    print(f"{os.cpu_count()} cores, median of {ROUNDS} rounds of {CALLS} calls")
-    for name, values in figures.items():
-        median = statistics.median(values)
-        print(f"{name:17} {median:6.0f} per second, {median / base:.2f} of requests.Session")
+        sides = {name: partial(per_second, call) for name, call in ways(*credentials).items()}
+        finish("submission", beside(take_turns(sides, rounds), PEER, what="Client"))
 
 
 if __name__ == "__main__":
