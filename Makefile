@@ -30,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page bench-cluster
 .PHONY: help venv lock build build-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 coverage \
 	faults faults-cluster sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
 
@@ -222,8 +222,10 @@ bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a 
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (ARGS="--images 100000")
+bench-cluster: private BIN = .venv-cluster/bin
+bench-cluster: $(CLUSTERED) ## Measure receiver, waits and sync in a distributed Airflow beside a small one (INBOX=mariadb)
 $(BENCHMARKS): $(MEASURED)
-	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(or $(ARGS),--publish)
+	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(or $(ARGS),--publish) $(if $(filter bench-cluster,$@),$(INBOX:%=--inbox %))
 	@$(BIN)/python -m tests.benchmarks.document
 
 # --- documentation ------------------------------------------------------------------------------------

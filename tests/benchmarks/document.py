@@ -28,17 +28,17 @@ def published() -> dict[str, Report]:
 def render(template: str, reports: Mapping[str, Report]) -> str:
     """Return the document.
 
-    :raises ValueError: the template has no place for a report, or a place without a report.
+    :raises ValueError: the template has no place for a report.
     """
-    if missing := reports.keys() ^ set(PLACE.findall(template)) - {"machine"}:
-        raise ValueError(
-            f"only in {TEMPLATE.name} or only in {PUBLISHED.name}/: {', '.join(sorted(missing))}"
-        )
+    if missing := reports.keys() - set(PLACE.findall(template)):
+        raise ValueError(f"{TEMPLATE.name} has no place for {', '.join(sorted(missing))}")
     usual = Counter(report.where for report in reports.values()).most_common(1)[0][0]
 
     def text(place: re.Match[str]) -> str:
         if place[1] == "machine":
             return usual
+        if place[1] not in reports:
+            return "Not measured yet."
         report = reports[place[1]]
         plots = [f"![{plot.title}](images/{plot.name}.svg)" for plot in report.plots]
         elsewhere = [f"The machine: {report.where}"] if report.where != usual else []

@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -27,29 +26,11 @@ from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.limits import RateKind
 from tests.benchmarks.report import Arguments, Measured, beside, finish, take_turns, together
+from tests.benchmarks.variables import FileVariables
 
 SECONDS = 60.0  # of each scenario
 MINUTE_SECONDS = 300.0  # of the limit per minute
 THREADS = 16
-
-
-class FileVariables:
-    """Variables as files of a folder, which several processes can share."""
-
-    def __init__(self, folder: Path) -> None:
-        """Use this folder."""
-        self._folder = folder
-
-    def get(self, name: str) -> str | None:
-        """Return the value of a Variable, or None."""
-        path = self._folder / name
-        return path.read_text(encoding="utf-8") if path.exists() else None
-
-    def set(self, name: str, value: str, description: str) -> None:
-        """Store a Variable atomically."""
-        part = self._folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
-        part.write_text(value, encoding="utf-8")
-        part.replace(self._folder / name)
 
 
 @dataclass(frozen=True)

@@ -131,14 +131,14 @@ SCENARIOS: dict[str, Scenario] = {
 # The limit changes at second 120.
 CHANGES: dict[str, Scenario] = {
     **{
-        f"{kind.__name__.lower()} {before} to {after}/s, {what}": Scenario(
+        f"{name} {before} to {after}/s, {what}": Scenario(
             partial(
                 lambda kind, before, after: Changing(120, kind(before), kind(after)), kind, before, after
             ),
             seconds=120 + end,
             after=120 + begin,
         )
-        for kind in (Bucket, FixedWindow)
+        for name, kind in (("bucket", Bucket), ("window", FixedWindow))
         for before, after in ((10, 50), (5, 50), (50, 10), (50, 5))
         for what, begin, end in (
             (("30 to 60 s later", 30, 60),)
@@ -255,9 +255,9 @@ def main() -> None:
     tables = [table(range(args.rounds), args.only, alone=args.alone)]
     if not args.only:
         rows: list[list[str | Figure]] = []
-        for kind in (Bucket(2), FixedWindow(2, 1)):
-            ended, refused = short_processes(kind, seed=1)
-            rows.append([f"{type(kind).__name__}, 2/s", str(ended), f"{refused:.0%}"])
+        for name in ("token bucket, 2/s", "one-second window, 2/s"):
+            ended, refused = short_processes(SCENARIOS[name].limiter(), seed=1)
+            rows.append([name, f"{ended}", f"{refused:.0%}"])
         tables.append(
             Table("300 short processes with three calls each", ["Limit", "in time", "refused"], rows)
         )

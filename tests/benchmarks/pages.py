@@ -15,12 +15,13 @@ from typing import Any
 from airflow_provider_123pan.sandbox import Sandbox
 from tests.benchmarks import listing
 from tests.benchmarks.plot import Panel, Plot
-from tests.benchmarks.report import Arguments, Table, beside, finish, straight_line, take_turns
+from tests.benchmarks.report import Arguments, Measured, beside, finish, straight_line, take_turns
 from tests.benchmarks.sync import SPEED, connection, manifest, worker
 
 IMAGES = 10  # of each page
 PAGES_IN_FOLDER = 100
 SECONDS = "seconds"
+MEMORY = "MB at most"
 PEER = "a plain sync of the same images"
 PARAGRAPH = (
     "The site moved to a new host, and every image has to follow it. 今天我们来聊一聊博客的图床迁移问题。" * 4
@@ -57,7 +58,7 @@ def measure(pages: int, *, is_sync: bool) -> dict[str, float]:
             write_pages(folder / "site", pages)
             found = run(folder, pages=str(folder / "site"), journal=str(folder / "journal"))
             assert (found["migrated"], found["pages_changed"], found["unused"]) == (images, pages, 0), found
-    return {SPEED: images / found["seconds"], SECONDS: found["seconds"], "MB at most": found["peak"]}
+    return {SPEED: images / found["seconds"], SECONDS: found["seconds"], MEMORY: found["peak"]}
 
 
 def main() -> None:
@@ -65,15 +66,21 @@ def main() -> None:
     parser = Arguments(__doc__, rounds=1)
     parser.add_argument("--pages", type=int, nargs="+", default=[1250, 2500, 5000, 10_000])
     options = parser.parse_args()
-    tables: list[Table] = []
+    table: Measured = {}
     seconds: dict[str, list[float]] = {"pages": [], PEER: []}
     for pages in options.pages:
         sides = {"pages": partial(measure, pages, is_sync=False), PEER: partial(measure, pages, is_sync=True)}
         found = take_turns(sides, options.rounds)
         for name, side in found.items():
             seconds[name].append(side[SECONDS].median)
-        what = f"{pages * IMAGES:,} images in {pages:,} pages"
-        tables.append(beside(found, PEER, what=what, ratio_of=[SPEED]))
+        ours, peer = found["pages"], found[PEER]
+        table[f"{pages * IMAGES:,} in {pages:,}"] = {
+            SPEED: ours[SPEED],
+            f"{PEER}, {SPEED}": peer[SPEED],
+            "ratio": ours[SPEED].over(peer[SPEED]),
+            MEMORY: ours[MEMORY],
+        }
+    tables = [beside(table, what="Images in pages")]
     if len(options.pages) > 1:
         tables.append(straight_line("The line through the times", "pages", options.pages, seconds["pages"]))
     sizes = [float(pages) for pages in options.pages]

@@ -12,23 +12,13 @@ sides wait for fsync.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import multiprocessing
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -45,10 +35,11 @@ from dev.servers import Unavailable
 from tests.benchmarks.load import post, send
 from tests.benchmarks.plot import Panel, Plot
 from tests.benchmarks.report import Arguments, Side, Table, beside, finish, take_turns
+from tests.benchmarks.servers import SPAWN, api_server, serving
 from tests.integration import databases
 
 CONN_ID = "pan123_default"
-SECRET = "a client secret of some length"
+SECRET = "a-client-secret-of-some-length"
 KEYS = secret_keys(SECRET, None)
 TOKEN_START = base64.urlsafe_b64encode(CONN_ID.encode()).decode().rstrip("=")
 BODY = json.dumps(
@@ -61,8 +52,8 @@ APPS = {
 }  # in the plot, the first is this package
 SPEED = "deliveries per second"
 CONNECTIONS = (1, 8, 64, 256)
+USUAL_CONNECTIONS = 64
 Found = TypeVar("Found")
-SPAWN = multiprocessing.get_context("spawn")
 
 
 # --- what is measured ---------------------------------------------------------------------------------
@@ -119,25 +110,10 @@ def receiver(uri: str) -> FastAPI:
     return create_app(lambda: create_inbox_engine(uri), _Keys(), 30 * 86400.0, mounted=False)
 
 
-def serve(name: str, uri: str, port: int) -> None:
+def serve(port: int, name: str, uri: str) -> None:
     """Serve the app `bare` or `receiver` until the process ends."""
     app = {"bare": bare, "receiver": receiver}[name](uri)
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
-
-
-@contextlib.contextmanager
-def served(name: str, uri: str) -> Iterator[tuple[int, int]]:
-    """Serve an app in its own process, and yield the process ID and the port."""
-    port = free_port()
-    server = SPAWN.Process(target=serve, args=(name, uri, port), daemon=True)
-    server.start()
-    try:
-        answers(port, "/")
-        assert server.pid
-        yield server.pid, port
-    finally:
-        server.terminate()
-        server.join()
 
 
 # --- the load -----------------------------------------------------------------------------------------
@@ -166,51 +142,30 @@ def measured(port: int, count: int, connections: int, path: str | None = None) -
         return client.submit(load, port, count, connections, path).result()
 
 
-def free_port() -> int:
-    """Return a port that no process listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-def answers(port: int, path: str, seconds: float = 120) -> None:
-    """Wait until the server answers, with any status below 500."""
-    end = time.monotonic() + seconds
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < end:
-        try:
-            opener.open(f"http://127.0.0.1:{port}{path}", timeout=5)
-            return
-        except urllib.error.HTTPError as error:
-            if error.code < 500:
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError(path)
-
-
 # --- standalone --------------------------------------------------------------------------------------------
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU-seconds that a process has used."""
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU-seconds that processes have used."""
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(each.user + each.system for each in times))
 
 
-def measure(pid: int, port: int, count: int, connections: int, path: str | None = None) -> dict[str, float]:
+def measure(
+    pids: list[int], port: int, count: int, connections: int, path: str | None = None
+) -> dict[str, float]:
     """Measure a round of `count` requests to a server."""
-    before = cpu_seconds(pid)
+    before = cpu_seconds(pids)
     rate = measured(port, count, connections, path)
-    return {SPEED: rate, "CPU-ms each": 1000 * (cpu_seconds(pid) - before) / (count + count // 10)}
+    return {SPEED: rate, "CPU-ms each": 1000 * (cpu_seconds(pids) - before) / (count + count // 10)}
 
 
 def standalone(database: str, uri: str, options: Namespace) -> tuple[Table, Panel]:
     """Compare the standalone receiver with the bare route."""
 
     def side(name: str, count: int, connections: int) -> dict[str, float]:
-        with served(name, uri) as (pid, port):
-            return measure(pid, port, count, connections)
+        with serving(serve, name, uri) as (pid, port):
+            return measure([pid], port, count, connections)
 
     def sides(count: int, connections: int) -> dict[str, Side]:
         return {name: partial(side, app, count, connections) for name, app in APPS.items()}
@@ -251,45 +206,20 @@ class Empty(AirflowPlugin):
 
 def mounted(database: str, uri: str, options: Namespace) -> Table:
     """Compare the receiver in Airflow's API server with empty routes."""
-    with tempfile.TemporaryDirectory(prefix="pan123-bench-") as folder:
-        home = Path(folder)
-        (home / "plugins").mkdir()
-        (home / "plugins" / "empty.py").write_text(EMPTY_PLUGIN)
-        environment = {
-            **os.environ,
-            "AIRFLOW_HOME": folder,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__API_AUTH__JWT_SECRET": "benchmark",
-            "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps({"conn_type": "pan123", "password": SECRET}),
+    environment = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
+        "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps({"conn_type": "pan123", "password": SECRET}),
+    }
+    paths = {"an empty route": "/empty/x", "a route that reads the body": "/empty/body/x", OURS: None}
+    with api_server(environment, EMPTY_PLUGIN) as airflow:
+        port = int(airflow.url.rpartition(":")[2])
+        pids = [process.pid for process in airflow.processes("api-server")]
+        sides = {
+            name: partial(measure, pids, port, options.count, options.connections, path)
+            for name, path in paths.items()
         }
-        airflow = [sys.executable, "-m", "airflow"]
-        port = free_port()
-        with (home / "log").open("w") as log:
-            subprocess.run([*airflow, "db", "migrate"], env=environment, stdout=log, stderr=log, check=True)
-            server = subprocess.Popen(
-                [*airflow, "api-server", "--port", str(port), "--host", "127.0.0.1", "--workers", "1"],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                answers(port, "/pan123/health")
-                paths = {
-                    "an empty route": "/empty/x",
-                    "a route that reads the body": "/empty/body/x",
-                    OURS: None,
-                }
-                sides = {
-                    name: partial(measure, server.pid, port, options.count, options.connections, path)
-                    for name, path in paths.items()
-                }
-                found = take_turns(sides, options.rounds)
-            finally:
-                os.killpg(server.pid, signal.SIGTERM)
-                server.wait(30)
-        written = (home / "log").read_text()
+        found = take_turns(sides, options.rounds)
+        written = airflow.log.read_text()
     assert "/pan123/callbacks/***" in written
     assert f"/pan123/callbacks/{TOKEN_START}" not in written, "a callback URL is in the access log"
     peers = [name for name in paths if name != OURS]
@@ -302,7 +232,7 @@ def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("--only", choices=("standalone", "mounted"))
     parser.add_argument("--count", type=int, default=8000, help="requests per measurement")
-    parser.add_argument("--connections", type=int, default=64, help="requests at once")
+    parser.add_argument("--connections", type=int, default=USUAL_CONNECTIONS, help="requests at once")
     options = parser.parse_args()
     if options.only != "mounted":
         found = on_each_database(standalone, options)

@@ -8,36 +8,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import requests
 
 from airflow_provider_123pan.account import account
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
-from airflow_provider_123pan.service.endpoint import HEADERS
 from airflow_provider_123pan.service.throttle import Throttle
 from tests.benchmarks.report import Arguments, beside, finish, take_turns
+from tests.benchmarks.servers import log_in, sandbox
+from tests.benchmarks.variables import Memory
 
 CALLS = 500
 PEER = "requests.Session"
 PATH = "/api/v1/oss/offline/download"
-
-
-@contextlib.contextmanager
-def sandbox() -> Iterator[tuple[str, str, str]]:
-    """Run a sandbox in its own process, and yield its base URL, client ID and client secret."""
-    command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--no-fetch", "--delay", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        try:
-            yield words[3], words[7], words[-1]
-        finally:
-            process.terminate()
 
 
 class NoLimit(Throttle):
@@ -49,21 +35,11 @@ class NoLimit(Throttle):
         return 0.0
 
 
-class NoVariables:
-    """Variables that are always empty: outside of Airflow there are none, and the connection has the token."""
-
-    def get(self, name: str) -> None:
-        """Find nothing."""
-
-    def set(self, name: str, value: str, description: str) -> None:
-        """Discard the value, such as the rate that the throttle found."""
-
-
 def our_hook(base_url: str, token: str) -> Pan123Hook:
     """Return a hook as a task has it, but without a throttle's waits."""
     connection = {"conn_type": "pan123", "host": base_url, "extra": {"access_token": token}}
     os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
-    account.AirflowVariables = NoVariables  # type: ignore[assignment,attr-defined]
+    account.AirflowVariables = Memory  # type: ignore[assignment,attr-defined]
     hook = Pan123Hook()
     hook.client.throttle = NoLimit()
     return hook
@@ -79,17 +55,10 @@ def per_second(call: Callable[[int], object]) -> dict[str, float]:
 
 def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callable[[int], object]]:
     """Return the candidates by name; each takes a number and submits an image."""
-    answer = requests.post(
-        base_url + "/api/v1/access_token",
-        json={"clientID": client_id, "clientSecret": client_secret},
-        headers=HEADERS,
-        timeout=10,
-    )
-    token = answer.json()["data"]["accessToken"]
-    headers = HEADERS | {"Authorization": f"Bearer {token}"}
+    headers = log_in(base_url, client_id, client_secret)
     session = requests.Session()
     session.headers.update(headers)
-    ours = our_hook(base_url, token)
+    ours = our_hook(base_url, headers["Authorization"].partition(" ")[2])
 
     def body(number: int) -> dict[str, object]:
         return {"url": f"https://example.com/{number}.jpg", "fileName": f"{number}.jpg", "type": 1}

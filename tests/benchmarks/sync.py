@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -25,15 +24,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.endpoint import HEADERS
 from dev.cluster import Cluster
 from dev.servers import Unavailable
 from tests.benchmarks import listing, sync_equal, sync_upload
 from tests.benchmarks.plot import Panel, Plot
-from tests.benchmarks.receiver import answers, free_port
 from tests.benchmarks.report import (
     Arguments,
     Side,
@@ -44,6 +39,7 @@ from tests.benchmarks.report import (
     take_turns,
     together,
 )
+from tests.benchmarks.servers import log_in, serving
 from tests.integration import databases
 
 HERE = Path(__file__).parent
@@ -79,14 +75,9 @@ def airflow(home: Path, sandbox: Sandbox) -> Iterator[Cluster]:
             "AIRFLOW__CORE__PARALLELISM": str(4 * (os.cpu_count() or 1)),
         }
         with Cluster(home=home / "airflow", dags=HERE / "dags", env=environment) as running:
-            account = {"clientID": sandbox.client_id, "clientSecret": sandbox.client_secret}
-            login = f"{sandbox.base_url}/api/v1/access_token"
-            answer = requests.post(login, json=account, headers=HEADERS, timeout=10).json()
-            token = {"Authorization": f"Bearer {answer['data']['accessToken']}"}
+            headers = log_in(sandbox.base_url, sandbox.client_id, sandbox.client_secret)
             api = running.api
-            api.set_connection(
-                "benchmark_http", conn_type="http", host=sandbox.base_url, extra=HEADERS | token
-            )
+            api.set_connection("benchmark_http", conn_type="http", host=sandbox.base_url, extra=headers)
             api.set_connection("pan123_default", conn_type="pan123", **connection(sandbox))
             running.wait_for_dag("benchmark_sync", "benchmark_http")
             yield running
@@ -108,6 +99,16 @@ def run(running: Cluster, dag_id: str, conf: dict[str, str] | None = None) -> tu
     return len(tasks), max(ends) - min(starts)
 
 
+def one_task(running: Cluster, folder: Path, images: int, directory: str) -> float:
+    """Sync so many images in one task, and return the seconds."""
+    results = folder / "results.jsonl"
+    paths = {"manifest": str(manifest(folder, images)), "results": str(results)}
+    _, seconds = run(running, "benchmark_sync", {"directory": directory, **paths})
+    with results.open() as file:
+        assert sum(json.loads(line)["status"] == "migrated" for line in file) == images
+    return seconds
+
+
 def speed(folder: Path, images: int, rounds: int) -> None:
     """Compare one sync of `images` images with mapped HttpOperators."""
     with Sandbox(delay=0.2, fetch=False) as sandbox, airflow(folder, sandbox) as running:
@@ -124,12 +125,8 @@ def speed(folder: Path, images: int, rounds: int) -> None:
 
         def sync(images: int) -> dict[str, float]:
             before = submissions()
-            results = folder / "results.jsonl"
-            paths = {"manifest": str(manifest(folder, images)), "results": str(results)}
-            _, seconds = run(running, "benchmark_sync", {"directory": f"sync-{next(directories)}", **paths})
-            with results.open() as file:
-                migrated = sum(json.loads(line)["status"] == "migrated" for line in file)
-            assert submissions() == before + images == before + migrated
+            seconds = one_task(running, folder, images, f"sync-{next(directories)}")
+            assert submissions() == before + images
             return {SPEED: images / seconds}
 
         sync(100)  # logs in, so that the measured sync finds a token, as the other side does
@@ -192,10 +189,11 @@ def upload(folder: Path, images: int, rounds: int) -> None:
     threads = 4
     with (
         Sandbox(fetch=False, reuse=False, upload_end="at-once") as sandbox,
-        sync_upload.source() as source,
+        serving(sync_upload.serve_images) as (_, port),
     ):
+        source = f"http://127.0.0.1:{port}"
         directories = count()
-        account = {"clientID": sandbox.client_id, "clientSecret": sandbox.client_secret}
+        account = [sandbox.client_id, sandbox.client_secret]
         given = {"base_url": sandbox.base_url, "account": account, "source": source, "threads": threads}
 
         def peer() -> dict[str, float]:
@@ -229,30 +227,14 @@ def upload(folder: Path, images: int, rounds: int) -> None:
     finish("sync-upload", beside(found, plain, what=f"{images:,} images of 200 kB", ratio_of=[SPEED]))
 
 
-@contextlib.contextmanager
-def directory(images: int) -> Iterator[str]:
-    """Serve a directory of so many images in its own process, and yield the base URL."""
-    port = free_port()
-    server = multiprocessing.get_context("spawn").Process(
-        target=listing.serve, args=(port, images), daemon=True
-    )
-    server.start()
-    try:
-        answers(port, "/")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.join()
-
-
 def memory(folder: Path, lines: list[int], rounds: int) -> None:
     """Sync manifests of these numbers of lines whose images are all present."""
 
     def side(images: int) -> dict[str, float]:
-        with directory(images) as base_url:
+        with serving(listing.serve, images) as (_, port):
             found = worker(
                 folder,
-                {"host": base_url, "login": "benchmark", "password": "benchmark"},
+                {"host": f"http://127.0.0.1:{port}", "login": "benchmark", "password": "benchmark"},
                 manifest=str(manifest(folder, images)),
                 directory_id="benchmark",
                 results=str(folder / "results.jsonl"),

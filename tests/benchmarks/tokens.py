@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
@@ -29,6 +26,7 @@ from airflow_provider_123pan.sandbox import Sandbox
 from dev.cluster import Cluster
 from dev.waiting import wait_for
 from tests.benchmarks.report import Arguments, Figure, Table, finish, progress
+from tests.benchmarks.servers import api_server
 from tests.benchmarks.tokens_worker import STEPS, Common, WorkerOptions, work
 
 TIMEOUT_SECONDS = 240.0
@@ -46,18 +44,6 @@ class Airflow:
         """Use the API server of this cluster."""
         self.execution_api = f"{cluster.url}/execution/"
         self._secret = cluster.env["AIRFLOW__API_AUTH__JWT_SECRET"]
-
-    @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[Airflow]:
-        """Run an API server on SQLite."""
-        with tempfile.TemporaryDirectory(prefix="pan123-tokens-") as home, ExitStack() as stack:
-            cluster = Cluster(home=Path(home))
-            cluster.cli("db", "migrate")
-            stack.push(cluster)
-            cluster.start("api-server")
-            cluster.wait_until_healthy("api-server")
-            yield cls(cluster)
 
     def identity(self) -> str:
         """Return the token of a new task instance, signed as the executor signs it."""
@@ -270,7 +256,8 @@ def main() -> int:
     options = parser.parse_args()
     few = options.crash_processes
     found: dict[str, list[Finding]] = {}
-    with Airflow.running() as airflow:
+    with api_server() as cluster:
+        airflow = Airflow(cluster)
         scenarios: list[Callable[[], list[Finding]]] = [
             *(partial(crash, airflow, few, step) for step in STEPS),
             partial(two_connections, airflow, few),

@@ -14,6 +14,7 @@ import gc
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -26,22 +27,23 @@ import psutil
 import requests
 
 from airflow_provider_123pan.callbacks.address import callback_address
-from dev.cluster import free_ports
+from tests.benchmarks import receiver
 from tests.benchmarks.plot import Panel, Plot
 from tests.benchmarks.report import Arguments, Side, Table, beside, finish, take_turns
-from tests.benchmarks.submission import sandbox
+from tests.benchmarks.servers import sandbox, serving
+from tests.benchmarks.variables import Memory
 from tests.benchmarks.waiters import (
     CONN_ID,
-    FoundRate,
+    FOUND_RATE,
     Place,
     SimplePollingTrigger,
     http_event_triggers,
     http_sensor_triggers,
     provider_triggers,
-    receiver,
     submit,
 )
 
+found_rate = partial(Memory, FOUND_RATE)
 MEASURED_SECONDS = 30.0  # six polls
 SETTLING_SECONDS = 20.0  # until all triggers wait
 DELIVERIES_PER_SECOND = 10.0
@@ -127,7 +129,7 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
             from airflow_provider_123pan.service.async_client import AsyncPan123Client as Client
 
             with (
-                mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
+                mock.patch("airflow_provider_123pan.account.account.AirflowVariables", found_rate),
                 mock.patch.object(
                     InboxFollower,
                     "_post",
@@ -167,7 +169,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
         with (
-            mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
+            mock.patch("airflow_provider_123pan.account.account.AirflowVariables", found_rate),
             # The offline tasks have ended, which no fallback poll is to find out.
             mock.patch.object(Pan123OfflineDownloadTrigger, "timing", WaitTiming(fallback_poll=(1e4, 1e4))),
         ):
@@ -209,28 +211,31 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=5000, help="waits of this provider alone")
     options = parser.parse_args()
     compared = options.waits[-1]
-    with sandbox() as (service, client_id, client_secret):
-        place = Place(service, client_id, client_secret, f"http://127.0.0.1:{free_ports(1)[0]:05d}")
+    with (
+        sandbox(f"--accounts=benchmark:{receiver.SECRET}") as (service, client_id, client_secret),
+        tempfile.TemporaryDirectory() as folder,
+        serving(receiver.serve, "receiver", f"sqlite:///{folder}/inbox.db") as (_, port),
+    ):
+        place = Place(service, client_id, client_secret, f"http://127.0.0.1:{port}")
         settings(service, callback="never", stuck="example.com")
-        with receiver(place):
-            probe = in_process(measure, PROBE, place, 0, [])[CPU]
+        probe = in_process(measure, PROBE, place, 0, [])[CPU]
 
-            def side(name: str, count: int) -> dict[str, float]:
-                submissions = submit(place, count) if name == OURS else []
-                found: dict[str, float] = in_process(measure, name, place, count, submissions)
-                return found | {CPU: found[CPU] - 1000 * probe / count}
+        def side(name: str, count: int) -> dict[str, float]:
+            submissions = submit(place, count) if name == OURS else []
+            found: dict[str, float] = in_process(measure, name, place, count, submissions)
+            return found | {CPU: found[CPU] - 1000 * probe / count}
 
-            def sides(count: int) -> dict[str, Side]:
-                return {name: partial(side, name, count) for name in (OURS, SIMPLE, PEER, SENSOR)}
+        def sides(count: int) -> dict[str, Side]:
+            return {name: partial(side, name, count) for name in (OURS, SIMPLE, PEER, SENSOR)}
 
-            by_count = [take_turns(sides(count), 1) for count in options.waits[:-1]]
-            found = take_turns(sides(compared), options.rounds)
-            many = take_turns({f"{options.most:,} of {OURS}": partial(side, OURS, options.most)}, 1)
-            settings(service, stuck=None, delay=0)
-            submissions = submit(place, compared)
-            state = requests.get(f"{service}/sandbox/state?limit={compared}", timeout=30).json()
-            files = {task["taskID"]: task["fileID"] for task in state["tasks"]}
-            cuts = statistics.quantiles(in_process(latency, place, submissions, files), n=100)
+        by_count = [take_turns(sides(count), 1) for count in options.waits[:-1]]
+        found = take_turns(sides(compared), options.rounds)
+        many = take_turns({f"{options.most:,} of {OURS}": partial(side, OURS, options.most)}, 1)
+        settings(service, stuck=None, delay=0)
+        submissions = submit(place, compared)
+        state = requests.get(f"{service}/sandbox/state?limit={compared}", timeout=30).json()
+        files = {task["taskID"]: task["fileID"] for task in state["tasks"]}
+        cuts = statistics.quantiles(in_process(latency, place, submissions, files), n=100)
     series = {
         name: (
             [float(count) for count in options.waits],

@@ -27,13 +27,13 @@ def test_the_document_and_its_plots_are_what_the_stored_results_say() -> None:
         )
 
 
-def test_each_benchmark_has_a_stored_result_and_a_section() -> None:
+def test_each_benchmark_has_a_section() -> None:
     targets = re.findall(r"^bench-([a-z]+):.*##", MAKEFILE.read_text(), re.MULTILINE)
     assert "submission" in targets
-    reports = {name.partition("-")[0] for name in document.published()}
     template = document.TEMPLATE.read_text(encoding="utf-8")
+    places = {place.partition("-")[0] for place in document.PLACE.findall(template)}
+    assert places - {"machine"} == set(targets)
     for target in targets:
-        assert target in reports
         assert f"`make bench-{target}" in template
 
 
