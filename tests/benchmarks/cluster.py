@@ -106,7 +106,7 @@ def waits(airflow: Cluster, sandbox: Sandbox, count: int) -> tuple[dict[str, flo
     script(given=submissions)
     time.sleep(SETTLING_SECONDS)
     cpu_now, memory_now = used(airflow)
-    wait_for(lambda: len(script("ended")) == count, what="the ends of the waits", timeout=2 * last, every=10)
+    wait_for(lambda: len(script("ended")) == count, what="the ends of the waits", timeout=2 * last, every=30)
     ended = script("ended")
     sent = {task["taskID"]: task["delivered_at"] for task in sandbox.state(limit=count)["tasks"]}
     seconds = [ended[str(n)] - sent[submission["taskID"]] for n, submission in enumerate(submissions)]
