@@ -137,11 +137,11 @@ def beside(
 
 
 def straight_line(title: str, noun: str, sizes: Sequence[float], seconds: Sequence[float]) -> Table:
-    """Return a table of the straight line through the times of these sizes, and how far they are from it."""
+    """Return a table of the straight line through the CPU times of these sizes, and how far they are from it."""
     slope, start = statistics.linear_regression(sizes, seconds)
     off = max(abs(time / (start + slope * size) - 1) for size, time in zip(sizes, seconds, strict=True))
     fit = statistics.correlation(sizes, seconds) ** 2
-    heading = [f"Seconds per 1,000 {noun}", "seconds at the start", "R²", "largest deviation"]
+    heading = [f"CPU-seconds per 1,000 {noun}", "at the start", "R²", "largest deviation"]
     return Table(title, heading, [[f"{1000 * slope:.3g}", f"{start:.1f}", f"{fit:.4f}", f"{off:.1%}"]])
 
 

@@ -245,18 +245,18 @@ def memory(folder: Path, lines: list[int], rounds: int) -> None:
     found = take_turns({f"{images:,}": partial(side, images) for images in lines}, rounds)
     sizes = [float(images) for images in lines]
     medians = {
-        what: [measured[what].median for measured in found.values()] for what in ("seconds", "MB at most")
+        what: [measured[what].median for measured in found.values()] for what in ("CPU-seconds", "MB at most")
     }
     finish(
         "sync-memory",
         beside(found, what="Lines, all present"),
-        straight_line("The line through the times", "lines", sizes, medians["seconds"]),
+        straight_line("The line through the CPU times", "lines", sizes, medians["CPU-seconds"]),
         plots=[
             Plot(
                 "sync",
                 "A sync of images that are all present, by the number of lines",
                 [
-                    Panel("Time", "lines", " s", {"one sync": (sizes, medians["seconds"])}),
+                    Panel("CPU time", "lines", " s", {"one sync": (sizes, medians["CPU-seconds"])}),
                     Panel("Peak memory", "lines", " MB", {"one sync": (sizes, medians["MB at most"])}),
                 ],
             )
