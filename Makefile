@@ -34,7 +34,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page bench-scale
+BENCHMARKS := bench-imports bench-submission bench-limit bench-limiters bench-tokens bench-receiver bench-waiting bench-sync bench-pages bench-rewriting bench-page bench-scale bench-cluster
 .PHONY: help venv lock build build-check constraints-check audit wheel-tests format lint types test test-unit test-integration test-system test-s3 test-lowest coverage \
 	faults faults-cluster soak sites fuzz cluster chromium chinese-font mariadb servers bench $(BENCHMARKS) docs demo recording screenshot clean
 
@@ -239,22 +239,25 @@ else
 endif
 	@touch $@
 
-bench: $(BENCHMARKS) ## Run all benchmarks one after the other (on an otherwise idle machine)
+bench: $(BENCHMARKS) ## Run all benchmarks one after the other (on an otherwise idle machine), and write docs/benchmarks.md
 
 bench-imports: ## Measure the imports of a DAG file
 bench-submission: ## Measure submissions per second
 bench-limit: ## Measure how much of an unknown rate limit is used
 bench-limiters: ## Simulate every kind of rate limit, beside other ways to find one
 bench-tokens: ## Count the logins of many processes that start at once
-bench-receiver: ## Measure deliveries stored per second (ARGS=--mounted: in Airflow's API server)
+bench-receiver: ## Measure deliveries stored per second (ARGS="--only mounted": in Airflow's API server)
 bench-waiting: ## Measure what waits cost, and how soon a callback ends one
 bench-rewriting: ## Measure how fast pages are rewritten and searched, beside a Markdown parser
 bench-sync: ## Measure speed and memory of a sync (ARGS="--only speed", limit, upload, equal or memory)
 bench-pages: ## Measure a migration of pages beside a plain sync: speed, memory, linear time (ARGS="--pages 1000 2000")
 bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (ARGS="--images 100000")
 bench-scale: ## Measure what limits the number of images: simulated syncs, checkpoints, results, inbox, metadata (ARGS="--only inbox")
+bench-cluster: private BIN = .venv-cluster/bin
+bench-cluster: $(CLUSTERED) ## Measure receiver, waits and sync in a distributed Airflow beside a small one (INBOX=mariadb)
 $(BENCHMARKS): $(MEASURED)
-	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(ARGS)
+	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(or $(ARGS),--publish) $(if $(filter bench-cluster,$@),$(INBOX:%=--inbox %))
+	@$(BIN)/python -m tests.benchmarks.document
 
 # --- documentation ------------------------------------------------------------------------------------
 

@@ -43,14 +43,7 @@ def check(bin_dir: Path) -> str:
         versions = {row["package_name"]: row["version"] for row in rows}
         if versions.get("airflow-provider-123pan") != __version__:
             raise ClusterError(f"Airflow should list the provider in version {__version__}: {versions}")
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-            extra={"callback_base_url": airflow.url},
-        )
+        airflow.connect(sandbox)
         airflow.wait_for_dag(*(path.stem for path in EXAMPLE_DAGS.glob("*.py")))
         run_id = airflow.api.trigger(DAG_ID, {"url": f"{source}/{PICTURE}"})
         if airflow.api.wait_for_run(DAG_ID, run_id, timeout=300) != "success":

@@ -1,6 +1,7 @@
 """A real Airflow for development: `airflow standalone` on SQLite with the LocalExecutor, on free ports.
 
     with Cluster(home=Path("…"), dags=Path("example_dags")) as airflow:
+        airflow.connect(sandbox)
         airflow.wait_for_dag("example_pan123_many_images")
         run_id = airflow.api.trigger("example_pan123_many_images", {"urls": […]})
         airflow.api.wait_for_run("example_pan123_many_images", run_id)
@@ -27,7 +28,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 import requests
@@ -36,6 +37,9 @@ from typing_extensions import Self
 from dev.airflow_api import AirflowAPI
 from dev.supervised_process import SupervisedProcess, is_alive
 from dev.waiting import wait_for
+
+if TYPE_CHECKING:
+    from airflow_provider_123pan.sandbox import Sandbox
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 USERNAME = PASSWORD = "admin"  # Airflow listens on loopback only
@@ -220,6 +224,29 @@ class Cluster:
             return all(self.api.has_dag(dag_id) for dag_id in dag_ids)
 
         self._wait(parsed, f"the DAGs {', '.join(dag_ids)}", timeout)
+
+    def connect(
+        self,
+        sandbox: Sandbox,
+        conn_id: str = "pan123_default",
+        *,
+        callbacks: bool = True,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Create a connection to a sandbox, or replace it.
+
+        :param callbacks: whether the connection has `callback_base_url`.
+        :param extra: further fields of the connection's extra.
+        """
+        base_url = {"callback_base_url": self.callback_base_url} if callbacks else {}
+        self.api.set_connection(
+            conn_id,
+            conn_type="pan123",
+            host=sandbox.base_url,
+            login=sandbox.client_id,
+            password=sandbox.client_secret,
+            extra=base_url | dict(extra or {}),
+        )
 
     def _wait(self, condition: Callable[[], bool], what: str, timeout: float) -> None:
         try:

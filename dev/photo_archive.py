@@ -56,14 +56,7 @@ def photo_archive() -> Iterator[PhotoArchive]:
         ) as sandbox,
         Cluster(home=Path(home) / "airflow", dags=Path(__file__).parent / "dags") as airflow,
     ):
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-            extra={"callback_base_url": airflow.url},
-        )
+        airflow.connect(sandbox)
         airflow.wait_for_dag(DAG_ID)
         results = Path(home) / "results"
         results.mkdir()

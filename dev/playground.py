@@ -50,14 +50,7 @@ def _start(stack: ExitStack, home: Path, inbox: Inbox) -> None:
     sandbox = stack.enter_context(Sandbox(delay=(2, 10)))
     print(f"Starting Airflow, which takes one to three minutes; the logs are in {home}/services", flush=True)
     airflow = stack.enter_context(DistributedCluster(home=home, inbox=inbox))
-    airflow.api.set_connection(
-        CONN_ID,
-        conn_type="pan123",
-        host=sandbox.base_url,
-        login=sandbox.client_id,
-        password=sandbox.client_secret,
-        extra={"callback_base_url": airflow.callback_base_url},
-    )
+    airflow.connect(sandbox)
     conf = {"urls": [f"{source}/{name}" for name in images.NAMES]}
     print(
         f"Airflow:  {airflow.url}/  (login {USERNAME}, password {PASSWORD}; connection {CONN_ID})\n"

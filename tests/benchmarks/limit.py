@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -26,29 +25,12 @@ from airflow_provider_123pan.account import account
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.limits import RateKind
+from tests.benchmarks.report import Arguments, Measured, beside, finish, take_turns, together
+from tests.benchmarks.variables import FileVariables
 
 SECONDS = 60.0  # of each scenario
 MINUTE_SECONDS = 300.0  # of the limit per minute
 THREADS = 16
-
-
-class FileVariables:
-    """Variables as files of a folder, which several processes can share."""
-
-    def __init__(self, folder: Path) -> None:
-        """Use this folder."""
-        self._folder = folder
-
-    def get(self, name: str) -> str | None:
-        """Return the value of a Variable, or None."""
-        path = self._folder / name
-        return path.read_text(encoding="utf-8") if path.exists() else None
-
-    def set(self, name: str, value: str, description: str) -> None:
-        """Store a Variable atomically."""
-        part = self._folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
-        part.write_text(value, encoding="utf-8")
-        part.replace(self._folder / name)
 
 
 @dataclass(frozen=True)
@@ -125,8 +107,8 @@ def short(where: Target, number: int) -> bool:
 
 def scenario(
     processes: int, rate: float, kind: RateKind, ceiling: float | None = None, seconds: float = SECONDS
-) -> str:
-    """Return the figures of a limit for this number of processes, as a line."""
+) -> dict[str, float]:
+    """Return the figures of a limit for this number of processes, in percent."""
     spawn = multiprocessing.get_context("spawn")
     with target(rate, kind, ceiling) as (sandbox, where), ProcessPoolExecutor(processes, spawn) as pool:
         for ready in [pool.submit(os.getpid) for _ in range(processes)]:
@@ -135,15 +117,16 @@ def scenario(
             pool.map(submit_for, [where] * processes, [seconds] * processes, map(str, range(processes)))
         )
         rejected = sandbox.state(limit=0)["counts"]["refused_429"]
-    name = f"R={rate:<3g} {kind:6} {processes} process{'es' if processes > 1 else ''}"
-    used, share = sum(accepted) / (rate * seconds), rejected / (rejected + sum(accepted))
-    split = f", smaller share {min(accepted) / sum(accepted):.0%}" if processes > 1 else ""
-    bound = f", limited to {ceiling}/s, {sum(accepted) / seconds:.2f}/s used" if ceiling else ""
-    return f"{name}: {used:.0%} of R used, {share:.1%} rejected{split}{bound}"
+    found = {
+        "% of the limit used": 100 * sum(accepted) / (rate * seconds),
+        "% refused": 100 * rejected / (rejected + sum(accepted)),
+    }
+    smaller = 100 * min(accepted) / sum(accepted)
+    return found if processes == 1 else found | {"% of the slower process": smaller}
 
 
-def short_processes(count: int = 300, at_once: int = 16) -> str:
-    """Return the figures of many processes that make few calls each, as a line."""
+def short_processes(count: int = 300, at_once: int = 16) -> dict[str, float]:
+    """Return the figures of many processes that make few calls each, at 2 per second."""
     spawn = multiprocessing.get_context("spawn")
     with (
         target(2, "bucket") as (sandbox, where),
@@ -152,26 +135,38 @@ def short_processes(count: int = 300, at_once: int = 16) -> str:
         start = time.monotonic()
         done = sum(pool.map(short, [where] * count, range(count)))
         counts: Any = sandbox.state(limit=0)["counts"]
-    return (
-        f"{count} short processes at R=2, {at_once} at once: {done} succeeded in {time.monotonic() - start:.0f} s, "
-        f"{counts['submissions']} submissions, {counts['logins']} login, {counts['refused_429']} rejected"
-    )
+    return {
+        "processes": count,
+        "succeeded": done,
+        "logins": counts["logins"],
+        "refused": counts["refused_429"],
+        "seconds": time.monotonic() - start,
+    }
 
 
 def main() -> None:
     """Run the benchmark."""
-    print(f"{os.cpu_count()} cores, {SECONDS:.0f} s each", flush=True)
+    rounds = Arguments(__doc__, rounds=1).parse_args().rounds
     windows: tuple[RateKind, ...] = ("bucket", "window")
     kinds = [(rate, kind) for rate in (2.0, 10.0, 50.0) for kind in windows]
+    found: Measured = {}
     for processes in (1, 2):
-        with ThreadPoolExecutor(len(kinds)) as threads:
-            for line in threads.map(partial(scenario, processes), *zip(*kinds, strict=True)):
-                print(line, flush=True)
-    with ThreadPoolExecutor(2) as threads:
-        for line in threads.map(lambda count: scenario(count, 10, "minute", seconds=MINUTE_SECONDS), (1, 2)):
-            print(line, flush=True)
-    print(scenario(1, 10, "bucket", ceiling=4), flush=True)
-    print(short_processes(), flush=True)
+        sides = {_name(processes, *kind): partial(scenario, processes, *kind) for kind in kinds}
+        found |= together(sides, rounds)
+    minute: RateKind = "minute"
+    quotas = {
+        _name(count, 10, minute): partial(scenario, count, 10, minute, seconds=MINUTE_SECONDS)
+        for count in (1, 2)
+    }
+    found |= together(quotas, rounds)
+    bounded = "1 process, 10/s (bucket), of which the connection allows 4/s"
+    found |= take_turns({bounded: partial(scenario, 1, 10, "bucket", 4)}, rounds)
+    many = take_turns({"three calls each, at 2/s": short_processes}, rounds)
+    finish("limit", beside(found, what="Limit"), beside(many, what="Calls", title="Many short processes"))
+
+
+def _name(processes: int, rate: float, kind: RateKind) -> str:
+    return f"{processes} process{'es' if processes > 1 else ''}, {rate:g}/s ({kind})"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure how much of an unknown limit is used, and how many calls are refused, for every kind of limit.
 
-    python -m tests.benchmarks.limiters
+    python -m tests.benchmarks.limiters                 # a round is a seed
 
 Everything happens in virtual time, so the result depends on the seeds alone. Beside the throttle of this package run
 botocore's adaptive mode, AIMD, and a fixed rate that happens to be right. A cell shows "used % / refused %", as
@@ -9,14 +9,12 @@ medians over the seeds.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import Any
 
+from tests.benchmarks import limiter_plot
 from tests.benchmarks.limiter_kinds import (
     Bucket,
     Changing,
@@ -30,6 +28,7 @@ from tests.benchmarks.limiter_kinds import (
     Together,
 )
 from tests.benchmarks.limiter_peers import AIMD, AdaptiveMode, FixedRate
+from tests.benchmarks.report import Arguments, Figure, Table, finish, progress
 from tests.benchmarks.simulation import Process, Simulation, ours
 
 
@@ -132,14 +131,14 @@ SCENARIOS: dict[str, Scenario] = {
 # The limit changes at second 120.
 CHANGES: dict[str, Scenario] = {
     **{
-        f"{kind.__name__.lower()} {before} to {after}/s, {what}": Scenario(
+        f"{name} {before} to {after}/s, {what}": Scenario(
             partial(
                 lambda kind, before, after: Changing(120, kind(before), kind(after)), kind, before, after
             ),
             seconds=120 + end,
             after=120 + begin,
         )
-        for kind in (Bucket, FixedWindow)
+        for name, kind in (("bucket", Bucket), ("window", FixedWindow))
         for before, after in ((10, 50), (5, 50), (50, 10), (50, 5))
         for what, begin, end in (
             (("30 to 60 s later", 30, 60),)
@@ -228,42 +227,41 @@ def peers(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def rows(seeds: range, only: str, *, alone: bool) -> Iterator[str]:
-    """Yield the lines of the table."""
-    scenarios = {
-        name: scenario for name, scenario in (SCENARIOS | CHANGES | SHARED | CROWDS).items() if only in name
-    }
-    for number, (name, scenario) in enumerate(scenarios.items()):
-        throttles = peers(scenario)
-        if alone:
-            throttles = {"this package": ours}
-        if not number:
-            yield f"| used / refused (smallest share) | {' | '.join(throttles)} |"
-            yield "|---" * (1 + len(throttles)) + "|"
-        cells = []
+def table(seeds: range, only: str, *, alone: bool) -> Table:
+    """Return the table of the scenarios whose name contains `only`."""
+    heading: list[str] = []
+    rows: list[list[str | Figure]] = []
+    for name, scenario in (SCENARIOS | CHANGES | SHARED | CROWDS).items():
+        if only not in name:
+            continue
+        throttles = {"this package": ours} if alone else peers(scenario)
+        heading = heading or ["Used / refused (smallest share)", *throttles]
+        row: list[str | Figure] = [name]
         for throttle in throttles.values():
             result = medians(scenario, seeds, throttle)
             least = f" ({result.least:.0%})" if scenario.processes > 1 else ""
-            cells.append(f"{result.used:.0%} / {result.refused:.1%}{least}")
-        yield f"| {name} | {' | '.join(cells)} |"
+            row.append(f"{result.used:.0%} / {result.refused:.1%}{least}")
+        rows.append(row)
+        progress(" | ".join(map(str, row)))
+    return Table("", heading, rows)
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=9)
+    """Run the benchmark."""
+    parser = Arguments(__doc__, rounds=9)
     parser.add_argument("--only", default="", help="a part of the names of scenarios")
     parser.add_argument("--alone", action="store_true", help="measure this package's throttle only")
     args = parser.parse_args()
-    for row in rows(range(args.seeds), args.only, alone=args.alone):
-        sys.stdout.write(row + "\n")
-        sys.stdout.flush()
+    tables = [table(range(args.rounds), args.only, alone=args.alone)]
     if not args.only:
-        for kind in (Bucket(2), FixedWindow(2, 1)):
-            ended, refused = short_processes(kind, seed=1)
-            sys.stdout.write(
-                f"300 short processes, {type(kind).__name__} 2/s: {ended} in time, {refused:.0%} refused\n"
-            )
+        rows: list[list[str | Figure]] = []
+        for name in ("token bucket, 2/s", "one-second window, 2/s"):
+            ended, refused = short_processes(SCENARIOS[name].limiter(), seed=1)
+            rows.append([name, f"{ended}", f"{refused:.0%}"])
+        tables.append(
+            Table("300 short processes with three calls each", ["Limit", "in time", "refused"], rows)
+        )
+    finish("limiters", *tables, plots=[limiter_plot.plot(SCENARIOS | CHANGES)])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ A real Airflow, and one session of Chromium, in which Airflow's grid of the same
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -24,6 +23,7 @@ from airflow_provider_123pan.web.rendering import PREFIX
 from dev.browser import chromium, logged_in, run_page
 from dev.cluster import Cluster
 from dev.photo_archive import DAG_ID, PhotoArchive, photo_archive
+from tests.benchmarks.report import Arguments, Table, beside, finish, take_turns
 
 RUN_ID, ALBUM = "many", "all"
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -46,29 +46,18 @@ class Way(NamedTuple):
     content: Callable[[], Locator]
 
 
-class Loaded(NamedTuple):
-    """How long a page took, in milliseconds since the request.
-
-    :ivar painted: until the browser first painted text or an image.
-    :ivar shown: until the content was visible.
-    """
-
-    painted: float
-    shown: float
-
-
-def load(page: Page, way: Way) -> Loaded:
-    """Open a page, and wait for its content."""
+def load(page: Page, way: Way) -> dict[str, float]:
+    """Open a page, and return how long it took until the browser first painted, and until the content was visible."""
     start = time.perf_counter()
     way.open()
     expect(way.content()).to_be_visible()
     shown = 1000 * (time.perf_counter() - start)
     page.wait_for_function(PAINT)
-    return Loaded(page.evaluate(PAINT), shown)
+    return {"ms to the first paint": page.evaluate(PAINT), "ms to the content": shown}
 
 
-def compare(page: Page, airflow_url: str, url: str, images: int, rounds: int) -> None:
-    """Load Airflow's grid and the page of the run in turns, and print medians and ratios."""
+def compare(page: Page, airflow_url: str, url: str, images: int, rounds: int) -> Table:
+    """Load Airflow's grid and the page of the run in turns."""
 
     def card() -> Locator:
         return page.locator(".card").first
@@ -84,22 +73,9 @@ def compare(page: Page, airflow_url: str, url: str, images: int, rounds: int) ->
         Way("the page in the tab, alone", lambda: page.goto(url), card),
         Way("its last images", lambda: page.goto(last), card),
     ]
-    found: dict[str, list[Loaded]] = {way.name: [] for way in ways}
-    for number in range(rounds + 1):
-        for way in ways:
-            measured = load(page, way)
-            if number:  # the first round fills the browser's cache
-                found[way.name].append(measured)
-    medians = {
-        name: Loaded(*map(statistics.median, zip(*loads, strict=True))) for name, loads in found.items()
-    }
-    grid = medians[ways[0].name]
-    for name, median in medians.items():
-        print(
-            f"{name}: first paint after {median.painted:.0f} ms ({median.painted / grid.painted:.2f} of the grid), "
-            f"content after {median.shown:.0f} ms ({median.shown / grid.shown:.2f})",
-            flush=True,
-        )
+    sides = {way.name: partial(load, page, way) for way in ways}
+    take_turns(sides, 1)  # fills the browser's cache
+    return beside(take_turns(sides, rounds), ways[0].name, what=f"A run with {images:,} images")
 
 
 def grid_row(page: Page) -> Locator:
@@ -107,27 +83,20 @@ def grid_row(page: Page) -> Locator:
     return page.get_by_text("sync [").first
 
 
-def scroll(page: Page, url: str) -> None:
-    """Scroll from the top of the page to its end, and print the long tasks."""
+def scroll(page: Page, url: str) -> int:
+    """Scroll from the top of the page to its end, and return the number of long tasks."""
     page.goto(url)
     page.evaluate(OBSERVE)
     page.mouse.move(600, 500)
-    steps = 0
     while not page.evaluate(AT_THE_END):
         page.mouse.wheel(0, SCROLL_PIXELS)
         page.wait_for_timeout(FRAME_MILLISECONDS)
-        steps += 1
     page.wait_for_load_state("networkidle")
-    long = page.evaluate("() => longTasks")
-    longest = f", the longest of {max(long):.0f} ms" if long else ""
-    print(
-        f"scrolling through {PER_PAGE} images in {steps} steps: {len(long)} tasks above 50 ms{longest}",
-        flush=True,
-    )
+    return len(page.evaluate("() => longTasks"))
 
 
-def grow(page: Page, airflow: Cluster, url: str) -> None:
-    """Load the page again and again, and print the memory of the API server."""
+def grow(page: Page, airflow: Cluster, url: str) -> list[str]:
+    """Load the page again and again, and return the memory of the API server before and after, in MB."""
 
     def megabytes() -> float:
         return sum(process.memory_info().rss for process in airflow.processes("api-server")) / 1e6
@@ -135,8 +104,7 @@ def grow(page: Page, airflow: Cluster, url: str) -> None:
     before = megabytes()
     for number in range(LOADS):
         page.goto(f"{url}?page={number + 1}")
-    after = megabytes()
-    print(f"memory of the API server: {before:.0f} MB, after {LOADS} pages {after:.0f} MB", flush=True)
+    return [f"{before:.0f}", f"{megabytes():.0f}"]
 
 
 def write_results(archive: PhotoArchive, images: int) -> None:
@@ -155,9 +123,8 @@ def write_results(archive: PhotoArchive, images: int) -> None:
 
 def main() -> None:
     """Run the benchmark."""
-    options = argparse.ArgumentParser(description="The page in Airflow's UI")
+    options = Arguments(__doc__)
     options.add_argument("--images", type=int, default=10_000, help="images in the run")
-    options.add_argument("--rounds", type=int, default=5, help="loads of each page")
     arguments = options.parse_args()
     executable = chromium()
     if executable is None:
@@ -170,9 +137,14 @@ def main() -> None:
         url = f"{airflow.url}{PREFIX}/dags/{DAG_ID}/runs/{quote(RUN_ID)}"
         view: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}, "device_scale_factor": 1}
         with logged_in(airflow.url, executable=executable, **view) as page:
-            compare(page, airflow.url, url, arguments.images, arguments.rounds)
-            scroll(page, url)
-            grow(page, airflow, url)
+            table = compare(page, airflow.url, url, arguments.images, arguments.rounds)
+            cells = [f"{scroll(page, url)}", *grow(page, airflow, url)]
+    heading = [
+        f"Tasks above 50 ms while {PER_PAGE} images scroll past",
+        "MB of the API server's processes",
+        f"after {LOADS} pages",
+    ]
+    finish("page", table, Table("In the browser and the API server", heading, [[*cells]]))
 
 
 if __name__ == "__main__":

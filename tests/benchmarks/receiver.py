@@ -1,7 +1,9 @@
 """Measure deliveries stored per second, beside a bare FastAPI route that commits once per request.
 
-    python -m tests.benchmarks.receiver                 # standalone, on SQLite and PostgreSQL
-    python -m tests.benchmarks.receiver --mounted       # in Airflow's API server, beside two empty routes
+    python -m tests.benchmarks.receiver                 # or one part: --only mounted
+
+standalone: on SQLite and PostgreSQL, each delivery with its own callback URL.
+mounted: in Airflow's API server, beside two empty routes.
 
 Everything runs on one machine: the server in one process, the load in another, PostgreSQL in several more. Both
 sides wait for fsync.
@@ -9,23 +11,15 @@ sides wait for fsync.
 
 from __future__ import annotations
 
-import argparse
 import base64
-import contextlib
 import json
-import multiprocessing
-import os
-import signal
-import socket
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import psutil
 import uvicorn
@@ -39,16 +33,27 @@ from airflow_provider_123pan.receiver.app import create_app
 from airflow_provider_123pan.receiver.database import create_inbox_engine
 from dev.servers import Unavailable
 from tests.benchmarks.load import post, send
+from tests.benchmarks.plot import Panel, Plot
+from tests.benchmarks.report import Arguments, Side, Table, beside, finish, take_turns
+from tests.benchmarks.servers import SPAWN, api_server, serving
 from tests.integration import databases
 
 CONN_ID = "pan123_default"
-SECRET = "a client secret of some length"
+SECRET = "a-client-secret-of-some-length"
 KEYS = secret_keys(SECRET, None)
 TOKEN_START = base64.urlsafe_b64encode(CONN_ID.encode()).decode().rstrip("=")
 BODY = json.dumps(
     {"url": "http://dc.com/resource.jpg", "status": 0, "failReason": "", "fileID": 100}
 ).encode()
-SPAWN = multiprocessing.get_context("spawn")
+OURS = "this receiver"
+APPS = {
+    OURS: "receiver",
+    "a bare route with one commit per request": "bare",
+}  # in the plot, the first is this package
+SPEED = "deliveries per second"
+CONNECTIONS = (1, 8, 64, 256)
+USUAL_CONNECTIONS = 64
+Found = TypeVar("Found")
 
 
 # --- what is measured ---------------------------------------------------------------------------------
@@ -105,25 +110,10 @@ def receiver(uri: str) -> FastAPI:
     return create_app(lambda: create_inbox_engine(uri), _Keys(), 30 * 86400.0, mounted=False)
 
 
-def serve(name: str, uri: str, port: int) -> None:
+def serve(port: int, name: str, uri: str) -> None:
     """Serve the app `bare` or `receiver` until the process ends."""
     app = {"bare": bare, "receiver": receiver}[name](uri)
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
-
-
-@contextlib.contextmanager
-def served(name: str, uri: str) -> Iterator[tuple[int, int]]:
-    """Serve an app in its own process, and yield the process ID and the port."""
-    port = free_port()
-    server = SPAWN.Process(target=serve, args=(name, uri, port), daemon=True)
-    server.start()
-    try:
-        answers(port, "/")
-        assert server.pid
-        yield server.pid, port
-    finally:
-        server.terminate()
-        server.join()
 
 
 # --- the load -----------------------------------------------------------------------------------------
@@ -152,76 +142,43 @@ def measured(port: int, count: int, connections: int, path: str | None = None) -
         return client.submit(load, port, count, connections, path).result()
 
 
-def free_port() -> int:
-    """Return a port that no process listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-def answers(port: int, path: str, seconds: float = 120) -> None:
-    """Wait until the server answers, with any status below 500."""
-    end = time.monotonic() + seconds
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < end:
-        try:
-            opener.open(f"http://127.0.0.1:{port}{path}", timeout=5)
-            return
-        except urllib.error.HTTPError as error:
-            if error.code < 500:
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError(path)
-
-
 # --- standalone --------------------------------------------------------------------------------------------
 
 
-class Side:
-    """The measurements of one app.
-
-    :ivar rates: requests per second, by round.
-    :ivar costs: CPU-seconds of the server per request, by round.
-    """
-
-    def __init__(self, name: str) -> None:
-        """Start without a measurement."""
-        self.name = name
-        self.rates: list[float] = []
-        self.costs: list[float] = []
-
-    def measure(self, pid: int, port: int, count: int, connections: int, path: str | None = None) -> None:
-        """Measure a round of `count` requests."""
-        before = self._cpu(pid)
-        self.rates.append(measured(port, count, connections, path))
-        self.costs.append((self._cpu(pid) - before) / (count + count // 10))
-
-    @staticmethod
-    def _cpu(pid: int) -> float:
-        times = psutil.Process(pid).cpu_times()
-        return float(times.user + times.system)
-
-    def __str__(self) -> str:
-        """Return the medians in words."""
-        rate = f"{statistics.median(self.rates):.0f}/s ({min(self.rates):.0f} to {max(self.rates):.0f})"
-        return f"{self.name} {rate}, {statistics.median(self.costs) * 1000:.2f} ms CPU per request"
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU-seconds that processes have used."""
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(each.user + each.system for each in times))
 
 
-def report(where: str, one: Side, other: Side, goal: str) -> None:
-    """Print both sides and the ratio of their rates."""
-    ratio = statistics.median(b / a for a, b in zip(one.rates, other.rates, strict=True))
-    print(f"{where}: {one}; {other}; median ratio of the rounds: {ratio:.2f} (goal {goal})", flush=True)
+def measure(
+    pids: list[int], port: int, count: int, connections: int, path: str | None = None
+) -> dict[str, float]:
+    """Measure a round of `count` requests to a server."""
+    before = cpu_seconds(pids)
+    rate = measured(port, count, connections, path)
+    return {SPEED: rate, "CPU-ms each": 1000 * (cpu_seconds(pids) - before) / (count + count // 10)}
 
 
-def standalone(database: str, uri: str, count: int, connections: int, rounds: int) -> None:
+def standalone(database: str, uri: str, options: Namespace) -> tuple[Table, Panel]:
     """Compare the standalone receiver with the bare route."""
-    sides = Side("bare route"), Side("receiver")
-    for _ in range(rounds):  # in turns, so that other load on the machine affects both
-        for side, name in zip(sides, ("bare", "receiver"), strict=True):
-            with served(name, uri) as (pid, port):
-                side.measure(pid, port, count, connections)
-    report(database, *sides, goal="2")
+
+    def side(name: str, count: int, connections: int) -> dict[str, float]:
+        with serving(serve, name, uri) as (pid, port):
+            return measure([pid], port, count, connections)
+
+    def sides(count: int, connections: int) -> dict[str, Side]:
+        return {name: partial(side, app, count, connections) for name, app in APPS.items()}
+
+    found = take_turns(sides(options.count, options.connections), options.rounds)
+    by_connections = [take_turns(sides(options.count // 4, number), 1) for number in CONNECTIONS]
+    series = {name: ([*CONNECTIONS], [side[name][SPEED].median for side in by_connections]) for name in APPS}
+    return (
+        beside(
+            found, *APPS.keys() - {OURS}, what="Route", title=f"Standalone, on {database}", ratio_of=[SPEED]
+        ),
+        Panel(f"Standalone, on {database}", "connections", "/s", series),
+    )
 
 
 # --- in Airflow's API server --------------------------------------------------------------------------
@@ -247,71 +204,52 @@ class Empty(AirflowPlugin):
 """
 
 
-def mounted(database: str, uri: str, count: int, connections: int, rounds: int) -> None:
+def mounted(database: str, uri: str, options: Namespace) -> Table:
     """Compare the receiver in Airflow's API server with empty routes."""
-    with tempfile.TemporaryDirectory(prefix="pan123-bench-") as folder:
-        home = Path(folder)
-        (home / "plugins").mkdir()
-        (home / "plugins" / "empty.py").write_text(EMPTY_PLUGIN)
-        environment = {
-            **os.environ,
-            "AIRFLOW_HOME": folder,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__API_AUTH__JWT_SECRET": "benchmark",
-            "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps({"conn_type": "pan123", "password": SECRET}),
+    environment = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
+        "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps({"conn_type": "pan123", "password": SECRET}),
+    }
+    paths = {"an empty route": "/empty/x", "a route that reads the body": "/empty/body/x", OURS: None}
+    with api_server(environment, EMPTY_PLUGIN) as airflow:
+        port = int(airflow.url.rpartition(":")[2])
+        pids = [process.pid for process in airflow.processes("api-server")]
+        sides = {
+            name: partial(measure, pids, port, options.count, options.connections, path)
+            for name, path in paths.items()
         }
-        airflow = [sys.executable, "-m", "airflow"]
-        port = free_port()
-        with (home / "log").open("w") as log:
-            subprocess.run([*airflow, "db", "migrate"], env=environment, stdout=log, stderr=log, check=True)
-            server = subprocess.Popen(
-                [*airflow, "api-server", "--port", str(port), "--host", "127.0.0.1", "--workers", "1"],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                answers(port, "/pan123/health")
-                empty, reading, ours = (
-                    Side("empty route"),
-                    Side("empty route that reads the body"),
-                    Side("receiver"),
-                )
-                for _ in range(rounds):
-                    for side, path in ((empty, "/empty/x"), (reading, "/empty/body/x"), (ours, None)):
-                        side.measure(server.pid, port, count, connections, path)
-            finally:
-                os.killpg(server.pid, signal.SIGTERM)
-                server.wait(30)
-        written = (home / "log").read_text()
-    report(f"mounted, {database}", empty, ours, goal="0.9")
-    report(f"mounted, {database}", reading, ours, goal="0.9")
+        found = take_turns(sides, options.rounds)
+        written = airflow.log.read_text()
     assert "/pan123/callbacks/***" in written
     assert f"/pan123/callbacks/{TOKEN_START}" not in written, "a callback URL is in the access log"
+    peers = [name for name in paths if name != OURS]
+    title = f"In the API server, on {database}"
+    return beside(found, *peers, what="Route", title=title, ratio_of=[SPEED])
 
 
 def main() -> None:
     """Run the benchmark."""
-    options = argparse.ArgumentParser(description="Deliveries stored per second")
-    options.add_argument("--mounted", action="store_true", help="in Airflow's API server")
-    options.add_argument("--count", type=int, help="requests per measurement")
-    options.add_argument("--connections", type=int, default=64, help="requests at once")
-    arguments = options.parse_args()
-    measure, count, rounds = (mounted, 12_000, 5) if arguments.mounted else (standalone, 8_000, 3)
-    count = arguments.count or count
-    print(
-        f"{os.cpu_count()} cores, {arguments.connections} connections, {count} requests, {rounds} rounds",
-        flush=True,
-    )
+    parser = Arguments(__doc__)
+    parser.add_argument("--only", choices=("standalone", "mounted"))
+    parser.add_argument("--count", type=int, default=8000, help="requests per measurement")
+    parser.add_argument("--connections", type=int, default=USUAL_CONNECTIONS, help="requests at once")
+    options = parser.parse_args()
+    if options.only != "mounted":
+        found = on_each_database(standalone, options)
+        panels = [panel for _, panel in found]
+        plots = [Plot("receiver", "Deliveries per second, by the number of connections", panels)]
+        finish("receiver-standalone", *(table for table, _ in found), plots=plots)
+    if options.only != "standalone":
+        finish("receiver-mounted", *on_each_database(mounted, options))
+
+
+def on_each_database(function: Callable[[str, str, Namespace], Found], options: Namespace) -> list[Found]:
+    """Measure on SQLite, and on PostgreSQL if it is installed."""
     with tempfile.TemporaryDirectory(prefix="pan123-bench-") as folder:
-        measure("SQLite", f"sqlite:///{folder}/inbox.db", count, arguments.connections, rounds)
-    try:
-        with databases.postgresql() as uri:
-            measure("PostgreSQL", uri, count, arguments.connections, rounds)
-    except Unavailable as error:
-        print(f"no PostgreSQL: {error}")
+        found = [function("SQLite", f"sqlite:///{folder}/inbox.db", options)]
+    with suppress(Unavailable), databases.postgresql() as uri:
+        found.append(function("PostgreSQL", uri, options))
+    return found
 
 
 if __name__ == "__main__":

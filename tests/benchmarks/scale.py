@@ -11,7 +11,6 @@ metadata: the rows that ten mapped images, and one sync of 10,000, add to Airflo
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -44,10 +43,14 @@ from airflow_provider_123pan.sync.submitter import MAX_IN_FLIGHT
 from airflow_provider_123pan.triggers.sync_images import Pan123SyncImagesTrigger
 from dev.servers import Unavailable
 from tests.benchmarks import listing, sync
-from tests.benchmarks.sync_worker import megabytes
+from tests.benchmarks.report import Arguments, Figure, Table, finish, progress
 from tests.integration import databases
 
 BATCH = 100  # deliveries in one transaction, and callback ids in one look-up
+SIMULATED = [  # images, and seconds of a download
+    *((10_000, 10), (10_000, 60), (10_000, 600), (30_000, 600)),
+    *((100_000, 10), (100_000, 60), (300_000, 10)),
+]
 
 
 def timed(function: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> tuple[float, Any]:
@@ -60,13 +63,36 @@ def timed(function: Callable[[], Any], clock: Callable[[], float] = time.perf_co
 # --- simulation -------------------------------------------------------------------------------------
 
 
-def simulation(images: list[int], seconds: list[float]) -> None:
+def simulation(pairs: list[tuple[int, int]]) -> None:
     """Simulate syncs of these numbers of images, with downloads that take so many seconds."""
-    for count in images:
-        for each in seconds:
-            command = [sys.executable, "-m", "tests.benchmarks.scale_sync", str(count), str(each)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            print(f"simulation: {done.stdout.splitlines()[-1]}", flush=True)
+    heading = [
+        "images",
+        "seconds of a download",
+        "images per second",
+        "listings per image",
+        "polls per image",
+    ]
+    heading += [
+        "CPU time per image",
+        "of it the list",
+        "memory at most",
+        "deferrals",
+        "checkpoint",
+        "results",
+    ]
+    rows: list[list[str | Figure]] = []
+    for images, seconds in pairs:
+        command = [sys.executable, "-m", "tests.benchmarks.scale_sync", str(images), str(seconds)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        progress(f"{images} images, {seconds} s: {found}")
+        row = [(images, ""), (seconds, ""), (found["images_per_second"], "")]
+        row += [(found["list_images_per_image"], ""), (found["get_offline_download_per_image"], "")]
+        row += [(found["cpu_ms_per_image"], " ms"), (1000 * found["list_cpu_s"] / images, " ms")]
+        row += [(found["peak_mb"], " MB"), (found["temporary_mb"], " MB"), (found["deferrals"], "")]
+        row.append((found["results_mb"], " MB"))
+        rows.append([Figure([value], unit) for value, unit in row])
+    finish("scale-simulation", Table("", heading, rows))
 
 
 # --- checkpoint ---------------------------------------------------------------------------------------
@@ -80,12 +106,11 @@ def _in_flight(count: int) -> InFlight:
     return in_flight
 
 
-def checkpoint(images: list[int]) -> None:
-    """Print the sizes of a checkpoint, of what `task_state_store` holds, and of the trigger's arguments."""
+def checkpoint(images: int) -> None:
+    """Measure a checkpoint, what `task_state_store` holds, and the trigger's arguments."""
     from airflow.sdk.serde import serialize
 
     in_flight = _in_flight(MAX_IN_FLIGHT)
-    stored = len(json.dumps(in_flight.dump()))
     active = {image.key: list(Watched(image.taskID, 0, False)) for image in in_flight}
     trigger = Pan123SyncImagesTrigger(
         pan123_conn_id="pan123_default",
@@ -96,32 +121,27 @@ def checkpoint(images: list[int]) -> None:
         want=500,
         until=time.time(),
     )
-    arguments = len(json.dumps(serialize(trigger.serialize()[1])))
-    print(
-        f"checkpoint: {MAX_IN_FLIGHT} in flight: {stored / 1000:.1f} kB in task_state_store, "
-        f"{arguments / 1000:.1f} kB of the trigger"
-    )
+    sizes = {
+        "record in `task_state_store`": len(json.dumps(in_flight.dump())),
+        "arguments of the trigger": len(json.dumps(serialize(trigger.serialize()[1]))),
+    }
     chance = random.Random(1)
     done, missing, failed = (
         bytes([state]) for state in (ImageState.MIGRATED, ImageState.MISSING, ImageState.FAILED)
     )
-    for count in images:
-        for kind, states in {
-            "half done, from the front": done * (count // 2) + missing * (count - count // 2),
-            "done, 5% failed": b"".join(chance.choices((done, failed), (95, 5), k=count)),
-            "every second one, at random": b"".join(chance.choices((done, missing), k=count)),
-        }.items():
-            inventory = Inventory()
-            inventory._states = bytearray(states)
-            dumped = Checkpoint(
-                inventory.dump(), in_flight.dump(), "id", [], MAX_IN_FLIGHT, None, 1, [], 0.0, {}, {}
-            ).dump()
-            states_kb = len(dumped["ledger"]["states"]) / 1000
-            size = len(json.dumps(serialize(dumped)))
-            print(
-                f"checkpoint: {count} images, {kind}: {size / 1000:.1f} kB, {states_kb:.1f} of them for the states",
-                flush=True,
-            )
+    for kind, states in {
+        "the first half done": done * (images // 2) + missing * (images - images // 2),
+        "5% failed, at random": b"".join(chance.choices((done, failed), (95, 5), k=images)),
+        "every second one missing, at random": b"".join(chance.choices((done, missing), k=images)),
+    }.items():
+        inventory = Inventory()
+        inventory._states = bytearray(states)
+        dumped = Checkpoint(
+            inventory.dump(), in_flight.dump(), "id", [], MAX_IN_FLIGHT, None, 1, [], 0.0, {}, {}
+        ).dump()
+        sizes[f"checkpoint of {images:,} images, {kind}"] = len(json.dumps(serialize(dumped)))
+    rows: list[list[str | Figure]] = [[what, Figure([size])] for what, size in sizes.items()]
+    finish("scale-checkpoint", Table("", [f"With {MAX_IN_FLIGHT:,} images in flight", "characters"], rows))
 
 
 # --- results ----------------------------------------------------------------------------------------
@@ -145,18 +165,17 @@ def _record(number: int) -> ResultRecord:
 
 def results(folder: Path, count: int) -> None:
     """Write and read results files."""
-    for ending in ("jsonl", "csv"):
+    rows: list[list[str | Figure]] = []
+    for name, ending in (("JSON lines", "jsonl"), ("CSV", "csv")):
         path = str(folder / f"results.{ending}")
-        written, _ = timed(
-            partial(Results(path, "owner").write, map(_record, range(count))), time.process_time
-        )
+        write = partial(Results(path, "owner").write, map(_record, range(count)))
+        written, _ = timed(write, time.process_time)
         read, found = timed(partial(_count, path), time.process_time)
         assert found == count
-        print(
-            f"results: {count} lines of .{ending}: {os.path.getsize(path) / 1e6:.0f} MB, "
-            f"written in {written:.1f} CPU-s, read in {read:.1f} CPU-s, {megabytes('VmHWM'):.0f} MB of memory at most",
-            flush=True,
-        )
+        cells = ((os.path.getsize(path) / 1e6, " MB"), (written, " s"), (read, " s"))
+        rows.append([name, *(Figure([value], unit) for value, unit in cells)])
+    heading = [f"Results of {count:,} images", "size", "CPU time of writing", "of reading"]
+    finish("scale-results", Table("", heading, rows))
 
 
 def _count(path: str) -> int:
@@ -169,16 +188,17 @@ def _count(path: str) -> int:
 def inbox(folder: Path, count: int) -> None:
     """Store deliveries, read some of them, and delete half of them."""
     with contextlib.ExitStack() as stack:
-        uris = {"SQLite": f"sqlite:///{folder}/inbox.db"}
-        try:
-            uris["PostgreSQL"] = stack.enter_context(databases.postgresql())
-        except Unavailable as error:
-            print(f"inbox: no PostgreSQL: {error}")
-        for name, uri in uris.items():
-            _inbox(name, uri, count)
+        uris = {
+            "SQLite": f"sqlite:///{folder}/inbox.db",
+            "PostgreSQL": stack.enter_context(databases.postgresql()),
+        }
+        rows = [_inbox(name, uri, count) for name, uri in uris.items()]
+    heading = [f"{count:,} callbacks", "bytes each, with indexes", "stored per second"]
+    heading += ["deleted per second", f"look-up of {BATCH}", f"the next {BATCH}"]
+    finish("scale-inbox", Table("", heading, rows))
 
 
-def _inbox(name: str, uri: str, count: int) -> None:
+def _inbox(name: str, uri: str, count: int) -> list[str | Figure]:
     engine, now = create_engine(uri), [0.0]
     table = Inbox(lambda: engine, clock=lambda: now[0])
     table.create()
@@ -206,12 +226,8 @@ def _inbox(name: str, uri: str, count: int) -> None:
     after, _ = timed(lambda: table.after("pan123_default", count // 2, BATCH))
     pruned, deleted = timed(lambda: table.prune(started + 10 * 86_400, time.time()))
     table.close()
-    print(
-        f"inbox: {name}, {count} deliveries: {total / count:.0f} bytes each, {count / stored:.0f} stored per second, "
-        f"look-up of {BATCH} in {read * 1000:.0f} ms, the next {BATCH} in {after * 1000:.0f} ms, "
-        f"{deleted} deleted at {deleted / pruned:.0f} per second",
-        flush=True,
-    )
+    speeds = [Figure([total / count]), Figure([count / stored]), Figure([deleted / pruned])]
+    return [name, *speeds, Figure([1000 * read], " ms"), Figure([1000 * after], " ms")]
 
 
 # --- metadata ------------------------------------------------------------------------------------------
@@ -255,7 +271,11 @@ def metadata(folder: Path) -> None:
         airflow("dags", "reserialize")
         paths = {"manifest": str(sync.manifest(folder, 10_000)), "results": str(folder / "results.jsonl")}
         conf = json.dumps({"directory": "scale", **paths})
-        for dag_id, more in (("benchmark_mapped", ()), ("benchmark_sync", ("--conf", conf))):
+        rows: list[list[str | Figure]] = []
+        for dag_id, what, more in (
+            ("benchmark_mapped", "a mapped pair of tasks for each of ten images", ()),
+            ("benchmark_sync", "one sync of 10,000 images", ("--conf", conf)),
+        ):
             before = _rows(folder / "airflow.db")
             airflow("dags", "test", dag_id, *more)
             grown = {
@@ -263,34 +283,35 @@ def metadata(folder: Path) -> None:
                 for name, (rows, length) in _rows(folder / "airflow.db").items()
                 if rows > before[name][0]
             }
-            rows, length = map(sum, zip(*grown.values(), strict=True))
-            shown = ", ".join(f"{name} {figures[0]}" for name, figures in sorted(grown.items()))
-            print(f"metadata: {dag_id}: {rows} rows with {length} characters ({shown})", flush=True)
+            count, length = map(sum, zip(*grown.values(), strict=True))
+            rows.append([what, Figure([count]), Figure([length])])
+    heading = ["Rows in Airflow's database, on SQLite", "rows", "characters, without indexes"]
+    finish("scale-metadata", Table("", heading, rows))
 
 
 def main() -> None:
     """Run the benchmark."""
-    options = argparse.ArgumentParser(description="What limits the number of images")
-    options.add_argument("--only", choices=("simulation", "checkpoint", "results", "inbox", "metadata"))
-    options.add_argument("--images", type=int, nargs="+", default=[10_000, 100_000], help="of a simulation")
-    options.add_argument("--seconds", type=float, nargs="+", default=[10, 60, 600], help="of a download")
-    options.add_argument("--rows", type=int, default=1_000_000, help="records of the results, and callbacks")
-    arguments = options.parse_args()
-    print(f"{os.cpu_count()} cores", flush=True)
+    parser = Arguments(__doc__, rounds=None)
+    parser.add_argument("--only", choices=("simulation", "checkpoint", "results", "inbox", "metadata"))
+    parser.add_argument(
+        "--simulate", type=int, nargs=2, action="append", metavar=("IMAGES", "SECONDS"), help="another sync"
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000, help="records of the results, and callbacks")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pan123-bench-") as name:
         folder = Path(name)
         parts: dict[str, Callable[[], None]] = {
-            "simulation": partial(simulation, arguments.images, arguments.seconds),
-            "checkpoint": partial(checkpoint, [100_000, 1_000_000]),
-            "results": partial(results, folder, arguments.rows),
-            "inbox": partial(inbox, folder, arguments.rows),
+            "simulation": partial(simulation, options.simulate or SIMULATED),
+            "checkpoint": partial(checkpoint, 1_000_000),
+            "results": partial(results, folder, options.rows),
+            "inbox": partial(inbox, folder, options.rows),
             "metadata": partial(metadata, folder),
         }
-        for part in [arguments.only] if arguments.only else parts:
+        for part in [options.only] if options.only else parts:
             try:
                 parts[part]()
             except Unavailable as error:
-                print(f"{part}: {error}")
+                progress(f"{part}: {error}")
 
 
 if __name__ == "__main__":

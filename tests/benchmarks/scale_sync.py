@@ -20,7 +20,6 @@ from collections import Counter
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -39,8 +38,8 @@ from airflow_provider_123pan.sync.options import FetchOptions, SyncOptions  # no
 from airflow_provider_123pan.sync.run import SyncRun  # noqa: E402
 from airflow_provider_123pan.sync.timing import SyncTiming  # noqa: E402
 from tests.benchmarks import listing  # noqa: E402
-from tests.benchmarks.sync_worker import Memory  # noqa: E402
-from tests.fuzz.truth_syncs import Serial  # noqa: E402
+from tests.benchmarks.variables import Memory  # noqa: E402
+from tests.fuzz.truth_syncs import Serial, surroundings  # noqa: E402
 from tests.fuzz.truth_waits import Client  # noqa: E402
 
 RATE = 10.0  # requests per second that the service accepts, as observed
@@ -128,18 +127,7 @@ def simulate(images: int, seconds: float, folder: Path) -> dict[str, Any]:
     service, store = Service(seconds), Store()
     client = Client(service)  # type: ignore[arg-type]
     client.throttle.rate = RATE
-    hook: Any = SimpleNamespace(
-        client=client,
-        run=client.run,
-        keep_rate=lambda: None,
-        settings=SimpleNamespace(account="account"),
-        pan123_conn_id="pan123_default",
-    )
-    names = {"dag_id": "dag", "run_id": "run", "task_id": "task", "map_index": -1}
-    context: Any = {
-        "ti": SimpleNamespace(**names, xcom_push=lambda key, value: None),
-        "task_state_store": store,
-    }
+    hook, context = surroundings(client, store)
     fetching = FetchOptions.of("service", None, None, (), 1)
     options = SyncOptions(
         DIRECTORY, (), str(results), False, None, True, VIRTUAL.time() + 1e9, fetching, allow_equal=True

@@ -8,35 +8,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import requests
 
 from airflow_provider_123pan.account import account
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
-from airflow_provider_123pan.service.endpoint import HEADERS
 from airflow_provider_123pan.service.throttle import Throttle
+from tests.benchmarks.report import Arguments, beside, finish, take_turns
+from tests.benchmarks.servers import log_in, sandbox
+from tests.benchmarks.variables import Memory
 
 CALLS = 500
-ROUNDS = 7
+PEER = "requests.Session"
 PATH = "/api/v1/oss/offline/download"
-
-
-@contextlib.contextmanager
-def sandbox() -> Iterator[tuple[str, str, str]]:
-    """Run a sandbox in its own process, and yield its base URL, client ID and client secret."""
-    command = [sys.executable, "-m", "airflow_provider_123pan.sandbox", "--no-fetch", "--delay", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        try:
-            yield words[3], words[7], words[-1]
-        finally:
-            process.terminate()
 
 
 class NoLimit(Throttle):
@@ -48,47 +35,34 @@ class NoLimit(Throttle):
         return 0.0
 
 
-class NoVariables:
-    """Variables that are always empty: outside of Airflow there are none, and the connection has the token."""
-
-    def get(self, name: str) -> None:
-        """Find nothing."""
-
-    def set(self, name: str, value: str, description: str) -> None:
-        """Discard the value, such as the rate that the throttle found."""
-
-
 def our_hook(base_url: str, token: str) -> Pan123Hook:
     """Return a hook as a task has it, but without a throttle's waits."""
     connection = {"conn_type": "pan123", "host": base_url, "extra": {"access_token": token}}
     os.environ["AIRFLOW_CONN_PAN123_DEFAULT"] = json.dumps(connection)
-    account.AirflowVariables = NoVariables  # type: ignore[assignment,attr-defined]
+    account.AirflowVariables = Memory  # type: ignore[assignment,attr-defined]
     hook = Pan123Hook()
     hook.client.throttle = NoLimit()
     return hook
 
 
-def per_second(call: Callable[[int], object]) -> float:
-    """Return how many calls per second succeed one after the other."""
-    start = time.perf_counter()
+def per_second(call: Callable[[int], object]) -> dict[str, float]:
+    """Return how many calls per second succeed one after the other, and what each costs this process."""
+    start, cpu_before = time.perf_counter(), time.process_time()
     for number in range(CALLS):
         call(number)
-    return CALLS / (time.perf_counter() - start)
+    cpu = time.process_time() - cpu_before
+    return {
+        "submissions per second": CALLS / (time.perf_counter() - start),
+        "CPU-ms each": 1000 * cpu / CALLS,
+    }
 
 
 def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callable[[int], object]]:
     """Return the candidates by name; each takes a number and submits an image."""
-    answer = requests.post(
-        base_url + "/api/v1/access_token",
-        json={"clientID": client_id, "clientSecret": client_secret},
-        headers=HEADERS,
-        timeout=10,
-    )
-    token = answer.json()["data"]["accessToken"]
-    headers = HEADERS | {"Authorization": f"Bearer {token}"}
+    headers = log_in(base_url, client_id, client_secret)
     session = requests.Session()
     session.headers.update(headers)
-    ours = our_hook(base_url, token)
+    ours = our_hook(base_url, headers["Authorization"].partition(" ")[2])
 
     def body(number: int) -> dict[str, object]:
         return {"url": f"https://example.com/{number}.jpg", "fileName": f"{number}.jpg", "type": 1}
@@ -97,7 +71,7 @@ def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callabl
         "requests.post": lambda n: requests.post(
             base_url + PATH, json=body(n), headers=headers, timeout=10
         ).json(),
-        "requests.Session": lambda n: session.post(base_url + PATH, json=body(n), timeout=10).json(),
+        PEER: lambda n: session.post(base_url + PATH, json=body(n), timeout=10).json(),
         "this provider": lambda n: ours.create_offline_download(f"https://example.com/{n}.jpg", f"{n}.jpg"),
     }
     with contextlib.suppress(ImportError):
@@ -111,17 +85,10 @@ def ways(base_url: str, client_id: str, client_secret: str) -> dict[str, Callabl
 
 def main() -> None:
     """Run the benchmark."""
+    rounds = Arguments(__doc__).parse_args().rounds
     with sandbox() as credentials:
-        candidates = ways(*credentials)
-        figures: dict[str, list[float]] = {name: [] for name in candidates}
-        for _ in range(ROUNDS):  # in turns, so that other load on the machine affects all of them
-            for name, call in candidates.items():
-                figures[name].append(per_second(call))
-    base = statistics.median(figures["requests.Session"])
-    print(f"{os.cpu_count()} cores, median of {ROUNDS} rounds of {CALLS} calls")
-    for name, values in figures.items():
-        median = statistics.median(values)
-        print(f"{name:17} {median:6.0f} per second, {median / base:.2f} of requests.Session")
+        sides = {name: partial(per_second, call) for name, call in ways(*credentials).items()}
+        finish("submission", beside(take_turns(sides, rounds), PEER, what="Client"))
 
 
 if __name__ == "__main__":

@@ -11,42 +11,53 @@ memory: the same for manifests whose images are all stored already, against a st
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import multiprocessing
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.endpoint import HEADERS
 from dev.cluster import Cluster
 from dev.servers import Unavailable
 from tests.benchmarks import listing, sync_equal, sync_upload
-from tests.benchmarks.receiver import answers, free_port
+from tests.benchmarks.plot import Panel, Plot
+from tests.benchmarks.report import (
+    Arguments,
+    Side,
+    beside,
+    finish,
+    progress,
+    straight_line,
+    take_turns,
+    together,
+)
+from tests.benchmarks.servers import log_in, serving
 from tests.integration import databases
 
 HERE = Path(__file__).parent
 RATES = (10, 50)  # requests per second that the service accepts
+SPEED = "images per second"
 
 
-def manifest(folder: Path, count: int) -> Path:
-    """Write a manifest of `count` images, and return its path."""
-    path = folder / f"{count}.txt"
+def manifest(folder: Path, images: int) -> Path:
+    """Write a manifest of so many images, and return its path."""
+    path = folder / f"{images}.txt"
     with path.open("w") as file:
-        file.writelines(f"{listing.url(number)}\n" for number in range(count))
+        file.writelines(f"{listing.url(number)}\n" for number in range(images))
     return path
+
+
+def connection(sandbox: Sandbox) -> dict[str, str]:
+    """Return the fields of a connection to the sandbox."""
+    return {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret}
 
 
 # --- speed --------------------------------------------------------------------------------------------
@@ -64,21 +75,11 @@ def airflow(home: Path, sandbox: Sandbox) -> Iterator[Cluster]:
             "AIRFLOW__CORE__PARALLELISM": str(4 * (os.cpu_count() or 1)),
         }
         with Cluster(home=home / "airflow", dags=HERE / "dags", env=environment) as running:
-            account = {"clientID": sandbox.client_id, "clientSecret": sandbox.client_secret}
-            login = f"{sandbox.base_url}/api/v1/access_token"
-            answer = requests.post(login, json=account, headers=HEADERS, timeout=10).json()
-            token = {"Authorization": f"Bearer {answer['data']['accessToken']}"}
-            api = running.api
-            api.set_connection(
-                "benchmark_http", conn_type="http", host=sandbox.base_url, extra=HEADERS | token
+            headers = log_in(sandbox.base_url, sandbox.client_id, sandbox.client_secret)
+            running.api.set_connection(
+                "benchmark_http", conn_type="http", host=sandbox.base_url, extra=headers
             )
-            api.set_connection(
-                "pan123_default",
-                conn_type="pan123",
-                host=sandbox.base_url,
-                login=sandbox.client_id,
-                password=sandbox.client_secret,
-            )
+            running.connect(sandbox, callbacks=False)
             running.wait_for_dag("benchmark_sync", "benchmark_http")
             yield running
 
@@ -99,56 +100,56 @@ def run(running: Cluster, dag_id: str, conf: dict[str, str] | None = None) -> tu
     return len(tasks), max(ends) - min(starts)
 
 
-def report(what: str, images: int, seconds: float) -> float:
-    """Print a speed, and return it as images per second."""
-    print(f"speed: {what}, {images} images: {seconds:.1f} s, {images / seconds:.1f} per second", flush=True)
-    return images / seconds
+def one_task(running: Cluster, folder: Path, images: int, directory: str) -> float:
+    """Sync so many images in one task, and return the seconds."""
+    results = folder / "results.jsonl"
+    paths = {"manifest": str(manifest(folder, images)), "results": str(results)}
+    _, seconds = run(running, "benchmark_sync", {"directory": directory, **paths})
+    with results.open() as file:
+        assert sum(json.loads(line)["status"] == "migrated" for line in file) == images
+    return seconds
 
 
-def speed(folder: Path, images: int) -> None:
+def speed(folder: Path, images: int, rounds: int) -> None:
     """Compare one sync of `images` images with mapped HttpOperators."""
     with Sandbox(delay=0.2, fetch=False) as sandbox, airflow(folder, sandbox) as running:
+        directories = count()
 
         def submissions() -> int:
             return int(sandbox.state(limit=0)["counts"]["submissions"])
 
-        def mapped() -> float:
+        def mapped() -> dict[str, float]:
             before = submissions()
-            count, seconds = run(running, "benchmark_http")
-            assert submissions() == before + count
-            return report("mapped HttpOperator", count, seconds)
+            tasks, seconds = run(running, "benchmark_http")
+            assert submissions() == before + tasks
+            return {SPEED: tasks / seconds}
 
-        def sync(count: int) -> float:
+        def sync(images: int) -> dict[str, float]:
             before = submissions()
-            results = folder / "results.jsonl"
-            paths = {"manifest": str(manifest(folder, count)), "results": str(results)}
-            _, seconds = run(running, "benchmark_sync", {"directory": str(count), **paths})
-            with results.open() as file:
-                migrated = sum(json.loads(line)["status"] == "migrated" for line in file)
-            assert submissions() == before + count == before + migrated
-            return report("one task", count, seconds)
+            seconds = one_task(running, folder, images, f"sync-{next(directories)}")
+            assert submissions() == before + images
+            return {SPEED: images / seconds}
 
         sync(100)  # logs in, so that the measured sync finds a token, as the other side does
-        others = [mapped()]
-        reached = sync(images)
-        others.append(mapped())  # before and after the sync: the machine's load may change
-    print(f"speed: ratio {reached / max(others):.0f} (goal 30)", flush=True)
+        peer = "a mapped `HttpOperator` for each image"
+        found = take_turns({f"{images:,} in one task": partial(sync, images), peer: mapped}, rounds)
+    finish("sync-speed", beside(found, peer, what="Images"))
 
 
 # --- in its own process --------------------------------------------------------------------------
 
 
-def worker(folder: Path, connection: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+def worker(folder: Path, account: dict[str, Any], **arguments: Any) -> dict[str, Any]:
     """Run the operator in its own process.
 
-    :param connection: the fields of the connection.
+    :param account: the fields of the connection.
     :param arguments: the operator's arguments.
     :returns: what the operator returned, with `seconds`, `cpu`, `before` and `peak` of `sync_worker`.
     """
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(folder),
-        "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps({"conn_type": "pan123", **connection}),
+        "AIRFLOW_CONN_PAN123_DEFAULT": json.dumps({"conn_type": "pan123", **account}),
     }
     command = [sys.executable, "-m", "tests.benchmarks.sync_worker", json.dumps(arguments)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -156,31 +157,32 @@ def worker(folder: Path, connection: dict[str, Any], **arguments: Any) -> dict[s
     return found
 
 
-def limit(folder: Path, seconds: float) -> None:
+def limit(folder: Path, seconds: float, rounds: int) -> None:
     """Sync as many images as the limits let through in this time."""
 
-    def scenario(rate: int) -> str:
-        count = round(rate * seconds)
+    def scenario(rate: int) -> dict[str, float]:
+        images = round(rate * seconds)
         with Sandbox(rate=rate, latency=(0.03, 0.12), delay=0.2, fetch=False) as sandbox:
-            account = {
-                "host": sandbox.base_url,
-                "login": sandbox.client_id,
-                "password": sandbox.client_secret,
-            }
-            found = worker(folder, account, manifest=str(manifest(folder, count)), directory="benchmark")
+            found = worker(
+                folder, connection(sandbox), manifest=str(manifest(folder, images)), directory="benchmark"
+            )
             counts = sandbox.state(limit=0)["counts"]
-        assert found["migrated"] == count == counts["submissions"], found
-        return (
-            f"limit: R={rate}, {count} images: {found['seconds']:.1f} s, "
-            f"{count / found['seconds'] / rate:.0%} of R (goal 90%), {counts['refused_429']} rejected"
-        )
+        assert found["migrated"] == images == counts["submissions"], found
+        return {
+            "% of the limit used": 100 * images / found["seconds"] / rate,
+            "% refused": 100 * counts["refused_429"] / (images + counts["refused_429"]),
+        }
 
-    with ThreadPoolExecutor(len(RATES)) as threads:
-        for line in threads.map(scenario, RATES):
-            print(line, flush=True)
+    finish(
+        "sync-limit",
+        beside(
+            together({f"{rate} requests per second": partial(scenario, rate) for rate in RATES}, rounds),
+            what=f"Limit, for {seconds:.0f} s",
+        ),
+    )
 
 
-def upload(folder: Path, images: int) -> None:
+def upload(folder: Path, images: int, rounds: int) -> None:
     """Compare uploads of a sync with those of plain `requests`, with as many threads.
 
     An earlier task has found the rate of the sandbox, which has no limit.
@@ -188,131 +190,115 @@ def upload(folder: Path, images: int) -> None:
     threads = 4
     with (
         Sandbox(fetch=False, reuse=False, upload_end="at-once") as sandbox,
-        sync_upload.source() as source,
+        serving(sync_upload.serve_images) as (_, port),
     ):
-        account = {"clientID": sandbox.client_id, "clientSecret": sandbox.client_secret}
+        source = f"http://127.0.0.1:{port}"
+        directories = count()
+        account = [sandbox.client_id, sandbox.client_secret]
         given = {"base_url": sandbox.base_url, "account": account, "source": source, "threads": threads}
 
-        def peer() -> float:
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.sync_upload",
-                json.dumps(given | {"images": images}),
-            ]
+        def peer() -> dict[str, float]:
+            arguments = json.dumps(given | {"images": images})
+            command = [sys.executable, "-m", "tests.benchmarks.sync_upload", arguments]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            seconds = float(json.loads(done.stdout)["seconds"])
-            print(f"upload: plain requests: {images / seconds:.1f} per second", flush=True)
-            return images / seconds
+            return {SPEED: images / float(json.loads(done.stdout)["seconds"])}
 
-        def ours(fetch: str) -> float:
+        def ours(fetch: str) -> dict[str, float]:
+            sandbox.configure(fetch=fetch == "service")
             found = worker(
                 folder,
-                {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret},
+                connection(sandbox),
                 images=[f"{source}/{number}.png" for number in range(images)],
-                directory=fetch,
+                directory=f"{fetch}-{next(directories)}",
                 fetch=fetch,
                 max_uploads=threads,
                 found_rate=5000.0,
                 private_hosts=["127.0.0.1"],
             )
             assert found["migrated"] == images, found
-            print(
-                f"upload: one task, fetched by the {fetch}: {images / found['seconds']:.1f} per second, "
-                f"{found['peak']:.0f} MB at most ({found['before']:.0f} before)",
-                flush=True,
-            )
-            return images / float(found["seconds"])
+            return {SPEED: images / found["seconds"], "MB above the start": found["peak"] - found["before"]}
 
-        before = peer()
-        reached = ours("worker")
-        after = peer()
-        sandbox.configure(fetch=True)
-        offline = ours("service")
-    print(
-        f"upload: {reached / max(before, after):.2f} of plain requests (goal 0.9), "
-        f"{reached / offline:.2f} of the service",
-        flush=True,
-    )
+        plain = f"plain `requests`, the same calls in {threads} threads"
+        sides: dict[str, Side] = {
+            'one task, `fetch="worker"`': partial(ours, "worker"),
+            plain: peer,
+            'one task, `fetch="service"`': partial(ours, "service"),
+        }
+        found = take_turns(sides, rounds)
+    finish("sync-upload", beside(found, plain, what=f"{images:,} images of 200 kB", ratio_of=[SPEED]))
 
 
-@contextlib.contextmanager
-def directory(count: int) -> Iterator[str]:
-    """Serve a directory of `count` images in its own process, and yield the base URL."""
-    port = free_port()
-    server = multiprocessing.get_context("spawn").Process(
-        target=listing.serve, args=(port, count), daemon=True
-    )
-    server.start()
-    try:
-        answers(port, "/")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.join()
-
-
-def memory(folder: Path, lines: list[int]) -> None:
+def memory(folder: Path, lines: list[int], rounds: int) -> None:
     """Sync manifests of these numbers of lines whose images are all present."""
-    seconds = []
-    for count in lines:
-        with directory(count) as base_url:
+
+    def side(images: int) -> dict[str, float]:
+        with serving(listing.serve, images) as (_, port):
             found = worker(
                 folder,
-                {"host": base_url, "login": "benchmark", "password": "benchmark"},
-                manifest=str(manifest(folder, count)),
+                {"host": f"http://127.0.0.1:{port}", "login": "benchmark", "password": "benchmark"},
+                manifest=str(manifest(folder, images)),
                 directory_id="benchmark",
                 results=str(folder / "results.jsonl"),
             )
-        assert found["present"] == found["total"] == count, found
-        seconds.append(found["seconds"])
-        print(
-            f"memory: {count} lines: {found['peak']:.0f} MB at most ({found['before']:.0f} before), "
-            f"{found['seconds']:.1f} s, {found['cpu']:.1f} of them CPU",
-            flush=True,
-        )
-    if len(lines) > 1:
-        slope, start = statistics.linear_regression(lines, seconds)
-        off = [second / (start + slope * count) - 1 for count, second in zip(lines, seconds, strict=True)]
-        print(
-            f"memory: {slope * 1e3:.3f} s per 1,000 lines plus {start:.1f} s; deviations from that line: "
-            + ", ".join(f"{share:+.1%}" for share in off)
-        )
+        assert found["present"] == found["total"] == images, found
+        return {"seconds": found["seconds"], "CPU-seconds": found["cpu"], "MB at most": found["peak"]}
+
+    found = take_turns({f"{images:,}": partial(side, images) for images in lines}, rounds)
+    sizes = [float(images) for images in lines]
+    medians = {
+        what: [measured[what].median for measured in found.values()] for what in ("CPU-seconds", "MB at most")
+    }
+    finish(
+        "sync-memory",
+        beside(found, what="Lines, all present"),
+        straight_line("The line through the CPU times", "lines", sizes, medians["CPU-seconds"]),
+        plots=[
+            Plot(
+                "sync",
+                "A sync of images that are all present, by the number of lines",
+                [
+                    Panel("CPU time", "lines", " s", {"one sync": (sizes, medians["CPU-seconds"])}),
+                    Panel("Peak memory", "lines", " MB", {"one sync": (sizes, medians["MB at most"])}),
+                ],
+            )
+        ],
+    )
+
+
+PARTS = {"speed": 5, "limit": 1, "upload": 5, "equal": 3, "memory": 1}  # and their usual rounds
 
 
 def main() -> None:
     """Run the benchmark."""
-    options = argparse.ArgumentParser(description="Speed and memory of a sync")
-    options.add_argument("--only", choices=("speed", "limit", "upload", "equal", "memory"))
-    options.add_argument("--images", type=int, default=10_000, help="images of the sync (speed)")
-    options.add_argument(
+    parser = Arguments(__doc__, rounds=0)
+    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--images", type=int, default=10_000, help="images of the sync (speed)")
+    parser.add_argument(
         "--seconds", type=float, default=200, help="seconds that the sync takes at the limit (limit)"
     )
-    options.add_argument("--uploads", type=int, default=1000, help="images that are uploaded (upload)")
-    options.add_argument("--rounds", type=int, default=3, help="syncs of each number of URLs (equal)")
-    options.add_argument(
+    parser.add_argument("--uploads", type=int, default=1000, help="images that are uploaded (upload)")
+    parser.add_argument(
         "--lines",
         type=int,
         nargs="+",
         default=[10_000, 100_000, 300_000, 1_000_000],
         help="lines of the manifests (memory)",
     )
-    arguments = options.parse_args()
-    print(f"{os.cpu_count()} cores", flush=True)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pan123-bench-") as name:
         folder = Path(name)
-        parts = {
-            "speed": partial(speed, folder, arguments.images),
-            "limit": partial(limit, folder, arguments.seconds),
-            "upload": partial(upload, folder, arguments.uploads),
-            "equal": partial(sync_equal.measure, folder, worker, arguments.rounds),
-            "memory": partial(memory, folder, arguments.lines),
+        parts: dict[str, Callable[[int], None]] = {
+            "speed": partial(speed, folder, options.images),
+            "limit": partial(limit, folder, options.seconds),
+            "upload": partial(upload, folder, options.uploads),
+            "equal": partial(sync_equal.measure, folder, worker),
+            "memory": partial(memory, folder, options.lines),
         }
-        for part in [arguments.only] if arguments.only else parts:
+        for part in [options.only] if options.only else PARTS:
             try:
-                parts[part]()
+                parts[part](options.rounds or PARTS[part])
             except Unavailable as error:
-                print(f"{part}: no PostgreSQL: {error}")
+                progress(f"{part}: no PostgreSQL: {error}")
 
 
 if __name__ == "__main__":

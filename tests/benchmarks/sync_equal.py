@@ -2,57 +2,53 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sandbox.images import tiny
+from tests.benchmarks.report import beside, finish, take_turns
 from tests.sources import image, serve
 
 COUNTS = (2, 12, 40)  # URLs of a sync; the first is what the others are compared with
+SECONDS = "seconds"
 
 Worker = Callable[..., dict[str, Any]]
 
 
 def measure(folder: Path, worker: Worker, rounds: int) -> None:
-    """Sync each number of URLs on two nights, in so many rounds, and print the medians.
+    """Sync each number of URLs on two nights in each round.
 
     :param worker: runs the operator in its own process, as ``sync.worker`` does.
     """
-    seconds: dict[int, list[float]] = {count: [] for count in COUNTS}
-    submissions: dict[int, list[tuple[int, int]]] = {count: [] for count in COUNTS}
+    numbers = count()
     with Sandbox(fetch=True) as sandbox, serve() as source:
         account = {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret}
 
-        def night(count: int, number: int) -> tuple[dict[str, Any], int]:
-            before = sandbox.state(limit=0)["counts"]["submissions"]
-            found = worker(
-                folder,
-                account,
-                images=[f"{source.url}/{number}-{count}-{each}.png" for each in range(count)],
-                directory=f"{number}-{count}",
-                allow_equal=True,
-                private_hosts=["127.0.0.1"],
-                variables=str(folder / f"equal-{number}-{count}.json"),
-            )
-            assert found["present"] + found["migrated"] == count, found
-            return found, sandbox.state(limit=0)["counts"]["submissions"] - before
+        def nights(urls: int) -> dict[str, float]:
+            name = f"{next(numbers)}-{urls}"
+            answer = image("image/png", tiny(name).content)
+            paths = [f"/{name}-{number}.png" for number in range(urls)]
+            source.answers |= dict.fromkeys(paths, answer)
+            seconds, submissions = [], [sandbox.state(limit=0)["counts"]["submissions"]]
+            for _ in range(2):
+                found = worker(
+                    folder,
+                    account,
+                    images=[f"{source.url}{path}" for path in paths],
+                    directory=name,
+                    allow_equal=True,
+                    private_hosts=["127.0.0.1"],
+                    variables=str(folder / f"equal-{name}.json"),
+                )
+                assert found["present"] + found["migrated"] == urls, found
+                seconds.append(found["seconds"])
+                submissions.append(sandbox.state(limit=0)["counts"]["submissions"])
+            first, second = submissions[1] - submissions[0], submissions[2] - submissions[1]
+            return {SECONDS: seconds[0], "submissions": first, "in the second night": second}
 
-        for number in range(rounds):
-            for count in COUNTS:
-                answer = image("image/png", tiny(f"{number}-{count}").content)
-                source.answers |= {f"/{number}-{count}-{each}.png": answer for each in range(count)}
-                first, submitted = night(count, number)
-                _, again = night(count, number)
-                seconds[count].append(first["seconds"])
-                submissions[count].append((submitted, again))
-                print(f"equal: {count} URLs: {first['seconds']:.1f} s", flush=True)
-    base = statistics.median(seconds[COUNTS[0]])
-    print(f"\n{'URLs':>4}  {'seconds':>7}  {'ratio':>5}  {'submissions':>11}  second night")
-    for count in COUNTS:
-        median = statistics.median(seconds[count])
-        first_night, second_night = (max(night) for night in zip(*submissions[count], strict=True))
-        print(f"{count:4}  {median:7.1f}  {median / base:5.2f}  {first_night:11}  {second_night:12}")
-    print("goals: ratio 1.3, one submission for each URL, second night 0", flush=True)
+        found = take_turns({f"{urls}": partial(nights, urls) for urls in COUNTS}, rounds)
+    finish("sync-equal", beside(found, f"{COUNTS[0]}", what="URLs with equal bytes", ratio_of=[SECONDS]))

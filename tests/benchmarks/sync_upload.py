@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import requests
 
 from airflow_provider_123pan.sandbox.images import tiny
-from airflow_provider_123pan.service.endpoint import HEADERS
-from tests.benchmarks.receiver import answers, free_port
+from tests.benchmarks.servers import log_in
 
 IMAGE_BYTES = 200_000
 CREATE, URL, COMPLETE, RESULT = "create", "get_upload_url", "upload_complete", "upload_async_result"
@@ -33,7 +29,9 @@ def _content(path: str) -> bytes:
     return picture + bytes(IMAGE_BYTES - len(picture))
 
 
-def _serve(port: int) -> None:
+def serve_images(port: int) -> None:
+    """Serve images until the process ends."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = _content(self.path)
@@ -50,26 +48,12 @@ def _serve(port: int) -> None:
         server.serve_forever()
 
 
-@contextmanager
-def source() -> Iterator[str]:
-    """Serve images from a process of its own, and yield the base URL."""
-    port = free_port()
-    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(port,), daemon=True)
-    server.start()
-    try:
-        answers(port, "/")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.join()
-
-
 class _Peer:
     """A client with a session for each thread."""
 
-    def __init__(self, base_url: str, token: str, directory_id: str, url: str) -> None:
+    def __init__(self, base_url: str, headers: dict[str, str], directory_id: str, url: str) -> None:
         self._base_url = base_url
-        self._headers = {**HEADERS, "Authorization": f"Bearer {token}"}
+        self._headers = headers
         self._directory_id = directory_id
         self._url = url
         self._local = threading.local()
@@ -110,17 +94,14 @@ def main() -> None:
     """Upload with the arguments of the command line, and print the seconds as JSON."""
     given = json.loads(sys.argv[1])
     base_url = given["base_url"]
-    login = requests.post(
-        f"{base_url}/api/v1/access_token", json=given["account"], headers=HEADERS, timeout=30
-    )
-    token = login.json()["data"]["accessToken"]
+    headers = log_in(base_url, *given["account"])
     made = requests.post(
         f"{base_url}/upload/v1/oss/file/mkdir",
         json={"name": [f"peer-{time.time_ns()}"], "parentID": "", "type": 1},
-        headers={**HEADERS, "Authorization": f"Bearer {token}"},
+        headers=headers,
         timeout=30,
     ).json()
-    peer = _Peer(base_url, token, made["data"]["list"][0]["dirID"], given["source"])
+    peer = _Peer(base_url, headers, made["data"]["list"][0]["dirID"], given["source"])
     started = time.monotonic()
     with ThreadPoolExecutor(given["threads"]) as threads:
         for _ in threads.map(peer.migrate, range(given["images"])):

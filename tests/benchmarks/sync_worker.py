@@ -23,27 +23,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.operators.migrate_pages import Pan123MigratePagesOperator
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
-
-
-class Memory:
-    """Airflow's Variables, or its ``task_state_store``, in memory."""
-
-    def __init__(self, found_rate: float | None = None) -> None:
-        """Start empty, apart from a rate."""
-        self.values: dict[str, str] = {}
-        self._rate = None if found_rate is None else json.dumps({"rate": found_rate, "process": "0123abcd"})
-
-    def get(self, name: str) -> Any:
-        """Return the value of a name, or None."""
-        return self._rate if name.startswith("pan123_rate__") else self.values.get(name)
-
-    def set(self, name: str, value: Any, description: str = "") -> None:
-        """Store a value, as JSON if it is no string."""
-        self.values[name] = value if isinstance(value, str) else json.dumps(value)
-
-    def delete(self, name: str) -> None:
-        """Delete a name, if it has a value."""
-        self.values.pop(name, None)
+from tests.benchmarks.variables import Memory
 
 
 def context() -> Any:

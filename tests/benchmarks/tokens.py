@@ -8,19 +8,15 @@ if a bound is exceeded.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import os
 import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import Any, NamedTuple
 
 import requests
@@ -29,6 +25,8 @@ from airflow_provider_123pan.exceptions import Pan123LoginLimitError
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.cluster import Cluster
 from dev.waiting import wait_for
+from tests.benchmarks.report import Arguments, Figure, Table, finish, progress
+from tests.benchmarks.servers import api_server
 from tests.benchmarks.tokens_worker import STEPS, Common, WorkerOptions, work
 
 TIMEOUT_SECONDS = 240.0
@@ -46,18 +44,6 @@ class Airflow:
         """Use the API server of this cluster."""
         self.execution_api = f"{cluster.url}/execution/"
         self._secret = cluster.env["AIRFLOW__API_AUTH__JWT_SECRET"]
-
-    @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[Airflow]:
-        """Run an API server on SQLite."""
-        with tempfile.TemporaryDirectory(prefix="pan123-tokens-") as home, ExitStack() as stack:
-            cluster = Cluster(home=Path(home))
-            cluster.cli("db", "migrate")
-            stack.push(cluster)
-            cluster.start("api-server")
-            cluster.wait_until_healthy("api-server")
-            yield cls(cluster)
 
     def identity(self) -> str:
         """Return the token of a new task instance, signed as the executor signs it."""
@@ -147,10 +133,24 @@ ACCOUNTS = {"first": "first-secret-0123456789", "second": "second-secret-0123456
 
 
 class Finding(NamedTuple):
-    """The result of a scenario: whether the bound was kept, and the figures as a line."""
+    """The result of a scenario.
 
-    kept: bool
-    line: str
+    :ivar logins: of this package.
+    :ivar allowed: how many there may be.
+    :ivar failures: processes that failed, unless that was expected.
+    :ivar seconds: until the last process had a token, or had made another call.
+    """
+
+    scenario: str
+    logins: int
+    allowed: int
+    failures: int
+    seconds: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the bound was kept."""
+        return self.logins <= self.allowed and not self.failures
 
 
 def many_at_once(airflow: Airflow, count: int) -> list[Finding]:
@@ -158,67 +158,54 @@ def many_at_once(airflow: Airflow, count: int) -> list[Finding]:
     with Sandbox(accounts=ACCOUNTS, latency=(0.03, 0.12)) as sandbox:
         fleet = Fleet(airflow, [connection(sandbox)] * count)
         fleet.start()
-        start = time.monotonic()
         fleet.wait_for_calls()
-        first, waited = logins(sandbox), time.monotonic() - start
+        first = logins(sandbox)
         sandbox.kill_tokens()
         start, before = time.monotonic(), list(fleet.common.calls)
         fleet.wait_for_calls(before)
         again = time.monotonic() - start
         seconds, errors, killed = fleet.end()
         more = logins(sandbox) - first
-    bad = len(errors) + killed
+    bad = _failures(errors) + killed
     return [
-        Finding(
-            first == 1 and not bad,
-            f"(a) {count} start at once, no token stored: {first} login, {bad} failures; the last had a token after "
-            f"{max(seconds, default=0):.1f} s and all had made a call after {waited:.1f} s{_causes(errors)}",
-        ),
-        Finding(
-            more == 1 and not bad,
-            f"(b) token revoked while {count} run: {more} more login, {bad} failures; all continued in {again:.1f} s",
-        ),
+        Finding(f"{count} processes start at once", first, 1, bad, max(seconds, default=0)),
+        Finding(f"the token of {count} is revoked", more, 1, bad, again),
     ]
 
 
-def crash(airflow: Airflow, count: int, step: str) -> Finding:
+def crash(airflow: Airflow, count: int, step: str) -> list[Finding]:
     """Kill the first process that reaches a step of the login."""
     with Sandbox(accounts=ACCOUNTS, latency=(0.03, 0.12)) as sandbox:
         fleet = Fleet(airflow, [connection(sandbox)] * count, killed_at=step)
         fleet.start()
         fleet.wait_for_calls()
         seconds, errors, killed = fleet.end()
-        count_of_logins = logins(sandbox)
-    return Finding(
-        count_of_logins <= 2 and not errors and killed == 1,
-        f"(c) {count} start at once, {killed} killed {step}: {count_of_logins} logins, {len(errors)} failures; "
-        f"the last had a token after {max(seconds, default=0):.1f} s{_causes(errors)}",
-    )
+        bad = _failures(errors) + abs(killed - 1)
+        what = f"one of {count} is killed {step}"
+        return [Finding(what, logins(sandbox), 2, bad, max(seconds, default=0))]
 
 
-def two_connections(airflow: Airflow, count: int) -> Finding:
+def two_connections(airflow: Airflow, count: int) -> list[Finding]:
     """Use two connections of one account, and then one of another account."""
     with Sandbox(accounts=ACCOUNTS) as sandbox:
         one, two = connection(sandbox), connection(sandbox, conn_id="another", extra='{"timeout": 20}')
-        fleet = Fleet(airflow, [one, two] * (count // 2))
-        fleet.start()
-        fleet.wait_for_calls()
-        _, errors, _ = fleet.end()
-        shared = logins(sandbox)
         other = connection(sandbox, login="second", password=ACCOUNTS["second"])
-        fleet = Fleet(airflow, [other] * (count // 2))
-        fleet.start()
-        fleet.wait_for_calls()
-        errors += fleet.end()[1]
-        changed = logins(sandbox) - shared
-    return Finding(
-        shared == changed == 1 and not errors,
-        f"(d) {count} through two connections of one client ID: {shared} login; with a changed client ID: "
-        f"{changed} more; {len(errors)} failures{_causes(errors)}",
-    )
+        findings = []
+        for what, connections in (
+            (f"{count} use two connections of one account", [one, two] * (count // 2)),
+            ("the account of the connection changes", [other] * (count // 2)),
+        ):
+            before = logins(sandbox)
+            fleet = Fleet(airflow, connections)
+            fleet.start()
+            fleet.wait_for_calls()
+            seconds, errors, killed = fleet.end()
+            more = logins(sandbox) - before
+            findings.append(Finding(what, more, 1, _failures(errors) + killed, max(seconds, default=0)))
+    return findings
 
 
-def fourth_program(airflow: Airflow, count: int) -> Finding:
+def fourth_program(airflow: Airflow, count: int) -> list[Finding]:
     """Log in continually with another program, which revokes every token of the account."""
     with Sandbox(accounts=ACCOUNTS) as sandbox:
         fleet = Fleet(airflow, [connection(sandbox)] * count, retries=True)
@@ -247,44 +234,53 @@ def fourth_program(airflow: Airflow, count: int) -> Finding:
             stop.set()
             thread.join()
         ours = logins(sandbox) - foreign
-    named = sum(isinstance(error, Pan123LoginLimitError) for error in errors)
-    return Finding(
-        named == count and ours <= 3,
-        f"(e) a fourth program logs in repeatedly ({foreign} logins), {count} processes: {ours} logins of ours, "
-        f"{named} limit errors, last after {time.monotonic() - start:.1f} s: {errors[0] if errors else ''}",
-    )
+    unnamed = count - sum(isinstance(error, Pan123LoginLimitError) for error in errors)
+    what = f"another program revokes every token of {count}, which end with an error that says so"
+    return [Finding(what, ours, 3, unnamed, time.monotonic() - start)]
 
 
-def _causes(errors: list[Exception]) -> str:
-    return "".join(sorted({f"; {type(error).__name__}: {error}" for error in errors}))
+def _failures(errors: list[Exception]) -> int:
+    """Return the number of errors, and show them."""
+    for error in errors:
+        progress(f"{type(error).__name__}: {error}")
+    return len(errors)
 
 
 def main() -> int:
     """Run the benchmark, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Arguments(__doc__, rounds=1)
     parser.add_argument("--processes", type=int, default=32)
     parser.add_argument(
         "--crash-processes", type=int, default=8, help="processes in each scenario with a crash"
     )
     options = parser.parse_args()
-    print(f"{os.cpu_count()} cores", flush=True)
-    exceeded = 0
-
-    def report(finding: Finding) -> None:
-        nonlocal exceeded
-        exceeded += not finding.kept
-        print("ok      " if finding.kept else "EXCEEDED", finding.line, flush=True)
-
-    with Airflow.running() as airflow:
-        for finding in many_at_once(airflow, options.processes):
-            report(finding)
-        few = options.crash_processes
-        scenarios: list[Callable[[], Finding]] = [partial(crash, airflow, few, step) for step in STEPS]
-        scenarios += [partial(two_connections, airflow, few), partial(fourth_program, airflow, few)]
-        with ThreadPoolExecutor(len(scenarios)) as threads:
-            for finding in threads.map(lambda scenario: scenario(), scenarios):
-                report(finding)
-    return int(exceeded > 0)
+    few = options.crash_processes
+    found: dict[str, list[Finding]] = {}
+    with api_server() as cluster:
+        airflow = Airflow(cluster)
+        scenarios: list[Callable[[], list[Finding]]] = [
+            *(partial(crash, airflow, few, step) for step in STEPS),
+            partial(two_connections, airflow, few),
+            partial(fourth_program, airflow, few),
+        ]
+        for _ in range(options.rounds):
+            with ThreadPoolExecutor(len(scenarios)) as threads:
+                alone = many_at_once(airflow, options.processes)
+                at_once = threads.map(lambda scenario: scenario(), scenarios)
+            for finding in chain(alone, *at_once):
+                found.setdefault(finding.scenario, []).append(finding)
+    rows: list[list[str | Figure]] = [
+        [
+            name,
+            Figure([finding.logins for finding in findings]),
+            f"{findings[0].allowed}",
+            Figure([finding.failures for finding in findings]),
+            Figure([finding.seconds for finding in findings]),
+        ]
+        for name, findings in found.items()
+    ]
+    finish("tokens", Table("", ["Scenario", "logins", "at most", "failures", "seconds"], rows))
+    return int(not all(finding.is_kept for findings in found.values() for finding in findings))
 
 
 if __name__ == "__main__":

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import requests
 
-from airflow_provider_123pan.callbacks.address import new_callback_id
-from airflow_provider_123pan.service.endpoint import HEADERS
-from dev.waiting import wait_for
+from airflow_provider_123pan.callbacks.address import callback_address, new_callback_id
+from tests.benchmarks.servers import log_in
 from tests.benchmarks.submission import PATH
 
 FOUND_RATE = 10.0  # requests per second that an earlier process found, typical of the service (observed)
@@ -52,80 +45,31 @@ class Place:
         }
 
 
-@contextlib.contextmanager
-def receiver(place: Place) -> Iterator[None]:
-    """Run ``airflow pan123 receiver`` with its own database."""
-    with tempfile.TemporaryDirectory() as home:
-        environment = (
-            os.environ
-            | place.environment()
-            | {
-                "AIRFLOW_HOME": home,
-                "AIRFLOW__PAN123__INBOX_URI": f"sqlite:///{home}/inbox.db",
-            }
-        )
-        command = [
-            Path(sys.executable).parent / "airflow",
-            "pan123",
-            "receiver",
-            "--port",
-            str(place.receiver)[-5:],
-        ]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-
-            def healthy() -> bool:
-                with contextlib.suppress(requests.RequestException):
-                    return requests.get(f"{place.receiver}/pan123/health", timeout=1).ok
-                return False
-
-            try:
-                wait_for(healthy, what="the receiver", timeout=60)
-                yield
-            finally:
-                process.terminate()
-
-
-class FoundRate:
-    """Variables in memory that hold a found rate from the beginning."""
-
-    def __init__(self) -> None:
-        """Start with the rate only."""
-        self._values: dict[str, str] = {}
-
-    def get(self, name: str) -> str | None:
-        if name.startswith("pan123_rate__"):
-            return json.dumps({"rate": FOUND_RATE, "process": "0123abcd"})
-        return self._values.get(name)
-
-    def set(self, name: str, value: str, description: str) -> None:
-        """Store a Variable."""
-        self._values[name] = value
-
-
 # --- submissions and triggers ----------------------------------------------------------------------------------------
 
 
-def submit(place: Place, count: int) -> list[dict[str, Any]]:
-    """Create offline tasks, and return submissions as the operator does; the sandbox has no callback URLs."""
-    answer = requests.post(
-        f"{place.service}/api/v1/access_token",
-        json={"clientID": place.client_id, "clientSecret": place.client_secret},
-        headers=HEADERS,
-        timeout=10,
-    ).json()
+def submit(place: Place, count: int, *, with_callbacks: bool = False) -> list[dict[str, Any]]:
+    """Create offline tasks, and return submissions as the operator does.
+
+    :param with_callbacks: give the service the callback URLs.
+    """
     made = []
     with requests.Session() as session:
-        session.headers.update(HEADERS | {"Authorization": f"Bearer {answer['data']['accessToken']}"})
+        session.headers.update(log_in(place.service, place.client_id, place.client_secret))
         for number in range(count):
-            url, name = f"https://example.com/{number}.png", f"{number}.png"
+            url, name, callback_id = f"https://example.com/{number}.png", f"{number}.png", new_callback_id()
             body = {"url": url, "fileName": name, "type": 1}
+            if with_callbacks:
+                body["callBackUrl"] = callback_address(
+                    place.receiver, CONN_ID, callback_id, client_secret=place.client_secret
+                )
             answer = session.post(place.service + PATH, json=body, timeout=10).json()
             made.append(
                 {
                     "taskID": answer["data"]["taskID"],
                     "url": url,
                     "file_name": name,
-                    "callback_id": new_callback_id(),
+                    "callback_id": callback_id,
                     "submitted_at": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
                 }
             )

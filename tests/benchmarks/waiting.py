@@ -3,8 +3,8 @@
     python -m tests.benchmarks.waiting
 
 The provider's trigger with callbacks is compared with two of the http provider and a simple one that polls. Each kind
-waits for a minute in its own process, for offline tasks that do not end. Then callbacks arrive for 1,000 of the
-provider's triggers.
+waits for half a minute in its own process, for offline tasks that do not end. Then callbacks arrive for the provider's
+triggers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import gc
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -25,25 +27,34 @@ import psutil
 import requests
 
 from airflow_provider_123pan.callbacks.address import callback_address
-from dev.cluster import free_ports
-from tests.benchmarks.submission import sandbox
+from tests.benchmarks import receiver
+from tests.benchmarks.plot import Panel, Plot
+from tests.benchmarks.report import Arguments, Side, Table, beside, finish, take_turns
+from tests.benchmarks.servers import sandbox, serving
+from tests.benchmarks.variables import Memory
 from tests.benchmarks.waiters import (
     CONN_ID,
     FOUND_RATE,
-    FoundRate,
     Place,
     SimplePollingTrigger,
     http_event_triggers,
     http_sensor_triggers,
     provider_triggers,
-    receiver,
     submit,
 )
 
-MEASURED_SECONDS = 60.0
+found_rate = partial(Memory, FOUND_RATE)
+MEASURED_SECONDS = 30.0  # six polls
 SETTLING_SECONDS = 20.0  # until all triggers wait
-LATENCY_WAITERS = 1000
 DELIVERIES_PER_SECOND = 10.0
+OURS, SIMPLE, PEER, SENSOR = (
+    "this provider, callbacks",
+    "a simple polling trigger",
+    "HTTP event trigger",
+    "HTTP sensor trigger",
+)
+PROBE = "nothing"
+CPU, MEMORY, LAG = "CPU-seconds per minute and 1,000", "MB per 1,000", "event loop lag, ms"
 
 
 # --- what it costs ------------------------------------------------------------------------------------
@@ -56,11 +67,7 @@ async def _first(trigger: Any) -> Any:
 
 
 async def cost(triggers: list[Any]) -> dict[str, float]:
-    """Measure triggers once all of them wait.
-
-    :returns: `cpu` in CPU-seconds per minute and 1,000 triggers, `mb` in MB per 1,000, `lag` of the event loop in
-        seconds (99th percentile), and the numbers `waiters` and `ended`.
-    """
+    """Measure triggers once all of them wait; `LAG` is that of the event loop, 99th percentile."""
     process = psutil.Process()
     tasks = [asyncio.create_task(_first(triggers[0]))]
     await asyncio.sleep(5)  # by then, what all triggers share exists
@@ -76,23 +83,21 @@ async def cost(triggers: list[Any]) -> dict[str, float]:
         await asyncio.sleep(0.01)
         lags.append(time.monotonic() - now - 0.01)
     after = process.cpu_times()
-    ended = sum(task.done() for task in tasks)
+    assert not any(task.done() for task in tasks), "a wait has ended"
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    thousands = len(triggers) / 1000
+    seconds = after.user + after.system - before.user - before.system
     return {
-        "waiters": len(triggers),
-        "cpu": (after.user + after.system - before.user - before.system) / thousands,
-        "mb": grown / 1e6 / thousands,
-        "lag": statistics.quantiles(lags, n=100)[98],
-        "ended": ended,
+        CPU: 1000 * seconds * 60 / MEASURED_SECONDS / len(triggers),
+        MEMORY: 1000 * grown / 1e6 / len(triggers),
+        LAG: 1000 * statistics.quantiles(lags, n=100)[98],
     }
 
 
 async def probe_cost() -> float:
     """Return the CPU-seconds per minute of measuring the lag alone."""
-    return (await cost([SleepingTrigger()]))["cpu"] / 1000
+    return (await cost([SleepingTrigger()]))[CPU] / 1000
 
 
 class SleepingTrigger:
@@ -105,7 +110,7 @@ class SleepingTrigger:
 
 
 def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any]]) -> dict[str, float]:
-    """Measure one kind of trigger, and for the provider's the requests per second too."""
+    """Measure one kind of trigger, and for the provider's the requests per minute too."""
     os.environ.update(place.environment())
     counts, since = Counter[str](), time.monotonic()
 
@@ -117,22 +122,27 @@ def measure(name: str, place: Place, count: int, submissions: list[dict[str, Any
         return counted
 
     async def main() -> dict[str, float]:
-        if name == "probe":
-            return {"cpu": await probe_cost()}
-        if name == "provider":
+        if name == PROBE:
+            return {CPU: await probe_cost()}
+        if name == OURS:
             from airflow_provider_123pan.callbacks.follower import InboxFollower
             from airflow_provider_123pan.service.async_client import AsyncPan123Client as Client
 
             with (
-                mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
-                mock.patch.object(InboxFollower, "_post", counting("receiver", InboxFollower._post)),
-                mock.patch.object(Client, "_send", counting("service", Client._send)),
+                mock.patch("airflow_provider_123pan.account.account.AirflowVariables", found_rate),
+                mock.patch.object(
+                    InboxFollower,
+                    "_post",
+                    counting("look-ups per minute", InboxFollower._post),
+                ),
+                mock.patch.object(Client, "_send", counting("polls per minute", Client._send)),
             ):
                 found = await cost(provider_triggers(submissions))
-            return found | {what: count / (time.monotonic() - since) for what, count in counts.items()}
-        if name == "http sensor":
+            minutes = (time.monotonic() - since) / 60
+            return found | {what: calls / minutes for what, calls in counts.items()}
+        if name == SENSOR:
             return await cost(http_sensor_triggers(count))
-        if name == "http event":
+        if name == PEER:
             return await cost(http_event_triggers(count))
         return await cost([SimplePollingTrigger(f"{place.service}/sandbox/health") for _ in range(count)])
 
@@ -159,7 +169,7 @@ def latency(place: Place, submissions: list[dict[str, Any]], files: dict[int, st
         from airflow_provider_123pan.triggers.offline_download import Pan123OfflineDownloadTrigger
 
         with (
-            mock.patch("airflow_provider_123pan.account.account.AirflowVariables", FoundRate),
+            mock.patch("airflow_provider_123pan.account.account.AirflowVariables", found_rate),
             # The offline tasks have ended, which no fallback poll is to find out.
             mock.patch.object(Pan123OfflineDownloadTrigger, "timing", WaitTiming(fallback_poll=(1e4, 1e4))),
         ):
@@ -196,44 +206,63 @@ def in_process(function: Any, *arguments: Any) -> Any:
 
 def main() -> None:
     """Run the benchmark."""
-    with sandbox() as (service, client_id, client_secret):
-        place = Place(service, client_id, client_secret, f"http://127.0.0.1:{free_ports(1)[0]:05d}")
-        configure = {"callback": "never", "stuck": "example.com"}
-        requests.put(f"{service}/sandbox/settings", json=configure, timeout=10).raise_for_status()
-        with receiver(place):
-            print(f"{os.cpu_count()} cores, a minute each, rate found {FOUND_RATE:g}/s", flush=True)
-            probe = in_process(measure, "probe", place, 0, [])["cpu"]
-            for name, count in (
-                ("provider", 5000),
-                ("simple polling", 1000),
-                ("http event", 1000),
-                ("http sensor", 1000),
-            ):
-                submissions = submit(place, count) if name == "provider" else []
-                found = in_process(measure, name, place, count, submissions)
-                print(
-                    f"{name:14} {count} waiters: {found['cpu'] - probe * 1000 / count:.2f} CPU-s per minute and "
-                    f"1,000, {found['mb']:.1f} MB per 1,000, loop lag p99 {found['lag'] * 1000:.0f} ms"
-                    + (
-                        f", {found['receiver']:.2f} requests/s to the receiver, {found['service']:.1f} polls/s"
-                        if name == "provider"
-                        else ""
-                    )
-                    + (f", {found['ended']:.0f} ended" if found["ended"] else ""),
-                    flush=True,
-                )
-            settings = {"stuck": None, "delay": 0}
-            requests.put(f"{service}/sandbox/settings", json=settings, timeout=10).raise_for_status()
-            submissions = submit(place, LATENCY_WAITERS)
-            state = requests.get(f"{service}/sandbox/state?limit={LATENCY_WAITERS}", timeout=30).json()
-            files = {task["taskID"]: task["fileID"] for task in state["tasks"]}
-            seconds = in_process(latency, place, submissions, files)
-            cuts = statistics.quantiles(seconds, n=100)
-            print(
-                f"{LATENCY_WAITERS} waiters, {DELIVERIES_PER_SECOND:g} callbacks/s: median from POST to event "
-                f"{cuts[49]:.2f} s, p99 {cuts[98]:.2f} s, worst {max(seconds):.2f} s",
-                flush=True,
-            )
+    parser = Arguments(__doc__, rounds=3)
+    parser.add_argument("--waits", type=int, nargs="+", default=[250, 500, 1000], help="the last is compared")
+    parser.add_argument("--most", type=int, default=5000, help="waits of this provider alone")
+    options = parser.parse_args()
+    compared = options.waits[-1]
+    with (
+        sandbox(f"--accounts=benchmark:{receiver.SECRET}") as (service, client_id, client_secret),
+        tempfile.TemporaryDirectory() as folder,
+        serving(receiver.serve, "receiver", f"sqlite:///{folder}/inbox.db") as (_, port),
+    ):
+        place = Place(service, client_id, client_secret, f"http://127.0.0.1:{port}")
+        settings(service, callback="never", stuck="example.com")
+        probe = in_process(measure, PROBE, place, 0, [])[CPU]
+
+        def side(name: str, count: int) -> dict[str, float]:
+            submissions = submit(place, count) if name == OURS else []
+            found: dict[str, float] = in_process(measure, name, place, count, submissions)
+            return found | {CPU: found[CPU] - 1000 * probe / count}
+
+        def sides(count: int) -> dict[str, Side]:
+            return {name: partial(side, name, count) for name in (OURS, SIMPLE, PEER, SENSOR)}
+
+        by_count = [take_turns(sides(count), 1) for count in options.waits[:-1]]
+        found = take_turns(sides(compared), options.rounds)
+        many = take_turns({f"{options.most:,} of {OURS}": partial(side, OURS, options.most)}, 1)
+        settings(service, stuck=None, delay=0)
+        submissions = submit(place, compared)
+        state = requests.get(f"{service}/sandbox/state?limit={compared}", timeout=30).json()
+        files = {task["taskID"]: task["fileID"] for task in state["tasks"]}
+        cuts = statistics.quantiles(in_process(latency, place, submissions, files), n=100)
+    series = {
+        name: (
+            [float(count) for count in options.waits],
+            [
+                measured[name][CPU].median * count / 1000
+                for count, measured in zip(options.waits, [*by_count, found], strict=True)
+            ],
+        )
+        for name in found
+    }
+    title = "CPU-seconds per minute, by the number of waits"
+    finish(
+        "waiting",
+        beside(found, PEER, what=f"{compared:,} waits", ratio_of=[CPU, MEMORY]),
+        beside(many, what="More waits", title="More waits"),
+        Table(
+            f"{compared:,} waits, and {DELIVERIES_PER_SECOND:g} callbacks per second",
+            ["Seconds from a callback's POST to the trigger's event", "99th percentile"],
+            [[f"{cuts[49]:.2f}", f"{cuts[98]:.2f}"]],
+        ),
+        plots=[Plot("waiting", title, [Panel(title, "waits", " s", series)])],
+    )
+
+
+def settings(service: str, **changes: Any) -> None:
+    """Change the settings of the sandbox."""
+    requests.put(f"{service}/sandbox/settings", json=changes, timeout=10).raise_for_status()
 
 
 if __name__ == "__main__":

@@ -96,14 +96,7 @@ class Faults:
             SandboxService(services, front=front / "nginx", rate=20, delay="5,30", visible_after=1)
         )
         self.airflow = stack.enter_context(DistributedCluster(home=home / "airflow", dags=DAGS))
-        self.airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-            extra={"callback_base_url": self.airflow.callback_base_url},
-        )
+        self.airflow.connect(sandbox)
         self.airflow.wait_for_dag(*(f"pan123_faults_{way}" for way in WAYS))
         self.place = Place(self.airflow, sandbox, files, source, disk or home)
         self.target = Target({service.name: service for service in services} | self.airflow.services(), disk)

@@ -75,14 +75,7 @@ class Load:
         assert url.port is not None
         self.database_port = url.port
         self._engine = create_engine(url, poolclass=NullPool)
-        self.airflow.api.set_connection(
-            CONN_ID,
-            conn_type="pan123",
-            host=self.sandbox.base_url,
-            login=self.sandbox.client_id,
-            password=self.sandbox.client_secret,
-            extra={"callback_base_url": self.airflow.callback_base_url},
-        )
+        self.airflow.connect(self.sandbox, CONN_ID)
         self.airflow.api.call("POST", "/pools", json={"name": POOL, "slots": 0})
         self._prefix = "soak_control" if control else "soak"
         self.airflow.wait_for_dag(f"{self._prefix}_waits", f"{self._prefix}_batch", "soak_probes")

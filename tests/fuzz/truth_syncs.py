@@ -141,11 +141,9 @@ def _entry(scenario: Scenario, number: int) -> RawEntry:
     return RawEntry(f"entry {number}", row | ({"md5": etag_of(url_of(number))} if scenario.knows_md5 else {}))
 
 
-def _sync_once(
-    scenario: Scenario, service: Service, store: _Store, deadline: float, ended: dict[int, Answered]
-) -> list[Answered]:
-    client = Client(service)
-    hook: Any = SimpleNamespace(
+def surroundings(client: Client, store: object) -> tuple[Any, Any]:
+    """Return the hook and the context of a task."""
+    hook = SimpleNamespace(
         client=client,
         run=client.run,
         keep_rate=lambda: None,
@@ -154,7 +152,14 @@ def _sync_once(
     )
     names = {"dag_id": "dag", "run_id": "run", "task_id": "task", "map_index": -1}
     ti = SimpleNamespace(**names, xcom_push=lambda key, value: None)
-    context: Any = {"ti": ti, "task_state_store": store}
+    return hook, {"ti": ti, "task_state_store": store}
+
+
+def _sync_once(
+    scenario: Scenario, service: Service, store: _Store, deadline: float, ended: dict[int, Answered]
+) -> list[Answered]:
+    client = Client(service)
+    hook, context = surroundings(client, store)
     results = f"{tempfile.gettempdir()}/pan123-fuzz-{os.getpid()}.jsonl"
     fetching = FetchOptions.of("service", None, None, (), 1)
     options = SyncOptions(

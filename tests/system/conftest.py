@@ -108,22 +108,11 @@ def airflow(
         else Cluster(home=home, dags=dags, env=metrics.env)
     )
     with cluster as airflow:
-        callbacks = {"callback_base_url": airflow.callback_base_url}
-        of_its_own = callbacks | {"access_token": own_token, "callback_secret": CALLBACK_SECRET}
-        for conn_id, service, extra in (
-            ("pan123_default", sandbox, callbacks if distributed else None),
-            ("pan123_own_token", sandbox, of_its_own),
-            ("pan123_callbacks", _callback_sandbox, callbacks),
-            ("pan123_silent", silent_sandbox, callbacks),
-        ):
-            airflow.api.set_connection(
-                conn_id,
-                conn_type="pan123",
-                host=service.base_url,
-                login=service.client_id,
-                password=service.client_secret,
-                extra=extra,
-            )
+        airflow.connect(sandbox, callbacks=distributed)
+        own = {"access_token": own_token, "callback_secret": CALLBACK_SECRET}
+        airflow.connect(sandbox, "pan123_own_token", extra=own)
+        airflow.connect(_callback_sandbox, "pan123_callbacks")
+        airflow.connect(silent_sandbox, "pan123_silent")
         airflow.wait_for_dag(*(path.stem for path in files))
         yield airflow
 

@@ -43,13 +43,7 @@ def airflow(tmp_path: Path, sandbox: Sandbox) -> Iterator[Cluster]:
     (dags / f"{DAG_ID}.py").symlink_to(Path(__file__).parent / "dags" / f"{DAG_ID}.py")
     env = {"AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10"}
     with Cluster(home=tmp_path / "airflow", dags=dags, env=env) as airflow:
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-        )
+        airflow.connect(sandbox, callbacks=False)
         airflow.wait_for_dag(DAG_ID)
         yield airflow
 

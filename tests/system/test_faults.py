@@ -48,14 +48,7 @@ def running(tmp_path: Path, sandbox: Sandbox, **env: str) -> Iterator[Cluster]:
     dags.mkdir()
     (dags / DAG.name).symlink_to(DAG)
     with Cluster(home=tmp_path / "airflow", dags=dags, env=env) as airflow:
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-            extra={"callback_base_url": airflow.url},
-        )
+        airflow.connect(sandbox)
         airflow.wait_for_dag(DAG_ID)
         yield airflow
 

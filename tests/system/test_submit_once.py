@@ -43,13 +43,7 @@ def killing_airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) 
     for path in (ROOT / "tests/system/dags" / f"{DAG_ID}.py", EXAMPLE_DAGS / f"{EXAMPLE}.py"):
         (dags / path.name).symlink_to(path)
     with Cluster(home=tmp_path_factory.mktemp("killing"), dags=dags) as airflow:
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-        )
+        airflow.connect(sandbox, callbacks=False)
         airflow.wait_for_dag(DAG_ID, EXAMPLE)
         # The token is stored before a worker is killed: other tests cover the steps of a login.
         assert airflow.api.wait_for_run(EXAMPLE, airflow.api.trigger(EXAMPLE, conf("first"))) == "success"

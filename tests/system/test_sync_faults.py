@@ -37,14 +37,7 @@ def airflow(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) ->
     dags.mkdir()
     (dags / f"{DAG_ID}.py").symlink_to(Path(__file__).parent / "dags" / f"{DAG_ID}.py")
     with Cluster(home=tmp_path / "airflow", dags=dags) as airflow:
-        airflow.api.set_connection(
-            "pan123_default",
-            conn_type="pan123",
-            host=sandbox.base_url,
-            login=sandbox.client_id,
-            password=sandbox.client_secret,
-            extra={"callback_base_url": airflow.url} if request.param else {},
-        )
+        airflow.connect(sandbox, callbacks=request.param)
         airflow.wait_for_dag(DAG_ID)
         yield airflow
 

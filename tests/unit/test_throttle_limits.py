@@ -105,7 +105,7 @@ def test_a_refusal_without_a_reason_does_not_keep_the_rate_down(name: str, used:
     assert result(name).used >= used
 
 
-@pytest.mark.parametrize("kind", ["bucket", "fixedwindow"])
+@pytest.mark.parametrize("kind", ["bucket", "window"])
 @pytest.mark.parametrize("before", [5, 10])
 def test_a_limit_that_rises_is_found_within_30_seconds(kind: str, before: int) -> None:
     found = result(f"{kind} {before} to 50/s, 30 to 60 s later")
@@ -113,7 +113,7 @@ def test_a_limit_that_rises_is_found_within_30_seconds(kind: str, before: int) -
     assert found.refused < 0.04
 
 
-@pytest.mark.parametrize("kind", ["bucket", "fixedwindow"])
+@pytest.mark.parametrize("kind", ["bucket", "window"])
 @pytest.mark.parametrize(("after", "refused"), [(10, 0.15), (5, 0.25)])
 def test_a_limit_that_falls_is_found_soon(kind: str, after: int, refused: float) -> None:
     assert result(f"{kind} 50 to {after}/s, first 20 s").refused < refused

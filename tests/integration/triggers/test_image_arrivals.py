@@ -116,6 +116,16 @@ def timing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture
+def signer(connect: Callable[..., None], receiver: str, monkeypatch: pytest.MonkeyPatch) -> CallbackSigner:
+    """Open the receiver, and return what signs callback URLs."""
+    connect(extra={"callback_base_url": receiver})
+    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
+    signer = CallbackSigner.of(Pan123Hook().settings, True)
+    assert signer is not None
+    return signer
+
+
+@pytest.fixture
 def migrate(connect: Callable[..., None], sandbox: Sandbox) -> Iterator[Callable[..., set[str]]]:
     """Have 123pan fetch images, and return their names once it has ended."""
     sandbox.configure(delay=0)
@@ -309,18 +319,7 @@ async def test_a_directory_that_does_not_exist_yet_is_waited_for(
     assert {payload["directory_id"] for payload in watcher.payloads} == {found.directory_id}
 
 
-async def test_a_callback_causes_a_listing(
-    migrate: Callable[..., set[str]],
-    connect: Callable[..., None],
-    receiver: str,
-    sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    connect(extra={"callback_base_url": receiver})
-    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
-    hook = Pan123Hook()
-    signer = CallbackSigner.of(hook.settings, True)
-    assert signer is not None
+async def test_a_callback_causes_a_listing(migrate: Callable[..., set[str]], signer: CallbackSigner) -> None:
     migrate("a.png")
     async with Watcher(AssetStores(), poke_interval=1000) as watcher:
         await watcher.until({"a.png"}.__eq__)
@@ -331,16 +330,8 @@ async def test_a_callback_causes_a_listing(
 
 
 async def test_a_callback_alone_is_no_event(
-    migrate: Callable[..., set[str]],
-    connect: Callable[..., None],
-    receiver: str,
-    sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
+    migrate: Callable[..., set[str]], signer: CallbackSigner, sandbox: Sandbox
 ) -> None:
-    connect(extra={"callback_base_url": receiver})
-    monkeypatch.setenv("AIRFLOW__PAN123__INBOX_URL", receiver)
-    signer = CallbackSigner.of(Pan123Hook().settings, True)
-    assert signer is not None
     body = {"url": "https://example.com/lie.png", "fileId": "yk6baz03t0l000d7w3lie", "status": 0}
     expected = migrate("a.png")
     async with Watcher(AssetStores()) as watcher:
