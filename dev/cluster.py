@@ -108,6 +108,7 @@ class Cluster:
         self._stack = ExitStack()
         self._supervised: list[SupervisedProcess] = []
         self._held: set[Component] = set()
+        self._lock = threading.Lock()  # a component is started or killed by one thread at a time
         self._ended = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         port, worker_logs, trigger_logs = free_ports(3)
@@ -174,8 +175,9 @@ class Cluster:
     ) -> None:
         """End all processes."""
         self._ended.set()
-        self._supervisor.join()
-        self._stack.close()
+        with self._stack:
+            if self._supervisor.ident is not None:  # it does not run if the context was not entered
+                self._supervisor.join()
 
     def _launch(self) -> None:
         """Start all processes."""
@@ -193,8 +195,9 @@ class Cluster:
         """
         while not self._ended.wait(SUPERVISION_SECONDS):
             for component in SUPERVISED:
-                if component not in self._held and not self.processes(component):
-                    self._start(component)
+                with self._lock:
+                    if component not in self._held and not self.processes(component):
+                        self._start(component)
 
     # --- waiting -------------------------------------------------------------------------------------
 
@@ -298,7 +301,8 @@ class Cluster:
 
     def kill(self, component: Component, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a component and its descendants, and wait until they have ended."""
-        self._held.add(component)
+        with self._lock:
+            self._held.add(component)
         processes = self.processes(component)
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -310,8 +314,10 @@ class Cluster:
 
         The health status lags behind by about 30 s (observed), so wait for what the component does instead.
         """
-        self._start(component)
-        self._held.discard(component)
+        with self._lock:
+            self._start(component)
+            self._wait(lambda: bool(self.processes(component)), f"the start of the {component}", 60)
+            self._held.discard(component)
 
 
 def main() -> None:

@@ -82,6 +82,7 @@ class Service:
 
     def kill(self) -> None:
         """Send SIGKILL to all processes, and wait until they have ended; the service is then started again."""
+        wait_for(self.processes, what=self.name, timeout=60, every=0.05)
         killed = self._signal(signal.SIGKILL)
         wait_for(
             lambda: not any(map(is_alive, killed)), what=f"the end of {self.name}", timeout=60, every=0.05

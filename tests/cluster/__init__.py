@@ -1,1 +1,1 @@
-"""A distributed Airflow's services, and programs that break or load it while images are on their way."""
+"""A distributed Airflow's services, and programs that break or load it while images are in flight."""

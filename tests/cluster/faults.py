@@ -1,4 +1,4 @@
-"""Break a distributed Airflow while images are on their way, and report what became of each: `make faults-cluster`.
+"""Break a distributed Airflow while images are in flight, and report what became of each: `make faults-cluster`.
 
 Each round starts one run of each of four DAGs (an image per task, a sync, pages, uploads), all with callbacks, and
 strikes when a third of the images are submitted. The faults come in an order that depends on the seed.
@@ -44,7 +44,7 @@ HEADINGS = (
     "fault",
     "way",
     "images",
-    "on their way",
+    "in flight",
     "lost",
     "doubled",
     "wrong",
@@ -57,23 +57,23 @@ HEADINGS = (
 class Row(NamedTuple):
     """A line of the report: what became of the images of one way in a round.
 
-    :ivar on_their_way: how many images had been submitted, and had not ended, when the fault began.
+    :ivar in_flight: how many images had been submitted, and had not ended, when the fault began.
     :ivar beating: seconds from the beginning of the fault until all components have sent a heartbeat after its end.
     :ivar ended: seconds from the beginning of the fault until the run has ended, or None if it did not.
     """
 
     fault: Fault
     way: str
-    on_their_way: int
+    in_flight: int
     outcome: Outcome
     beating: float
     ended: float | None
 
     @property
     def is_good(self) -> bool:
-        """Whether each image arrived, and only those are doubled that the fault explains."""
-        may_double = self.on_their_way if self.fault.may_double else 0
-        return self.outcome.is_good and len(self.outcome.doubled) <= may_double
+        """Whether images were in flight, each arrived, and only those are doubled that the fault explains."""
+        may_double = self.in_flight if self.fault.may_double else 0
+        return self.in_flight > 0 and self.outcome.is_good and len(self.outcome.doubled) <= may_double
 
 
 class Faults:
@@ -102,7 +102,7 @@ class Faults:
         self.target = Target({service.name: service for service in services} | self.airflow.services(), disk)
 
     def round(self, number: int, fault: Fault) -> list[Row]:
-        """Let a fault strike while images are on their way, and wait for all of them."""
+        """Let a fault strike while images are in flight, and wait for all of them."""
         work = Round(self.place, number, self.size)
         work.start()
         offline = self.size * (1 - WAYS["uploads"])
@@ -111,7 +111,7 @@ class Faults:
             what="submissions",
             timeout=ROUND_SECONDS,
         )
-        on_their_way = work.on_their_way()
+        in_flight = work.in_flight()
         began = time.monotonic()
         fault.strike(self.target, self.chance)
         since = datetime.now(timezone.utc)
@@ -130,7 +130,7 @@ class Faults:
         except Timeout:
             print(f"{fault.name}: not ended: {work.states()}", flush=True)
         rows = [
-            Row(fault, way, on_their_way[way], outcome, beating, ended.get(way))
+            Row(fault, way, in_flight[way], outcome, beating, ended.get(way))
             for way, outcome in work.outcomes().items()
         ]
         if all(row.is_good for row in rows):
@@ -173,7 +173,7 @@ def report(rows: Sequence[Row], seed: int) -> str:
         outcome = row.outcome
         counts = (
             outcome.images,
-            row.on_their_way,
+            row.in_flight,
             len(outcome.lost),
             len(outcome.doubled),
             len(outcome.wrong),
@@ -212,6 +212,8 @@ def main() -> int:
     end_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     chance = random.Random(given.seed)
     faults = [fault for fault in FAULTS if any(part in fault.name for part in given.only)]
+    if not faults:
+        parser.error(f"--only: no fault of {', '.join(fault.name for fault in FAULTS)}")
     chance.shuffle(faults)
     home = Path(tempfile.mkdtemp(prefix="pan123-faults-"))
     rows: list[Row] = []

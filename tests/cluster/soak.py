@@ -27,7 +27,9 @@ from tests.cluster.watch import Watch
 
 BATCH_EVERY_SECONDS = 25.0
 REQUESTS_PER_SECOND = 20.0
+MIN_SENT = 0.9  # the share of the planned requests
 WARM_UP_SECONDS = 300.0
+MIN_MINUTES = 5.0
 WATCHED = ("triggerer-1", "triggerer-2", "api-server-1", "api-server-2")
 
 
@@ -56,6 +58,9 @@ def run(stack: ExitStack, home: Path, minutes: float, waits: int, control: bool)
     if shares != assigned:
         failures.append(f"waits moved between triggerers: {assigned} at first, {shares} later")
     failures += [f"{kind}: {count} unexpected answers" for kind, count in stream.unexpected.items()]
+    sent, planned = sum(stream.statuses.values()), REQUESTS_PER_SECOND * (released - started)
+    if sent < MIN_SENT * planned:
+        failures.append(f"only {sent} of {planned:.0f} requests were sent")
     probes = home / "lags"
     logs = {name: watched[name].log.read_text(errors="replace") for name in WATCHED if "triggerer" in name}
     facts = [
@@ -90,6 +95,8 @@ def main() -> int:
         "--report", type=Path, default=Path("build/soak.md"), help="the Markdown file to write"
     )
     given = parser.parse_args()
+    if given.minutes < MIN_MINUTES:
+        parser.error(f"--minutes: at least {MIN_MINUTES:g}, for a trend")
     end_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     home = Path(tempfile.mkdtemp(prefix="pan123-soak-"))
     passed = False

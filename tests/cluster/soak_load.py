@@ -211,19 +211,28 @@ class Load:
 
     def lost(self) -> list[str]:
         """Let workers end all tasks, and return the waits and batches that did not get their images."""
-        dag_id, api = f"{self._prefix}_batch", self.airflow.api
-        states = {name: api.wait_for_run(dag_id, run_id) for name, run_id in self._batches}
+        states = {name: self._end_of_batch(run_id) for name, run_id in self._batches}
         lost = [f"{name}: {state}" for name, state in states.items() if state != "success"]
         if self._control:
             return lost
+        tasks = self.sandbox.state(10**6)["tasks"]
+        stored = {(task["url"], task["fileID"]) for task in tasks}
         for name in states:
             results = self._home / "batches" / f"{name}.jsonl"
             records = [*read_results(f"file://{results}")] if results.exists() else []
-            if missing := BATCH_IMAGES - sum(bool(record.new_url) for record in records):
-                lost.append(f"{name}: {missing} images lost")
-        return lost + self._lost_waits()
+            found = sum(record.is_stored and (record.url, record.fileID) in stored for record in records)
+            if found != BATCH_IMAGES:
+                lost.append(f"{name}: {BATCH_IMAGES - found} images lost or wrong")
+        return lost + self._lost_waits(tasks)
 
-    def _lost_waits(self) -> list[str]:
+    def _end_of_batch(self, run_id: str) -> str:
+        """Return the state of a batch's run once it has ended, or what is wrong."""
+        try:
+            return self.airflow.api.wait_for_run(f"{self._prefix}_batch", run_id)
+        except Timeout as error:
+            return str(error)
+
+    def _lost_waits(self, tasks: list[dict[str, Any]]) -> list[str]:
         """Return the waits whose trigger or task did not name the image of their submission."""
         dag_id = f"{self._prefix}_waits"
         fired = self._query(
@@ -232,7 +241,6 @@ class Load:
             dag_id=dag_id,
         )
         found: dict[int, str | None] = dict(map(tuple, fired))
-        tasks = self.sandbox.state(10**6)["tasks"]
         files = {task["taskID"]: task["fileID"] for task in tasks}
         lost = [
             f"wait {index}: its trigger named {found[index]}"

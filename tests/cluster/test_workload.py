@@ -137,14 +137,22 @@ def test_an_image_that_was_sent_twice_is_doubled(done: Done, way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("may_double", "on_their_way", "good"), [(True, 1, True), (True, 0, False), (False, 1, False)]
+    ("may_double", "in_flight", "good"), [(True, 1, True), (True, 0, False), (False, 1, False)]
 )
 def test_a_doubled_image_needs_a_fault_that_explains_it(
-    done: Done, may_double: bool, on_their_way: int, good: bool
+    done: Done, may_double: bool, in_flight: int, good: bool
 ) -> None:
     done.submitted.append("round-3/sync-1.png")
     fault = Killed("redis", may_double=may_double)
-    assert Row(fault, "sync", on_their_way, done.outcomes()["sync"], 3.4, 5).is_good is good
+    assert Row(fault, "sync", in_flight, done.outcomes()["sync"], 3.4, 5).is_good is good
+
+
+def test_a_fault_that_met_no_image_proves_nothing(done: Done) -> None:
+    outcome = done.outcomes()["sync"]
+    assert [Row(Killed("redis"), "sync", images, outcome, 3.4, 5).is_good for images in (0, 1)] == [
+        False,
+        True,
+    ]
 
 
 def test_failed_tries_are_counted(done: Done) -> None:
@@ -152,10 +160,10 @@ def test_failed_tries_are_counted(done: Done) -> None:
     assert done.outcomes()["mapped"].retries == 2
 
 
-def test_images_are_on_their_way_until_they_have_ended_or_are_stored(done: Done) -> None:
+def test_images_are_in_flight_until_they_have_ended_or_are_stored(done: Done) -> None:
     done.running = 4
     done.stored.pop()
-    assert done.round.on_their_way() == {"mapped": 2, "sync": 2, "pages": 0, "uploads": 1}
+    assert done.round.in_flight() == {"mapped": 2, "sync": 2, "pages": 0, "uploads": 1}
 
 
 def test_a_round_leaves_no_files(done: Done) -> None:

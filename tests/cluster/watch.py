@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 
@@ -44,19 +45,22 @@ class Watch:
         self._services, self._database_port, self._client_ports = services, database_port, client_ports
         self._first: dict[str, int] = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
+        self._sampling: Future[None] | None = None
 
     def __enter__(self) -> Watch:
         """Begin to sample."""
-        self._thread.start()
+        self._sampling = self._thread.submit(self._run)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End sampling."""
+        """End sampling; raise what it raised."""
         self._ended.set()
-        self._thread.join()
+        self._thread.shutdown()
+        if error is None and self._sampling is not None:
+            self._sampling.result()
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY_SECONDS):

@@ -1,4 +1,4 @@
-"""Images that are on their way in each of the four ways, and what became of them."""
+"""Images that are in flight in each of the four ways, and what became of them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Round:
         paths = (task["url"].removeprefix(f"{self.place.source}/") for task in tasks)
         return Counter(path for path in paths if path in self.contents)
 
-    def on_their_way(self) -> dict[str, int]:
+    def in_flight(self) -> dict[str, int]:
         """Return how many images of each way have been submitted, and have not ended (uploads: are not stored yet)."""
         state = self.place.sandbox.state(MAX_LISTED)
         running = Counter(task["url"] for task in state["tasks"] if task["state"] == "running")

@@ -66,13 +66,13 @@ def soak_batch() -> None:
 
 @dag(schedule=None, params=WAITS)
 def soak_control_waits() -> None:
-    """Wait for a moment in as many tasks."""
+    """Wait until a time that never comes, in as many tasks."""
 
     @task
-    def moments(**context: Any) -> list[str]:
+    def target_times(**context: Any) -> list[str]:
         return ["2100-01-01T00:00:00+00:00"] * int(context["params"]["waits"])
 
-    DateTimeSensorAsync.partial(task_id="wait", pool=POOL).expand(target_time=moments())
+    DateTimeSensorAsync.partial(task_id="wait", pool=POOL).expand(target_time=target_times())
 
 
 class ShortWait(BaseOperator):
