@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 
-from airflow_provider_123pan.download.names import Likeness, compare_names, is_digest
+from airflow_provider_123pan.download.names import Likeness, begins_alike, compare_names, is_digest
 from airflow_provider_123pan.service.models import Image
 
 # How far the service's clock and the dates of its images may differ from Beijing time and ours, when nothing else fits.
@@ -63,21 +63,35 @@ class Match:
 IsNew = Callable[[Image], bool]
 
 
-def choose_image(
-    images: Sequence[Image], evidence: Evidence, is_new: IsNew, stage: Stage, may_be_new: IsNew
-) -> Match | None:
+@dataclass(frozen=True, slots=True)
+class Newness:
+    """What is known of the age of images, beside a submission.
+
+    :ivar certain: whether an image is certainly not from before the submission.
+    :ivar touched: whether an image was changed since the submission. If it is older, the service may have stored equal
+        bytes again, or only have counted a download: what ``updateAt`` means is undocumented.
+    :ivar possible: whether it may be new, by dates read less strictly; used at the end only.
+    :ivar certain_in_utc: whether an image of any name is new if dates are in UTC, or if it has none; used at the end
+        only.
+    """
+
+    certain: IsNew
+    touched: IsNew
+    possible: IsNew
+    certain_in_utc: IsNew
+
+
+def choose_image(images: Sequence[Image], evidence: Evidence, newness: Newness, stage: Stage) -> Match | None:
     """Choose the image of a submission among those of its directory.
 
     1. ``content``: it has the MD5 that is stated; its name does not matter.
     2. ``callback``: a delivery names it, it is new, and it has the sent name or a variant of it.
     3. ``name``: it is new, and has the sent name. ``variant``, once settled: it is the only new one with a variant of
-       that name; at the end also with a name that another image may have as well, such as ``photo-1.jpg``.
+       that name; at the end also with a name that another image may have as well, such as ``photo-1.jpg``. Once
+       settled, an older image of the sent name that was changed since is taken as well, if nothing new may be ours.
     4. ``renamed``, at the end: a delivery names it, and it is the only new image in the directory.
     5. ``older``, at the end: it has the sent name, and the directory holds no new image. The service overwrites equal
        content and may keep its date (official: it overwrites; its date is undocumented).
-
-    :param is_new: whether an image is certainly not from before the submission.
-    :param may_be_new: whether it is possible, by dates read less strictly; used at the end only.
     """
     same_content = [image for image in images if has_content(image, evidence.md5, evidence.size)]
     images = [image for image in images if image.fileID not in evidence.claimed]
@@ -93,18 +107,21 @@ def choose_image(
     if same_content:
         return Match(_newest([image for image in same_content if image in exact] or same_content), "content")
     for image in [*exact, *variants]:
-        if image.fileID in evidence.fileIDs and is_new(image):
+        if image.fileID in evidence.fileIDs and newness.certain(image):
             return Match(image, "callback")
-    if fresh := [image for image in exact if is_new(image)]:
+    if fresh := [image for image in exact if newness.certain(image)]:
         return Match(_newest(fresh), "name")
     if stage is Stage.FIRST:
         return None
-    fresh = [image for image in variants if is_new(image)]
+    fresh = [image for image in variants if newness.certain(image)]
     if len(fresh) == 1 and (stage is Stage.FINAL or likeness[fresh[0].fileID] is Likeness.VARIANT):
         return Match(fresh[0], "variant")
+    touched = [image for image in exact if newness.touched(image)]
+    if touched and not fresh and not any(newness.certain(image) for image in images if _looks_made(image)):
+        return Match(_newest(touched), "name")
     if stage is Stage.SETTLED:
         return None
-    return _choose_at_the_end(images, exact, variants, evidence, is_new, may_be_new)
+    return _choose_at_the_end(images, exact, variants, evidence, newness)
 
 
 def _choose_at_the_end(
@@ -112,36 +129,39 @@ def _choose_at_the_end(
     exact: Sequence[Image],
     variants: Sequence[Image],
     evidence: Evidence,
-    is_new: IsNew,
-    may_be_new: IsNew,
+    newness: Newness,
 ) -> Match | None:
     """Choose when nothing that is certainly new has the sent name or a variant of it."""
 
     def is_named(image: Image) -> bool:
         return image.fileID in evidence.fileIDs
 
-    def looks_made(image: Image) -> bool:
-        return is_digest(image.file_name, image.etag)
+    def may_be_ours(image: Image) -> bool:
+        return (
+            image in variants
+            or is_named(image)
+            or _looks_made(image)
+            or begins_alike(image.file_name, evidence.file_name)
+        )
 
-    if newcomers := [image for image in images if is_new(image)]:
+    if newcomers := [image for image in images if newness.certain(image)]:
         sole = newcomers[0] if len(newcomers) == 1 else None
         if sole is None:
             return None
         # Beside an older image of the name, which may be ours as well, a name must look made by the service.
-        is_ours = (is_named(sole) and looks_made(sole)) if exact else (is_named(sole) or looks_made(sole))
+        is_ours = (is_named(sole) and _looks_made(sole)) if exact else (is_named(sole) or _looks_made(sole))
         return Match(sole, "renamed") if is_ours else None
     others = [
         image
         for image in images
         if image not in exact
-        and may_be_new(image)
-        and (image in variants or is_named(image) or looks_made(image))
+        and (newness.certain_in_utc(image) or (newness.possible(image) and may_be_ours(image)))
     ]
     if others:  # one of them may be ours, so an image of the sent name may be an older one
         return (
             Match(others[0], "variant") if not exact and len(others) == 1 and others[0] in variants else None
         )
-    fresh = [image for image in exact if may_be_new(image)]
+    fresh = [image for image in exact if newness.possible(image)]
     if len(fresh) == 1:
         return Match(fresh[0], "name" if fresh[0].changed_at else "older")
     return Match(exact[0], "older") if len(exact) == 1 else None
@@ -156,30 +176,40 @@ def has_content(image: Image, md5: str | None, size: int | None) -> bool:
     return md5 is not None and image.etag == md5 and size in (None, image.size)
 
 
-def newer_than(moment: datetime | None, tolerance: timedelta) -> IsNew:
-    """Return the strict reading of dates: Beijing time, and not before the submission.
+def newness_by_dates(moment: datetime | None, tolerance: timedelta, now: datetime) -> Newness:
+    """Return what the dates of images say.
+
+    Strictly read, they are in Beijing time. Less strictly, clocks may differ, and dates may be in UTC or missing.
 
     :param moment: when the service accepted the submission, by its clock. None: nothing is certainly new.
     :param tolerance: both moments are cut to seconds.
     """
 
-    def is_new(image: Image) -> bool:
-        return moment is not None and image.changed_at is not None and image.changed_at >= moment - tolerance
+    def is_since(date: datetime | None) -> bool:
+        return moment is not None and date is not None and date >= moment - tolerance
 
-    return is_new
+    def is_certain(image: Image) -> bool:
+        return is_since(image.appeared_at)
 
+    def is_certain_in_utc(image: Image) -> bool:
+        date = image.appeared_at
+        if moment is None or date is None:
+            return True
+        in_utc = date.replace(tzinfo=timezone.utc)
+        return is_since(in_utc) and in_utc <= now + _LOOSE_SKEW
 
-def perhaps_newer_than(moment: datetime | None, now: datetime) -> IsNew:
-    """Return the loose reading of dates: by clocks that differ, in UTC instead of Beijing time, or missing."""
-
-    def may_be_new(image: Image) -> bool:
+    def is_possible(image: Image) -> bool:
         if moment is None or image.changed_at is None:
             return True
         in_utc = image.changed_at.replace(tzinfo=timezone.utc)
         readings = [image.changed_at] if in_utc > now + _LOOSE_SKEW else [image.changed_at, in_utc]
         return any(reading >= moment - _LOOSE_SKEW for reading in readings)
 
-    return may_be_new
+    return Newness(is_certain, lambda image: is_since(image.changed_at), is_possible, is_certain_in_utc)
+
+
+def _looks_made(image: Image) -> bool:
+    return is_digest(image.file_name, image.etag)
 
 
 def _newest(images: Sequence[Image]) -> Image:

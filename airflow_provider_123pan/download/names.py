@@ -55,6 +55,11 @@ def compare_names(stored: str, sent: str, *, any_extension: bool = False) -> Lik
     return Likeness.SIMILAR if counter and stem[: counter.start()] == sent_stem else Likeness.OTHER
 
 
+def begins_alike(stored: str, sent: str) -> bool:
+    """Return whether a stored name begins like the name that was sent, whatever the service may have added to it."""
+    return split_name(stored)[0].startswith(split_name(sent)[0])
+
+
 def possible_stems(stored: str) -> list[str]:
     """Return the stems that the sent name may have had, if it was not cut: the likeliest first."""
     stem, _ = split_name(stored)

@@ -11,12 +11,11 @@ from datetime import datetime, timezone
 from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.download.lookup import (
     Evidence,
-    IsNew,
     Match,
+    Newness,
     Stage,
     choose_image,
-    newer_than,
-    perhaps_newer_than,
+    newness_by_dates,
 )
 from airflow_provider_123pan.download.names import Likeness, compare_names
 from airflow_provider_123pan.download.submission import Submission
@@ -102,14 +101,12 @@ class ImageSearch:
         return (yield from visit_pages(directory_id, visit, since, READ_RETRY_SECONDS))
 
     def _choose(self, images: dict[str, Image], evidence: Evidence, stage: Stage) -> Match | None:
-        moment = self._submission.moment
-        match = choose_image(
-            list(images.values()),
-            evidence,
-            newer_than(moment, self._timing.same_second),
-            stage,
-            self._may_be_new(images),
-        )
+        newness = self._newness(images)
+        if (
+            self._submission.taskID is None
+        ):  # nothing says that it succeeded: only what is certainly new counts
+            newness, stage = replace(newness, touched=lambda image: False), min(stage, Stage.SETTLED)
+        match = choose_image(list(images.values()), evidence, newness, stage)
         if match and match.matched_by in ("renamed", "older"):
             log.warning(
                 "Took file %s (%s) for %s, because it is %s",
@@ -122,18 +119,27 @@ class ImageSearch:
             )
         return match
 
-    def _may_be_new(self, images: dict[str, Image]) -> IsNew:
-        """Return the loose reading of dates; of the images with the sent name, those that appeared later go first."""
-        may_be_new = perhaps_newer_than(
-            self._submission.moment, datetime.fromtimestamp(self._clock(), timezone.utc)
-        )
+    def _newness(self, images: dict[str, Image]) -> Newness:
+        """Return what dates say, and, where they do not help, what an earlier look did not show.
+
+        Of the images with the sent name, those that appeared later go first. Undated images of other names that were
+        there at the first look are not new.
+        """
+        now = datetime.fromtimestamp(self._clock(), timezone.utc)
+        dates = newness_by_dates(self._submission.moment, self._timing.same_second, now)
         seen, sent = self._seen, self._submission.file_name
         if seen is None or sent is None:
-            return may_be_new
+            return dates
         same = [image for image in images.values() if compare_names(image.file_name, sent) is Likeness.SAME]
-        later = {image.fileID for image in same if image.fileID not in seen and may_be_new(image)}
+        later = {image.fileID for image in same if image.fileID not in seen and dates.possible(image)}
         before = {image.fileID for image in same} - later if later else set()
-        return lambda image: image.fileID not in before and may_be_new(image)
+        return replace(
+            dates,
+            possible=lambda image: image.fileID not in before and dates.possible(image),
+            certain_in_utc=lambda image: (
+                (image.changed_at is not None or image.fileID not in seen) and dates.certain_in_utc(image)
+            ),
+        )
 
     def _is_in_its_directory(self, image: Image) -> bool:
         if self._submission.directory_id:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy, WorkerWait
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
+    Pan123InvisibleError,
     Pan123NoDataError,
     Pan123ServiceError,
     Pan123UnavailableError,
@@ -115,6 +117,17 @@ def forget_submission(context: Context) -> None:
         store.delete(STORE_KEY)
 
 
+@contextmanager
+def forgetting_unconfirmed(context: Context, submission: Submission) -> Iterator[None]:
+    """Let the next try submit again if a submission without a taskID has no image."""
+    try:
+        yield
+    except Pan123InvisibleError:
+        if submission.taskID is None:
+            forget_submission(context)
+        raise
+
+
 def _submit(
     hook: Pan123Hook, record: SubmissionRecord, store: Any, signer: CallbackSigner | None, timing: WaitTiming
 ) -> Submission:
@@ -187,17 +200,18 @@ def _search(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Sub
 def _has_arrived(
     submission: Submission, strategy: WaitStrategy, clock: Callable[[], float] = time.monotonic
 ) -> Flow[bool]:
-    """Find out whether a submission arrived: its image is there, or its callback came and reports no failure.
+    """Find out whether a submission arrived: its image is there, or its callback came and reports success.
 
-    An older image proves nothing.
+    An older image proves nothing, nor does a callback that is not understood: the download may have failed.
     """
     if submission.file_name is None and submission.callback_id is None:
         return False
     search = ImageSearch(submission, strategy.timing)
     until = clock() + strategy.timing.search
     while clock() < until:
-        if deliveries := (yield from strategy.deliveries()):
-            return any(delivery.status is not DeliveryStatus.FAILED for delivery in deliveries)
+        reported = {delivery.status for delivery in (yield from strategy.deliveries())}
+        if reported & {DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED}:
+            return DeliveryStatus.SUCCEEDED in reported
         try:
             if (yield from search.find((), Stage.FIRST)) is not None:
                 return True

@@ -86,7 +86,7 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the image, and wait for it if the operator does that."""
-        from airflow_provider_123pan.download.submit import submit_once
+        from airflow_provider_123pan.download.submit import forgetting_unconfirmed, submit_once
         from airflow_provider_123pan.download.timing import WaitTiming
         from airflow_provider_123pan.hooks.pan123 import Pan123Hook
         from airflow_provider_123pan.retries import failing_without_retry
@@ -106,18 +106,23 @@ Pan123OfflineDownloadSensor`. With ``wait_for_completion`` also the sensor's key
                 return submission.xcom()
             for key, value in submission.xcom().items():
                 context["ti"].xcom_push(key, value)  # the wait may fail
-            return self._result(context, submission, self._wait(hook, submission))
+            with forgetting_unconfirmed(context, submission):
+                outcome = self._wait(hook, submission)
+            return self._result(context, submission, outcome)
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Resume after the wait in the triggerer."""
         from airflow_provider_123pan.download.events import from_event, require_kept
+        from airflow_provider_123pan.download.submit import forgetting_unconfirmed
         from airflow_provider_123pan.retries import failing_without_retry
 
         with failing_without_retry():
             parsed = Submission.parse(require_kept(submission))
-            return self._result(context, parsed, from_event(event, parsed.url))
+            with forgetting_unconfirmed(context, parsed):
+                outcome = from_event(event, parsed.url)
+            return self._result(context, parsed, outcome)
 
     def _wait(self, hook: Any, submission: Submission) -> Outcome:
         from airflow_provider_123pan.callbacks.client import inbox_endpoint

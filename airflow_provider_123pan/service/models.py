@@ -121,11 +121,13 @@ class Image:
     :ivar etag: MD5 of the bytes, lower-case hex.
     :ivar size: bytes.
     :ivar status: a number above 100 means that review rejected the image.
-    :ivar changed_at: time of the creation or of the last change, whichever is later; in Beijing time (assumed).
+    :ivar changed_at: time of the creation or of the last change, whichever is later; in Beijing time (assumed). What
+        counts as a change is undocumented.
     :ivar download_url: the image's URL.
     :ivar user_url: the image's URL on the user's own domain, or None.
     :ivar traffic: bytes that were served of it (``totalTraffic``), or None.
     :ivar is_directory: the id is that of a directory.
+    :ivar created_at: time of the creation, or None if it is not given.
     """
 
     fileID: str
@@ -140,6 +142,12 @@ class Image:
     user_url: str | None
     traffic: int | None = None
     is_directory: bool = False
+    created_at: datetime | None = None
+
+    @property
+    def appeared_at(self) -> datetime | None:
+        """Time of the creation, or of the last change if that is all there is."""
+        return self.created_at or self.changed_at
 
     @property
     def rejected(self) -> bool:
@@ -151,7 +159,7 @@ class Image:
         """Parse the record of an image."""
         item = mapping_of(data)
         etag = item.get("etag")
-        dates = [_optional_datetime(item.get(key)) for key in ("createAt", "updateAt")]
+        created_at, updated_at = (_plausible_date(item.get(key)) for key in ("createAt", "updateAt"))
         return cls(
             fileID=id_of(item, "fileId"),
             file_name=text_of(item, "filename"),
@@ -160,11 +168,12 @@ class Image:
             etag=etag.lower() if isinstance(etag, str) and etag else None,
             size=whole_number(item.get("size")),
             status=whole_number(item.get("status")) or 0,
-            changed_at=max((date for date in dates if date and date.year in PLAUSIBLE_YEARS), default=None),
+            changed_at=max((date for date in (created_at, updated_at) if date), default=None),
             download_url=optional_text(item.get("downloadURL")),
             user_url=optional_text(item.get("userSelfURL")),
             traffic=whole_number(item.get("totalTraffic")),
             is_directory=_is_directory(item),
+            created_at=created_at,
         )
 
 
@@ -299,6 +308,12 @@ def _datetime(text: str) -> datetime:
     # In Python 3.10, fromisoformat() accepts neither "Z" nor an arbitrary number of fractional digits.
     date = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
     return date if date.tzinfo else date.replace(tzinfo=BEIJING)
+
+
+def _plausible_date(value: Any) -> datetime | None:
+    """Read the date of an image; None if there is none, or one that no image can have."""
+    date = _optional_datetime(value)
+    return date if date and date.year in PLAUSIBLE_YEARS else None
 
 
 def _optional_datetime(value: Any) -> datetime | None:

@@ -97,5 +97,5 @@ class Comparison:
         return True
 
     def _was_made_by_this_sync(self, image: Image) -> bool:
-        """Whether the image's date is after the first try began; the service may filter by another date."""
-        return self.since is not None and image.changed_at is not None and image.changed_at >= self.since
+        """Whether the image was created after the first try began; the service may filter by another date."""
+        return self.since is not None and image.appeared_at is not None and image.appeared_at >= self.since

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from airflow_provider_123pan.download.lookup import newness_by_dates
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.service.listing import visit_images
 from airflow_provider_123pan.service.models import Image
@@ -97,12 +98,24 @@ class Finder:
             self._listed_until = began
         self._new = len(new)
         self._matcher.match(new)
-        # Submitted alone, and a single file changed: that is the one whose bytes were the same.
         only = self._in_flight.only()
         if only and only.number in self._in_flight.alone and only.succeeded_at:
-            changed = {image.fileID: image for image in new}
-            if len(changed) == 1 and self._is_on_the_list(new[0]):
-                self._recorder.found(only, new[0], "renamed")
+            self._take_the_changed(only, new)
+
+    def _take_the_changed(self, only: InFlightImage, listed: list[Image]) -> None:
+        """Take the single file that changed since an image was submitted alone: the one with the same bytes.
+
+        The service may list older ones as well. A change that may be a mere download needs a callback that names it.
+        """
+        since = datetime.fromtimestamp(only.submitted_at, timezone.utc)
+        dates = newness_by_dates(since, self._timing.skew, since)
+        changed = {image.fileID: image for image in listed if dates.certain(image) or dates.touched(image)}
+        if len(changed) != 1:
+            return
+        (image,) = changed.values()
+        is_named = any(delivery.fileID == image.fileID for delivery in only.deliveries)
+        if self._is_on_the_list(image) and (dates.certain(image) or is_named):
+            self._recorder.found(only, image, "renamed")
 
     def _is_on_the_list(self, image: Image) -> bool:
         """Whether it is an image of the list that has ended, and not one of another sync."""
@@ -187,7 +200,7 @@ class Finder:
         keep = self._matcher.keep(images, last=bool(last))
         if self._survey(keep, None):
             self.scanned_at = now
-            self._matcher.match(images, last)
+            self._matcher.match(images, last, complete=True)
 
     def _look_at_named_files(self, pending: InFlightImage) -> None:
         """Look at the files that callbacks named.

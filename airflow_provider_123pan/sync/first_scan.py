@@ -11,7 +11,7 @@ from airflow_provider_123pan.sync.entries import stem_of
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
-CREATE TABLE images (fileID BLOB PRIMARY KEY, state BLOB) WITHOUT ROWID;
+CREATE TABLE images (fileID BLOB PRIMARY KEY, state BLOB, changed_at BLOB) WITHOUT ROWID;
 CREATE TABLE stems (stem BLOB PRIMARY KEY) WITHOUT ROWID;
 BEGIN;
 """
@@ -22,11 +22,12 @@ class Change(Enum):
 
     ADDED = "added"
     CHANGED = "changed"
+    TOUCHED = "touched"  # nothing but the date of the last change, whatever counts as one
     NONE = "none"
 
 
 class FirstScan:
-    """The ids of a directory's images, each with a digest of its date, etag and size; for use by one thread.
+    """The ids of a directory's images, each with a digest of its dates, etag and size; for use by one thread.
 
     A temporary SQLite database holds them, so a million images need no memory.
     """
@@ -37,7 +38,8 @@ class FirstScan:
 
     def add(self, image: Image, folder: str = "") -> None:
         """Take an image that is in a folder."""
-        self._database.execute("INSERT OR REPLACE INTO images VALUES (?, ?)", (_key(image), _state(image)))
+        row = (_digest(image.fileID), _state(image), _digest(str(image.changed_at)))
+        self._database.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", row)
         self._database.execute(
             "INSERT OR IGNORE INTO stems VALUES (?)", (_name(stem_of(image.file_name), folder),)
         )
@@ -49,14 +51,15 @@ class FirstScan:
 
     def compare(self, image: Image) -> Change:
         """Return what has happened to an image since."""
-        row = self._database.execute("SELECT state FROM images WHERE fileID = ?", (_key(image),)).fetchone()
-        if row is None:
+        found = self._database.execute(
+            "SELECT state, changed_at FROM images WHERE fileID = ?", (_digest(image.fileID),)
+        ).fetchone()
+        if found is None:
             return Change.ADDED
-        return Change.NONE if row[0] == _state(image) else Change.CHANGED
-
-
-def _key(image: Image) -> bytes:
-    return _digest(image.fileID)
+        state, changed_at = found
+        if state != _state(image):
+            return Change.CHANGED
+        return Change.NONE if changed_at == _digest(str(image.changed_at)) else Change.TOUCHED
 
 
 def _name(stem: str, folder: str) -> bytes:
@@ -64,7 +67,7 @@ def _name(stem: str, folder: str) -> bytes:
 
 
 def _state(image: Image) -> bytes:
-    return _digest(f"{image.changed_at} {image.etag} {image.size}")
+    return _digest(f"{image.appeared_at} {image.etag} {image.size}")
 
 
 def _digest(text: str) -> bytes:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_123pan.download.lookup import (
     Evidence,
-    IsNew,
+    Newness,
     Stage,
     choose_image,
-    newer_than,
-    perhaps_newer_than,
+    newness_by_dates,
 )
-from airflow_provider_123pan.download.names import may_be_cut, possible_stems
+from airflow_provider_123pan.download.names import is_digest, may_be_cut, possible_stems
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.digests import SourceDigest
 from airflow_provider_123pan.sync.entries import ManifestEntry, comparable_folder, stem_of
@@ -66,7 +66,9 @@ class Matcher:
 
         def visit(image: Image) -> None:
             nonlocal unexplained
-            if any(self._in_flight.get(number) for number in self._numbers(image, paths)[0]):
+            if self._is_named_by_the_service(image) or any(
+                self._in_flight.get(number) for number in self._numbers(image, paths)[0]
+            ):
                 images.append(image)
             elif last and unexplained < MAX_UNEXPLAINED and self._is_unexplained(image):
                 images.append(image)
@@ -74,14 +76,18 @@ class Matcher:
 
         return visit
 
-    def match(self, images: Iterable[Image], last: Collection[InFlightImage] = ()) -> None:
+    def match(
+        self, images: Iterable[Image], last: Collection[InFlightImage] = (), *, complete: bool = False
+    ) -> None:
         """Record the images in flight that are among these.
 
         :param images: listed, or named by a callback.
         :param last: the whole window of these has passed, and ``images`` is everything in the directory.
+        :param complete: ``images`` is what :meth:`keep` kept of everything in the directory.
         """
         candidates = defaultdict[int, list[Image]](list)
         unexplained: list[Image] = []
+        made: list[Image] = []
         unsure = set[int]()
         paths: dict[int, str] = {}  # of the images in flight, read when a name may be cut
         for image in images:
@@ -89,6 +95,8 @@ class Matcher:
             for number in numbers:
                 candidates[number].append(image)
             unsure |= doubtful
+            if self._is_named_by_the_service(image):
+                made.append(image)
             if last and len(unexplained) < MAX_UNEXPLAINED and self._is_unexplained(image):
                 unexplained.append(image)
         final = last if len(unexplained) < MAX_UNEXPLAINED else ()
@@ -97,6 +105,7 @@ class Matcher:
                 self._match_one(
                     pending,
                     candidates[number],
+                    made if complete else None,
                     unexplained if pending in final and number not in unsure else None,
                 )
 
@@ -130,6 +139,10 @@ class Matcher:
             and not self._was_there(image)
         )
 
+    def _is_named_by_the_service(self, image: Image) -> bool:
+        """Whether an image that no entry explains is named after its content, as any of those in flight may be."""
+        return is_digest(image.file_name, image.etag) and self._is_unexplained(image)
+
     def _was_there(self, image: Image) -> bool:
         """Whether an image was there before any image in flight was submitted."""
         if self._first_scan and not self._earlier:
@@ -137,16 +150,27 @@ class Matcher:
         return image.changed_at is not None and image.changed_at < self._in_flight.oldest() - _LONG_BEFORE
 
     def _match_one(
-        self, pending: InFlightImage, images: list[Image], unexplained: list[Image] | None
+        self,
+        pending: InFlightImage,
+        images: list[Image],
+        made: list[Image] | None,
+        unexplained: list[Image] | None,
     ) -> None:
         """Match one image in flight.
 
+        :param made: new images that may be of any entry; None if the directory may hold others.
         :param unexplained: the other new images of the directory, if the whole window has passed.
         """
         entry = self._inventory.entry(pending.number)
         folder = comparable_folder(entry.folder)
-        others = [image for image in unexplained or () if self._inventory.folder_of(image) == folder]
-        is_new, may_be_new = self._newness(pending, entry)
+        others = [
+            image
+            for image in (*(made or ()), *(unexplained or ()))
+            if self._inventory.folder_of(image) == folder
+        ]
+        known = newness = self._newness(pending, entry)
+        if made is None:  # a new image of its own may be among those that are not here
+            newness = replace(known, touched=lambda image: False)
         unique = {image.fileID: image for image in [*images, *others]}.values()
         differing = [image for image in unique if difference(entry, image)]
         # What a source says never counts more than the list.
@@ -163,16 +187,15 @@ class Matcher:
                     {image.fileID for image in unique if self._is_anothers(image, pending.key)},
                     any_extension=True,
                 ),
-                is_new,
+                newness,
                 Stage.FINAL if unexplained is not None else self._stage(pending),
-                may_be_new,
             )
         if match:
             self._recorder.found(pending, match.image, match.matched_by)
         elif not pending.succeeded_at:
-            if any(map(is_new, images)):
+            if any(known.certain(image) or known.touched(image) for image in images):
                 pending.poll_soon(self._clock())
-        elif new := [image for image in images if image in differing and is_new(image)]:
+        elif new := [image for image in images if image in differing and newness.certain(image)]:
             self._recorder.failed(pending, difference(entry, new[0]) or "")
 
     def _is_anothers(self, image: Image, key: str) -> bool:
@@ -184,8 +207,8 @@ class Matcher:
         settled = pending.succeeded_at is not None and self._clock() - pending.succeeded_at > settling
         return Stage.SETTLED if settled else Stage.FIRST
 
-    def _newness(self, pending: InFlightImage, entry: ManifestEntry) -> tuple[IsNew, IsNew]:
-        """Return whether an image certainly is not from before its submission, and whether that is possible.
+    def _newness(self, pending: InFlightImage, entry: ManifestEntry) -> Newness:
+        """Return what the first scan and dates say of the age of images, beside a submission.
 
         What the first scan did not show is new by any clock, unless it may be an older image that was listed late. A
         sync that does not overwrite submits only what was not there when it began.
@@ -194,8 +217,8 @@ class Matcher:
         scan = None if pending.number in self._earlier else self._first_scan
         began_at = self._in_flight.began_at or pending.submitted_at
         since = datetime.fromtimestamp(began_at if pending.attempt else pending.submitted_at, timezone.utc)
-        strictly_new = newer_than(since, self._timing.skew)
-        perhaps_new = perhaps_newer_than(since, datetime.fromtimestamp(self._clock(), timezone.utc))
+        now = datetime.fromtimestamp(self._clock(), timezone.utc)
+        dates = newness_by_dates(since, self._timing.skew, now)
         listed_by_then = datetime.fromtimestamp(began_at - self._timing.wait.visible_within, timezone.utc)
 
         def change(image: Image) -> Change | None:
@@ -206,23 +229,30 @@ class Matcher:
             )
             return None if may_have_been else Change.ADDED
 
-        def is_new(image: Image) -> bool:
+        def is_certain(image: Image) -> bool:
             match change(image):
-                case Change.NONE:
+                case Change.NONE | Change.TOUCHED:
                     return False
                 case Change.CHANGED:
                     return True
                 case Change.ADDED if not self._overwrite:
                     return (
-                        image.changed_at is None or strictly_new(image) or image.changed_at < listed_by_then
+                        image.changed_at is None or dates.certain(image) or image.changed_at < listed_by_then
                     )
                 case Change.ADDED:  # beside the older image, which the first scan showed
-                    return strictly_new(image) or (scan is not None and scan.has_name(entry.stem, folder))
+                    return dates.certain(image) or (scan is not None and scan.has_name(entry.stem, folder))
                 case None:
-                    return strictly_new(image)
+                    return dates.certain(image)
 
-        def may_be_new(image: Image) -> bool:
+        def is_touched(image: Image) -> bool:
             found = change(image)
-            return perhaps_new(image) if found is None else found is not Change.NONE
+            return dates.touched(image) if found in (None, Change.ADDED) else found is Change.TOUCHED
 
-        return is_new, may_be_new
+        def is_possible(image: Image) -> bool:
+            found = change(image)
+            return dates.possible(image) if found is None else found is not Change.NONE
+
+        def is_certain_in_utc(image: Image) -> bool:
+            return change(image) is None and image.changed_at is not None and dates.certain_in_utc(image)
+
+        return Newness(is_certain, is_touched, is_possible, is_certain_in_utc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 MODES = ("poke", "reschedule", "deferrable", "sync skip", "sync overwrite")
@@ -23,6 +23,7 @@ CALLBACKS = (
     "neighbour's file",
 )
 AGES = {"10 s": 10.0, "1 min": 60.0, "8 h": 28_800.0, "1 year": 31_536_000.0}
+SETTLED = 5.0  # seconds, less than a wait's
 STRICT = ("beijing", "unix", "slashes")  # forms of dates that are read without doubt
 
 
@@ -42,6 +43,8 @@ class Scenario:
     :ivar urls_in_listing: listings give the images' URLs; otherwise only the detail call does.
     :ivar images: how many a sync has in its list.
     :ivar knows_md5: the list of a sync states the MD5 of each.
+    :ivar touched: a download counts as a change of an older image. Only where ours appears before a wait has settled:
+        otherwise the two cannot be told apart.
     """
 
     seed: int
@@ -63,13 +66,14 @@ class Scenario:
     urls_in_listing: bool
     images: int
     knows_md5: bool
+    touched: bool
 
     @classmethod
     def random(cls, seed: int) -> Scenario:
         """Return the scenario of a seed."""
         rng = random.Random(seed)
         lags = (0.0, rng.uniform(0, 10), rng.uniform(10, 60), rng.uniform(60, 280))
-        return cls(
+        drawn = cls(
             seed=seed,
             mode=rng.choice(MODES),
             lag=rng.choice(lags),
@@ -89,7 +93,9 @@ class Scenario:
             urls_in_listing=rng.random() < 0.8,
             images=rng.choice((1, 1, 2, 4)),
             knows_md5=rng.random() < 0.2,
+            touched=rng.random() < 0.5,
         )
+        return replace(drawn, touched=drawn.touched and drawn.lag < SETTLED)
 
     def __str__(self) -> str:
         """Describe the scenario in a line."""

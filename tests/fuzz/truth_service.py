@@ -251,10 +251,13 @@ class Service:
             "size": 1000,
             "status": 2,
             "createAt": self._date(record.created),
-            "updateAt": self._date(record.changed),
+            "updateAt": self._date(VIRTUAL.now if self._is_touched(record) else record.changed),
             "downloadURL": record.url if detail or self.scenario.urls_in_listing else "",
             "userSelfURL": "",
         }
+
+    def _is_touched(self, record: Record) -> bool:
+        return self.scenario.touched and record in self.older
 
     def _date(self, moment: float) -> Any:
         match self.scenario.dates:

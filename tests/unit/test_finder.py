@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
+from airflow_provider_123pan.service.flow import drive
+from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.source.digests import SourceDigest
 from airflow_provider_123pan.source.naming import Naming
 from airflow_provider_123pan.sync.finder import Finder
+from airflow_provider_123pan.sync.image_state import ImageState
 from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.raw_entries import RawEntry
@@ -33,18 +37,24 @@ class Scene:
         self.listings: list[float] = []
         self.digest: SourceDigest | None = None
         inventory = Inventory(Naming())
-        inventory.load([RawEntry("1", {"url": "https://example.com/a.jpg"})])
+        urls = ("https://example.com/a.jpg", "https://example.com/b.jpg")
+        inventory.load(RawEntry(url, {"url": url, "file_name": url[-5:]}) for url in urls)
         self.in_flight = InFlight("seed", BEGAN)
         self.pending = InFlightImage(0, inventory.key(0), "", 0, 7, BEGAN, BEGAN, was_polled=True)
         self.in_flight.add(self.pending)
         stand_in: Any = SimpleNamespace
-        self.recorder = stand_in(longest=1.0, shares_files=False)
+        self.found: list[str] = []
+        self.recorder = stand_in(
+            longest=1.0,
+            shares_files=False,
+            found=lambda pending, image, matched_by: self.found.append(f"{image.fileID} {matched_by}"),
+        )
         self.finder = Finder(
             stand_in(client=stand_in(run=self.list)),
             inventory,
             self.in_flight,
             self.recorder,
-            stand_in(keep=lambda images, last: images.append, match=lambda *_: None),
+            stand_in(keep=lambda images, last: images.append, match=lambda *_, **__: None),
             stand_in(
                 requests=0,
                 ask=lambda *_: self.asked.append(self.now - BEGAN),
@@ -126,3 +136,49 @@ def test_once_images_share_a_file_sources_are_asked_sooner(scene: Scene) -> None
     scene.recorder.shares_files = True
     scene.check(102)
     assert scene.asked == [102]
+
+
+# --- submitted alone, because another entry may have the same bytes -----------------------------------------
+
+
+def listed(name: str, created: float, changed: float) -> dict[str, Any]:
+    """Return the record of an image with these dates, in seconds after the submission."""
+    return {"fileId": name, "filename": name, "createAt": BEGAN + created, "updateAt": BEGAN + changed}
+
+
+class Alone(Scene):
+    """The image in flight was submitted alone; another image of the list is stored already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[dict[str, Any]] = []
+        self.finder._inventory.record(1, ImageState.MIGRATED, Image.parse(listed("b.jpg", -900, -900)))
+        self.in_flight.alone.add(0)
+        self.pending.report_succeeded(BEGAN + 1)
+
+    def list(self, flow: Any) -> None:
+        page = Listing(tuple(map(Image.parse, self.images)), (), None)
+        drive(flow, lambda step: page)
+
+
+@pytest.mark.parametrize(
+    ("images", "named", "found"),
+    [
+        pytest.param([("b.jpg", 2, 2)], False, True, id="replaced"),
+        pytest.param([("b.jpg", -900, -900)], False, False, id="unchanged, though listed"),
+        pytest.param([("b.jpg", -900, 2)], False, False, id="perhaps only downloaded"),
+        pytest.param([("b.jpg", -900, 2)], True, True, id="changed, and a callback names it"),
+        pytest.param([("b.jpg", 2, 2), ("other.jpg", 2, 2)], False, False, id="two"),
+        pytest.param([("b.jpg", 2, 2), ("other.jpg", -900, -900)], False, True, id="beside an older one"),
+        pytest.param([("other.jpg", 2, 2)], False, False, id="not of this list"),
+    ],
+)
+def test_the_file_that_changed_since_is_taken(
+    images: list[tuple[str, float, float]], named: bool, found: bool
+) -> None:
+    alone = Alone()
+    alone.images = [listed(*each) for each in images]
+    if named:
+        alone.pending.deliver(Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="b.jpg"), BEGAN + 1)
+    alone.finder.list_new()
+    assert alone.found == (["b.jpg renamed"] if found else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +14,7 @@ from airflow_provider_123pan.download.lookup import (
     Evidence,
     Stage,
     choose_image,
-    newer_than,
-    perhaps_newer_than,
+    newness_by_dates,
 )
 from airflow_provider_123pan.download.names import Likeness, compare_names
 from airflow_provider_123pan.download.search import ImageSearch
@@ -30,6 +30,16 @@ def test_an_earlier_try_found_again_without_its_taskid() -> None:
     found = service.wait(submission(taskID=None))
     assert found is not None
     assert found.fileID == "f1"
+
+
+@pytest.mark.parametrize(
+    "old", [image(age=86_400), image(created_at=START - timedelta(days=7)), image(age=60)]
+)
+def test_without_a_taskid_only_what_is_certainly_new_is_taken(old: Image) -> None:
+    """Nothing says that such a submission succeeded."""
+    service = Service(lambda _: AssertionError(), lambda _: [old])
+    with pytest.raises(exceptions.Pan123InvisibleError):
+        service.wait(submission(taskID=None))
 
 
 def test_a_file_visible_late() -> None:
@@ -101,6 +111,8 @@ def test_the_sole_older_image_is_taken_only_at_the_end_of_the_window() -> None:
 UTC = 8 * 3600 - 1  # the age that a new image seems to have if its date is in UTC
 OLD, NEW = 9999, -1
 HASHED = "e" * 32 + ".jpg"
+LAST_WEEK = START - timedelta(days=7)
+TOUCHED = image(file_id="touched", created_at=LAST_WEEK)  # an old image, changed or only downloaded just now
 
 
 def other(name: str, age: float = NEW, **more: Any) -> Image:
@@ -135,6 +147,17 @@ def other(name: str, age: float = NEW, **more: Any) -> Image:
         ([image(age=OLD), other("a_1.jpg")], Stage.FINAL, ("a_1.jpg", "variant")),
         ([other("a.png")], Stage.SETTLED, None),
         ([other("a.png")], Stage.FINAL, ("a.png", "variant")),
+        # Rule 3: an older image that was changed counts once settled, and after whatever new one may be ours.
+        ([TOUCHED], Stage.FIRST, None),
+        ([TOUCHED], Stage.SETTLED, ("touched", "name")),
+        ([TOUCHED, other("neighbour.jpg")], Stage.SETTLED, ("touched", "name")),
+        ([TOUCHED, image(file_id="new")], Stage.FIRST, ("new", "name")),
+        ([TOUCHED, other("a(1).jpg")], Stage.SETTLED, ("a(1).jpg", "variant")),
+        ([TOUCHED, other("a-1.jpg")], Stage.SETTLED, None),
+        ([TOUCHED, other("a-1.jpg")], Stage.FINAL, ("a-1.jpg", "variant")),
+        ([TOUCHED, other("a(1).jpg"), other("a(2).jpg")], Stage.FINAL, None),
+        ([TOUCHED, other(HASHED)], Stage.FINAL, None),
+        ([image(created_at=START, changed_at=None, file_id="new")], Stage.FIRST, ("new", "name")),
         # Rule 4: a name made of the content, if nothing else is new.
         ([other(HASHED)], Stage.SETTLED, None),
         ([other(HASHED)], Stage.FINAL, (HASHED, "renamed")),
@@ -154,6 +177,11 @@ def other(name: str, age: float = NEW, **more: Any) -> Image:
         ([image(age=UTC, file_id="new"), image(age=UTC + OLD)], Stage.FINAL, ("new", "name")),
         ([other("a(1).jpg", UTC)], Stage.FINAL, ("a(1).jpg", "variant")),
         ([image(age=99_999), other("a(1).jpg", UTC)], Stage.FINAL, None),
+        # Nothing explains an image that may be new, whatever its name.
+        ([image(age=OLD), other("a[1].jpg", UTC)], Stage.FINAL, None),
+        ([image(age=OLD), other("neighbour.jpg", UTC)], Stage.FINAL, None),
+        ([image(age=OLD, file_id="old"), other("neighbour.jpg", UTC + OLD)], Stage.FINAL, ("old", "older")),
+        ([image(changed_at=None), other("a - 副本.jpg", changed_at=None)], Stage.FINAL, None),
     ],
 )
 def test_which_image_is_meant(images: list[Image], stage: Stage, expected: tuple[str, str] | None) -> None:
@@ -164,9 +192,8 @@ def chosen(images: list[Image], stage: Stage, **evidence: Any) -> tuple[str, str
     match = choose_image(
         images,
         Evidence("a.jpg", **evidence),
-        newer_than(START, WaitTiming().same_second),
+        newness_by_dates(START, WaitTiming().same_second, START),
         stage,
-        perhaps_newer_than(START, START),
     )
     return (match.image.fileID, match.matched_by) if match else None
 
@@ -265,3 +292,19 @@ def test_where_dates_do_not_help_an_image_that_appeared_later_is_taken_at_the_en
     match = drive(search.find((), Stage.FINAL), perform)
     assert match is not None
     assert match.image.fileID == "new"
+
+
+@pytest.mark.parametrize(("later", "expected"), [([], "old"), (["b.jpg"], None)], ids=["nothing", "an image"])
+def test_an_older_undated_image_is_taken_if_nothing_appeared_since_the_first_look(
+    later: list[str], expected: str | None
+) -> None:
+    images = [image(file_id="old", changed_at=None), other("neighbour.jpg", changed_at=None)]
+
+    def perform(step: Any) -> Any:
+        return Listing(tuple(images), (), None)
+
+    search = ImageSearch(submission(directory_id="dir"), WaitTiming())
+    assert drive(search.find((), Stage.SETTLED), perform) is None
+    images.extend(other(name, changed_at=None) for name in later)
+    match = drive(search.find((), Stage.FINAL), perform)
+    assert (match.image.fileID if match else None) == expected

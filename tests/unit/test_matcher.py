@@ -32,14 +32,22 @@ def stored(
     fileID: str = "f1",
     etag: str = "0" * 32,
     directory_id: str = "d",
+    created: float | None = None,
 ) -> Image:
     """Return a stored image.
 
-    :param at: its date, in seconds after the first submission.
+    :param at: the date of its last change, in seconds after the first submission.
+    :param created: the date of its creation, likewise.
     """
-    date = None if at is None else datetime.fromtimestamp(BEGAN + at, timezone.utc)
+    changed_at, created_at = (
+        None if date is None else datetime.fromtimestamp(BEGAN + date, timezone.utc) for date in (at, created)
+    )
     return Image(
-        fileID, file_name, directory_id, "photos", etag, 100, 2, date, "https://example.com/new.jpg", None
+        *(fileID, file_name, directory_id, "photos", etag, 100, 2),
+        changed_at,
+        "https://example.com/new.jpg",
+        None,
+        created_at=created_at,
     )
 
 
@@ -109,9 +117,9 @@ class Sync:
         assert found
         return found
 
-    def match(self, *images: Image, last: bool = False) -> dict[int, tuple[str, str]]:
+    def match(self, *images: Image, last: bool = False, complete: bool = True) -> dict[int, tuple[str, str]]:
         """Match images; return what was found."""
-        self.matcher.match(images, list(self.in_flight) if last else ())
+        self.matcher.match(images, list(self.in_flight) if last else (), complete=complete)
         return self.matches
 
 
@@ -127,11 +135,14 @@ def test_the_first_scan_knows_what_has_changed(scan: FirstScan) -> None:
     assert scan.compare(stored("renamed.jpg")) is Change.NONE
     assert scan.compare(stored("a.jpg", at=11)) is Change.CHANGED
     assert scan.compare(stored("a.jpg", etag="1" * 32)) is Change.CHANGED
+    assert scan.compare(stored("a.jpg", at=11, created=10)) is Change.TOUCHED
+    assert scan.compare(stored("a.jpg", created=11)) is Change.CHANGED
     assert scan.compare(stored("a.jpg", fileID="f2")) is Change.ADDED
     assert (scan.has_name("a"), scan.has_name("b")) == (True, False)
 
 
 OLD = stored("a.jpg", at=-DAY, fileID="old")
+TOUCHED = stored("a.jpg", at=10, fileID="old", created=-DAY)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +163,7 @@ OLD = stored("a.jpg", at=-DAY, fileID="old")
         pytest.param(stored("a.jpg", None), True, (OLD,), "name", id="beside the older image, undated"),
         pytest.param(stored("a.jpg", -MINUTE, "old"), True, (OLD,), "name", id="the older image has changed"),
         pytest.param(stored("a.jpg", 10, "old"), True, (stored("a.jpg", 10, "old"),), None, id="dated ahead"),
+        pytest.param(TOUCHED, True, (OLD,), "name", id="only its last change is new"),
         # Without a first scan, as after a deferral, dates decide; a sync that skips had only missing names.
         pytest.param(stored("a.jpg"), True, None, "name", id="no scan"),
         pytest.param(stored("a.jpg", UTC), True, None, None, id="no scan, in UTC"),
@@ -170,6 +182,20 @@ def test_an_image_is_new(
 ) -> None:
     sync = Sync("a.jpg", scanned=scanned, overwrite=overwrite)
     assert sync.match(image) == ({} if expected is None else {0: (image.fileID, expected)})
+
+
+@pytest.mark.parametrize("scanned", [(OLD,), None], ids=["scan", "no scan"])
+def test_an_older_image_whose_last_change_is_new_comes_after_a_new_one(
+    scanned: tuple[Image, ...] | None,
+) -> None:
+    sync = Sync("a.jpg", scanned=scanned, overwrite=True)
+    sync.pending(0).succeeded_at = sync.now
+    assert sync.match(TOUCHED) == {}  # a download may count as a change, and the new one may be listed soon
+    sync.now += SyncTiming().wait.settling + 1
+    assert sync.match(TOUCHED, complete=False) == {}
+    hashed = stored(f"{'2' * 32}.jpg", fileID="f2", etag="2" * 32)
+    assert sync.match(TOUCHED, hashed) == {}
+    assert sync.match(TOUCHED, stored("a(1).jpg", etag="1" * 32)) == {0: ("f1", "variant")}
 
 
 def test_progress_decides_whether_an_overwritten_image_has_arrived() -> None:
