@@ -255,8 +255,9 @@ bench-page: chromium ## Measure the page in Airflow's UI beside Airflow's grid (
 bench-scale: ## Measure what limits the number of images: simulated syncs, checkpoints, results, inbox, metadata (ARGS="--only inbox")
 bench-cluster: private BIN = .venv-cluster/bin
 bench-cluster: $(CLUSTERED) ## Measure receiver, waits and sync in a distributed Airflow beside a small one (INBOX=mariadb)
-$(BENCHMARKS): $(MEASURED)
-	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(or $(ARGS),--publish) $(if $(filter bench-cluster,$@),$(INBOX:%=--inbox %))
+$(filter-out bench-cluster,$(BENCHMARKS)): $(MEASURED)
+$(BENCHMARKS):
+	$(BIN)/python -m tests.benchmarks.$(@:bench-%=%) $(or $(ARGS)$(INBOX:%=--inbox %),--publish)
 	@$(BIN)/python -m tests.benchmarks.document
 
 # --- documentation ------------------------------------------------------------------------------------

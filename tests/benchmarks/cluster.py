@@ -18,7 +18,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import psutil
 
@@ -38,7 +38,7 @@ from tests.benchmarks.report import (
     progress,
     take_turns,
 )
-from tests.benchmarks.waiters import Place, submit
+from tests.benchmarks.waiters import Place, provider_triggers, submit
 from tests.benchmarks.waiting import CPU, SETTLING_SECONDS
 
 DAGS = ("benchmark_sync", "benchmark_waits")
@@ -84,34 +84,43 @@ def waits(airflow: Cluster, sandbox: Sandbox, count: int) -> tuple[dict[str, flo
     """
     last = FIRST_CALLBACK_SECONDS + count / CALLBACKS_PER_SECOND
     sandbox.configure(delay=(FIRST_CALLBACK_SECONDS, last))
-    airflow.api.call("POST", "/dags/benchmark_waits/dagRuns", json={"logical_date": None})
+    run = airflow.api.call("POST", "/dags/benchmark_waits/dagRuns", json={"logical_date": None})
     cpu, memory = used(airflow)
     place = Place(sandbox.base_url, sandbox.client_id, sandbox.client_secret, airflow.callback_base_url)
     submissions = submit(place, count, with_callbacks=True)
-
-    def script(*arguments: str, given: Any = None) -> dict[str, float]:
-        command = [sys.executable, "-m", "tests.benchmarks.cluster_waits", "benchmark_waits", *arguments]
-        done = subprocess.run(
-            command,
-            env=airflow.env,
-            cwd=ROOT,
-            input=json.dumps(given),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        return found
-
-    script(given=submissions)
+    triggers = [(*trigger.serialize(), None) for trigger in provider_triggers(submissions)]
+    given = {
+        "dag_id": "benchmark_waits",
+        "run_id": run["dag_run_id"],
+        "task_id": "wait",
+        "triggers": triggers,
+    }
+    _run(airflow, "tests.cluster.deferral", given=json.dumps(given))
     time.sleep(SETTLING_SECONDS)
     cpu_now, memory_now = used(airflow)
-    wait_for(lambda: len(script("ended")) == count, what="the ends of the waits", timeout=2 * last, every=30)
-    ended = script("ended")
+    ended: dict[str, float] = {}
+
+    def have_ended() -> bool:
+        nonlocal ended
+        ended = json.loads(
+            _run(airflow, "tests.benchmarks.cluster_waits", "benchmark_waits").splitlines()[-1]
+        )
+        return len(ended) == count
+
+    wait_for(have_ended, what="the ends of the waits", timeout=2 * last, every=30)
     sent = {task["taskID"]: task["delivered_at"] for task in sandbox.state(limit=count)["tasks"]}
     seconds = [ended[str(n)] - sent[submission["taskID"]] for n, submission in enumerate(submissions)]
     cost = {CPU: 1000 * (cpu_now - cpu) / count, "MB of the triggerers": memory, "with all waits": memory_now}
     return cost, sorted(seconds)
+
+
+def _run(airflow: Cluster, module: str, *arguments: str, given: str = "") -> str:
+    """Run a module in the environment of an Airflow, and return what it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(
+        command, env=airflow.env, cwd=ROOT, input=given, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
 
 
 def measure(name: str, start: Start, options: Namespace) -> tuple[dict[str, Measured], list[float]]:

@@ -76,8 +76,9 @@ def simulation(pairs: list[tuple[int, int]]) -> None:
         "CPU time per image",
         "of it the list",
         "memory at most",
+        "temporary disk space",
         "deferrals",
-        "checkpoint",
+        "writes per image",
         "results",
     ]
     rows: list[list[str | Figure]] = []
@@ -90,7 +91,7 @@ def simulation(pairs: list[tuple[int, int]]) -> None:
         row += [(found["list_images_per_image"], ""), (found["get_offline_download_per_image"], "")]
         row += [(found["cpu_ms_per_image"], " ms"), (1000 * found["list_cpu_s"] / images, " ms")]
         row += [(found["peak_mb"], " MB"), (found["temporary_mb"], " MB"), (found["deferrals"], "")]
-        row.append((found["results_mb"], " MB"))
+        row += [(found["state_store_writes"] / images, ""), (found["results_mb"], " MB")]
         rows.append([Figure([value], unit) for value, unit in row])
     finish("scale-simulation", Table("", heading, rows))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import sys
 import tempfile
 import time
@@ -38,6 +37,7 @@ from airflow_provider_123pan.sync.options import FetchOptions, SyncOptions  # no
 from airflow_provider_123pan.sync.run import SyncRun  # noqa: E402
 from airflow_provider_123pan.sync.timing import SyncTiming  # noqa: E402
 from tests.benchmarks import listing  # noqa: E402
+from tests.benchmarks.sync_worker import megabytes  # noqa: E402
 from tests.benchmarks.variables import Memory  # noqa: E402
 from tests.fuzz.truth_syncs import Serial, surroundings  # noqa: E402
 from tests.fuzz.truth_waits import Client  # noqa: E402
@@ -163,8 +163,8 @@ def simulate(images: int, seconds: float, folder: Path) -> dict[str, Any]:
         "images_per_second": round(images / (VIRTUAL.now - began), 2),
         **{f"{name}_per_image": round(count / images, 4) for name, count in service.calls.items()},
         "cpu_ms_per_image": round((cpu_time() - used) / images * 1000, 2),
-        "list_cpu_s": round(loading / (deferrals + 1), 1),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6,
+        "list_cpu_s": round(loading, 1),
+        "peak_mb": round(megabytes("VmHWM")),
         "temporary_mb": round(temporary(inventory) / 1e6, 1),
         "deferrals": deferrals,
         "checkpoint_kb": round(largest / 1000, 1),

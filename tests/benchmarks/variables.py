@@ -19,7 +19,7 @@ class Memory:
 
     def get(self, name: str) -> Any:
         """Return the value of a name, or None."""
-        return self._rate if name.startswith("pan123_rate__") else self.values.get(name)
+        return self.values.get(name, self._rate if name.startswith("pan123_rate__") else None)
 
     def set(self, name: str, value: Any, description: str = "") -> None:
         """Store a value, as JSON if it is no string."""

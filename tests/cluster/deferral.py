@@ -2,7 +2,7 @@
 
 A thousand waits would otherwise cost a thousand runs of a worker before the first measurement. Standard input is JSON:
 `dag_id`, `run_id`, `task_id`, and `triggers`, a list of `[class path, arguments, id of the triggerer's job]` by
-map index. The process needs the environment of Airflow's components.
+map index; without an ID, any triggerer takes it. The process needs the environment of Airflow's components.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import Any
 
 
-def defer(dag_id: str, run_id: str, task_id: str, triggers: list[tuple[str, dict[str, Any], int]]) -> None:
+def defer(
+    dag_id: str, run_id: str, task_id: str, triggers: list[tuple[str, dict[str, Any], int | None]]
+) -> None:
     """Store a trigger for each mapped task instance of a task, and defer the instance."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import Trigger
