@@ -243,11 +243,11 @@ class CopyTask:
 class CopyFailure:
     """A file of the cloud drive that was not copied.
 
-    :ivar file_id: its id on the cloud drive.
+    :ivar file_id: its id on the cloud drive; None if the service counts the file but does not list it.
     """
 
-    file_id: str
-    file_name: str
+    file_id: str | None
+    file_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,13 +262,14 @@ class CopyFailures:
 
     @classmethod
     def parse(cls, data: Any) -> CopyFailures:
-        """Parse a page; its list may be null for none (official)."""
-        items = mapping_of(data).get("list")
-        if items is None:
+        """Parse a page; its list may be null for none (official), which says nothing about the other pages."""
+        page = mapping_of(data)
+        items = page.get("list")
+        if items is None and page.get("total") is None:
             return cls(0, ())
-        if not isinstance(items, list):
+        if not isinstance(items, list | None):
             raise ValueError(f"list is {shown(items)}, not a list")
-        files = [mapping_of(item) for item in items]
+        files = [mapping_of(item) for item in items or ()]
         failures = tuple(CopyFailure(id_of(file, "fileId"), text_of(file, "filename")) for file in files)
         return cls(whole_of(data, "total"), failures)
 
