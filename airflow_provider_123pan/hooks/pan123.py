@@ -171,6 +171,8 @@ class Pan123Hook(BaseHook):
     ) -> Image:
         """Upload an image's bytes and return the stored image; its etag and size are those of the source.
 
+        Review may have rejected it: then its ``rejected`` is true.
+
         If the account has an image of equal content already, nothing is sent; the image may then have another name or
         directory. Threads may upload with one hook, eight images at a time.
 

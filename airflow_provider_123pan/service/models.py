@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from typing import Any
@@ -145,6 +145,20 @@ class Image:
     def rejected(self) -> bool:
         """True if review rejected the image."""
         return self.status > REJECTED_ABOVE
+
+    def completed_by(self, detail: Image) -> Image:
+        """Return this record with what another one of the same image adds to it.
+
+        A listing may lack any field. A rejection in one of the two records counts.
+        """
+        return replace(
+            self,
+            etag=self.etag or detail.etag,
+            size=detail.size if self.size is None else self.size,
+            status=max(self.status, detail.status),
+            download_url=detail.download_url or self.download_url,
+            user_url=detail.user_url or self.user_url,
+        )
 
     @classmethod
     def parse(cls, data: Any) -> Image:
