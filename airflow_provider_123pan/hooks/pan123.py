@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import repeat
@@ -254,11 +255,8 @@ class Pan123Hook(BaseHook):
                 f"the listing does not end after {number} pages", call="list_copy_failures"
             )
         if len(seen) < total:  # where pages begin is undocumented: the first one may be page 0
-            try:
+            with suppress(Pan123Error):  # there is no page 0
                 page = self.call(file_calls.list_copy_failures(task_id, 0))
-            except Pan123Error as error:
-                self.log.info("There is no page 0: %s", error)
-            else:
                 seen |= {failure.file_id: failure for failure in page.failures}
         yield from seen.values()
         most = file_calls.MAX_FAILURE_PAGES * file_calls.MAX_IDS
