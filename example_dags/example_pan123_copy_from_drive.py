@@ -49,11 +49,12 @@ def example_pan123_copy_from_drive() -> None:
     )
 
     @task
-    def failed_ids(failures: Any) -> list[str]:
-        """Return the ids of the files that were not copied."""
+    def failed_ids(failures: Any, params: Any = None) -> list[str]:
+        """Return the ids of the files that were not copied; all ids if 123pan does not list every one of them."""
         if not failures:
             raise AirflowSkipException("123pan has copied all files")
-        return [failure["file_id"] for failure in failures]
+        ids = [failure["file_id"] for failure in failures]
+        return list(params["file_ids"]) if None in ids else ids
 
     copied: Any = copy.output
     again: Any = failed_ids(copied["failures"])

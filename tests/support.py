@@ -14,6 +14,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
+from airflow_provider_123pan.callbacks.delivery import Delivery
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, poke_intervals, wait_for_outcome
@@ -21,7 +22,7 @@ from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.operators.sync_images import Pan123SyncImagesOperator
 from airflow_provider_123pan.sandbox import Sandbox
 from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownloadSensor
-from airflow_provider_123pan.service.flow import Sleep, drive
+from airflow_provider_123pan.service.flow import Flow, Sleep, drive
 from airflow_provider_123pan.service.models import BEIJING, Directory, Image, Listing, OfflineTask, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall
 
@@ -152,8 +153,23 @@ def submission(**more: Any) -> Submission:
     return Submission(**(fields | more))
 
 
+class _Wait(WorkerWait):
+    def __init__(self, deliveries: tuple[Delivery, ...]) -> None:
+        super().__init__(None, None, WaitTiming())
+        self._deliveries = deliveries
+
+    def deliveries(self) -> Flow[tuple[Delivery, ...]]:
+        yield from ()
+        return self._deliveries
+
+
 class Service:
-    """Answers a flow's questions in virtual time; ``status`` and ``images`` may depend on the time."""
+    """Answers a flow's calls in virtual time; ``status`` and ``images`` may depend on the time.
+
+    :ivar details: what ``get_image`` answers, by fileID: an image or an error. Other ids are those of images without a
+        URL, whose details show no more.
+    :ivar deliveries: what the waits find in the inbox.
+    """
 
     def __init__(
         self, status: Callable[[float], Any], images: Callable[[float], list[Image]] = lambda _: [image()]
@@ -161,6 +177,8 @@ class Service:
         self.now = START.timestamp()
         self._status, self._images = status, images
         self.asked: list[str] = []
+        self.details: dict[str, Image | Exception] = {}
+        self.deliveries: tuple[Delivery, ...] = ()
 
     @property
     def elapsed(self) -> float:
@@ -178,6 +196,11 @@ class Service:
                 raise status
             return OfflineTask(7, TaskStatus(status), 50, START)
         if step.call.name == "get_image":
+            assert step.call.params
+            if (detail := self.details.get(step.call.params["fileID"])) is not None:
+                if isinstance(detail, Exception):
+                    raise detail
+                return detail
             return next(found for found in self._images(self.elapsed) if found.download_url is None)
         body = step.call.body or {}
         if body["parentFileId"] == "":
@@ -195,7 +218,7 @@ class Service:
             what or submission(),
             START.timestamp() + timeout,
             poke_intervals(10, False, None),
-            WorkerWait(None, None, WaitTiming()),
+            _Wait(self.deliveries),
             clock=self.clock,
             **more,
         )

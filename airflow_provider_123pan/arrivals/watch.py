@@ -18,7 +18,13 @@ from airflow_provider_123pan.arrivals.cursor_store import CursorStore
 from airflow_provider_123pan.arrivals.lister import shared_lister
 from airflow_provider_123pan.callbacks.client import inbox_endpoint
 from airflow_provider_123pan.callbacks.follower import WakeWaiter, follower_for
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123ServiceError
+from airflow_provider_123pan.exceptions import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123ServiceError,
+    Pan123UnavailableError,
+    Pan123VerifyingError,
+)
 from airflow_provider_123pan.service.listing import find_default_directories
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.service.protocol import get_image
@@ -38,7 +44,7 @@ class ArrivalTiming:
     :ivar max_age: another watch's listing may be used so long after its start.
     :ivar stored_within: between two cursors that are kept; an event is covered after this, and within twice this.
     :ivar after_delivery: after a callback, a check and, if it found nothing, another one.
-    :ivar patience: a listed image may be without a URL for so long.
+    :ivar patience: a listed image may be without a URL for so long, by 123pan's own answers.
     :ivar refresh: connection and directory are looked up again after so long.
     :ivar retry: between two attempts after an error: the first, and the longest.
     """
@@ -85,7 +91,8 @@ class Watch:
         self._keeper = CursorKeeper(store, timing)
         self._waiter = WakeWaiter()
         self._unfinished: dict[bytes, float] = {}
-        self._held: Image | None = None
+        self._held: tuple[bytes, Image] | None = None  # with its key
+        self._refusal: Pan123Error | None = None  # in the latest check, of a call for one image
         self._directory_ids: list[str] = []
         self._attempts = 0
         self._follow_ups: list[float] = []
@@ -102,27 +109,38 @@ class Watch:
                         refresh_at = time.monotonic() + self._timing.refresh
                         while time.monotonic() < refresh_at:
                             if self._held is not None and self._keeper.is_idle:
-                                yield self._report(cursor, self._held)
+                                yield self._report(cursor, *self._held)
                                 self._held = None
                             async with aclosing(self._check(shared, cursor)) as found:
                                 async for image in found:
                                     yield image
-                            self._attempts = 0
-                            await self._pause(cursor)
+                            if self._refusal is None:
+                                self._attempts = 0
+                                await self._pause(cursor)
+                            else:
+                                await self._pause(cursor, self._retry_pause(self._refusal))
             except (Pan123Error, AirflowRuntimeError) as error:
-                first, longest = self._timing.retry
-                pause = min(first * 2 ** min(self._attempts, 10), longest)
-                self._attempts += 1
-                log.warning("The watch for new images checks again in %.0f s: %s", pause, error)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(self._retry_pause(error))
+
+    def _retry_pause(self, error: Exception) -> float:
+        """Return the seconds until the next check after an error."""
+        first, longest = self._timing.retry
+        pause: float = min(first * 2 ** min(self._attempts, 10), longest)
+        self._attempts += 1
+        log.warning("The watch for new images checks again in %.0f s: %s", pause, error)
+        return pause
 
     def _wake_by_callbacks(self, shared: SharedClient) -> AbstractContextManager[None]:
         inbox = inbox_endpoint(shared.settings) if shared.settings.callback_base_url else None
         return follower_for(inbox).subscription_to_all(self._waiter) if inbox else nullcontext()
 
     async def _check(self, shared: SharedClient, cursor: Cursor) -> AsyncGenerator[Image, None]:
-        """List what is new, and yield the finished images."""
+        """List what is new, and yield the finished images.
+
+        An image whose record cannot be read now is not finished, and holds up no other one.
+        """
         since = next_since(self._timing)
+        self._refusal = None
         cursor.begin_listing()
         unfinished: dict[bytes, float] = {}
         complete = False
@@ -133,16 +151,18 @@ class Watch:
                         if cursor.knows(key := key_of(image)) or self._is_held(key):
                             continue
                         record = image if is_decided(image) else await self._record(shared, image)
-                        if is_decided(record):
+                        if record is None:
+                            unfinished[key] = time.monotonic()
+                        elif is_decided(record):
                             if not record.rejected:  # a review may still accept it
                                 record = replace(record, directory_id=record.directory_id or directory_id)
                                 if self._held is not None:
-                                    yield self._report(cursor, self._held)
-                                    self._held = record
+                                    yield self._report(cursor, *self._held)
+                                    self._held = key, record
                                 elif self._keeper.is_idle:
-                                    yield self._report(cursor, record)
+                                    yield self._report(cursor, key, record)
                                 else:
-                                    self._held = record
+                                    self._held = key, record
                         elif self._may_wait(key, record):
                             unfinished[key] = self._unfinished.get(key, time.monotonic())
                         else:
@@ -155,14 +175,14 @@ class Watch:
         if not unfinished:  # else the next listing has to show them again
             cursor.since = since
 
-    def _report(self, cursor: Cursor, image: Image) -> Image:
-        """Return an image that is reported now, and remember it."""
-        cursor.add(key_of(image))
+    def _report(self, cursor: Cursor, key: bytes, image: Image) -> Image:
+        """Return an image that is reported now, and remember it by the key of its listing."""
+        cursor.add(key)
         self._keeper.changed = True
         return image
 
     def _is_held(self, key: bytes) -> bool:
-        return self._held is not None and key_of(self._held) == key
+        return self._held is not None and self._held[0] == key
 
     async def _listed(
         self, shared: SharedClient, directory_id: str, since: int
@@ -188,14 +208,27 @@ class Watch:
                 log.info("The directory does not exist yet; the watch waits for it")
         return self._directory_ids
 
-    async def _record(self, shared: SharedClient, listed: Image) -> Image:
-        """Return the record of an image, which may have the URL that its listing lacks."""
+    async def _record(self, shared: SharedClient, listed: Image) -> Image | None:
+        """Return the record of an image, which may have the URL that its listing lacks; None if no answer gives it.
+
+        After an error that may concern all calls, such as a refusal because of the rate limit, this check requests no
+        further record, and the next check comes later.
+        """
+        if self._refusal is not None:
+            return None
         await shared.queue.enqueue(asyncio.get_running_loop().time())
         try:
-            return await shared.client.call(get_image(listed.fileID))
+            return listed.completed_by(await shared.client.call(get_image(listed.fileID)))
         except (Pan123ServiceError, Pan123AnswerError) as error:
             log.info("File %s has no record yet: %s", listed.fileID, error)
             return listed
+        except Pan123Error as error:
+            if not error.transient:
+                raise
+            log.info("File %s shows no record now: %s", listed.fileID, error)
+            if not isinstance(error, Pan123UnavailableError | Pan123VerifyingError):
+                self._refusal = error
+            return None
 
     def _may_wait(self, key: bytes, image: Image) -> bool:
         """Return whether an image without a URL is waited for, and log the end of that."""
@@ -204,19 +237,23 @@ class Watch:
             log.warning("File %s (%r) got no URL within %.0f s", image.fileID, image.file_name, waited)
         return waited <= self._timing.patience
 
-    async def _pause(self, cursor: Cursor) -> None:
-        """Wait for the next check, and keep the cursor as soon as the events that it covers are stored."""
+    async def _pause(self, cursor: Cursor, least: float = 0.0) -> None:
+        """Wait for the next check, and keep the cursor as soon as the events that it covers are stored.
+
+        :param least: no callback causes a check within so many seconds.
+        """
         loop, seconds = asyncio.get_running_loop(), self._poke_interval
         if self._follow_ups:
             seconds = min(seconds, self._follow_ups.pop(0))
-        check_at = loop.time() + seconds
+        earliest = loop.time() + least
+        check_at = max(loop.time() + seconds, earliest)
         while (left := check_at - loop.time()) > 0:
             until_kept = await self._keeper.keep(cursor)
             if self._held is not None and self._keeper.is_idle:
                 return
             if await self._waiter.wait(min(left, until_kept)):
                 first, *self._follow_ups = self._timing.after_delivery
-                check_at = min(check_at, loop.time() + first)
+                check_at = min(check_at, max(loop.time() + first, earliest))
 
 
 class CursorKeeper:

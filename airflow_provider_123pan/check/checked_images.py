@@ -14,7 +14,7 @@ from airflow_provider_123pan.verification.loading import Problem, ServedImage, h
 _TABLES = """
 CREATE TABLE images (
     fileID TEXT PRIMARY KEY, file_name TEXT, directory TEXT, url TEXT, etag TEXT, size INTEGER,
-    is_listed INTEGER NOT NULL, problem TEXT, reason TEXT
+    is_listed INTEGER NOT NULL, problem TEXT, reason TEXT, has_url INTEGER
 );
 CREATE TABLE sources (fileID TEXT, url TEXT, file_name TEXT);
 CREATE INDEX by_fileID ON sources (fileID);
@@ -87,18 +87,37 @@ class CheckedImages:
         if found is None or not found[0]:
             self.traffic[directory] += image.traffic or 0
         self._database.execute(
-            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, 1, NULL, NULL) ON CONFLICT (fileID) DO UPDATE SET "
+            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, 1, NULL, NULL, ?) ON CONFLICT (fileID) DO UPDATE SET "
             "file_name = excluded.file_name, directory = excluded.directory, etag = excluded.etag, "
-            "url = coalesce(excluded.url, url), size = excluded.size, is_listed = 1",
+            "url = coalesce(excluded.url, url), size = excluded.size, is_listed = 1, has_url = excluded.has_url",
             (
                 image.fileID,
                 image.file_name,
                 directory,
                 image.user_url or image.download_url,
                 image.etag,
-                image.size if image.size is None or image.size < 2**63 else None,
+                _size(image),
+                image.user_url is not None or image.download_url is not None,
             ),
         )
+        self._fail_if_rejected(image)
+
+    def complete(self, detail: Image) -> None:
+        """Add what the record of a listed image shows and its listing may lack."""
+        self.hosts |= hosts_named_by((detail.download_url, detail.user_url))
+        self._database.execute(
+            "UPDATE images SET url = coalesce(?, url), etag = coalesce(etag, ?), size = coalesce(size, ?), has_url = 1 "
+            "WHERE fileID = ?",
+            (detail.user_url or detail.download_url, detail.etag, _size(detail), detail.fileID),
+        )
+        self._fail_if_rejected(detail)
+
+    def without_url(self) -> list[str]:
+        """Return the fileIDs of the images whose listing gave no URL, and that have no problem yet."""
+        rows = self._database.execute("SELECT fileID FROM images WHERE has_url = 0 AND problem ISNULL")
+        return [fileID for (fileID,) in rows]
+
+    def _fail_if_rejected(self, image: Image) -> None:
         if image.rejected:
             self.fail(image.fileID, Problem.REJECTED, f"rejected by review (status {image.status})")
 
@@ -157,3 +176,8 @@ class CheckedImages:
             "ORDER BY problem, images.rowid, sources.rowid"
         )
         return (Failure(*row) for row in rows)
+
+
+def _size(image: Image) -> int | None:
+    """Return a size that SQLite can store."""
+    return image.size if image.size is None or image.size < 2**63 else None

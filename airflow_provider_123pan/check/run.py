@@ -88,12 +88,14 @@ def _survey(images: CheckedImages, options: CheckOptions) -> Flow[None]:
     survey = Survey(images)
     if options.directory_id is None and not options.names:
         yield from survey.find_directories()
+        yield from survey.find_urls()
         return
     directory_id = options.directory_id
     if directory_id is None and (directory_id := (yield from find_path(options.names))) is None:
         raise Pan123InputError(f"directory: there is no directory {'/'.join(options.names)!r}")
     yield from survey.list_directory(directory_id, options.subject)
     survey.end()
+    yield from survey.find_urls()
 
 
 def _load(images: CheckedImages, options: CheckOptions, timing: LoadTiming | None) -> None:

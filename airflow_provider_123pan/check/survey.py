@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from airflow_provider_123pan.check.checked_images import CheckedImages
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError
+from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError, Pan123VerifyingError
 from airflow_provider_123pan.service.error_codes import NO_FILE
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import visit_pages
 from airflow_provider_123pan.service.models import Image, Listing
 from airflow_provider_123pan.service.protocol import MakeCall, get_image
 from airflow_provider_123pan.verification.loading import Problem
+
+log = logging.getLogger(__name__)
 
 _NOT_LISTED = "its directory does not list it any more"
 
@@ -51,7 +55,7 @@ class Survey:
         while (fileID := self._images.next_unlisted()) is not None:
             try:
                 image: Image = yield MakeCall(get_image(fileID))
-            except (Pan123ServiceError, Pan123AnswerError) as error:
+            except (Pan123ServiceError, Pan123AnswerError, Pan123VerifyingError) as error:
                 if error.code == NO_FILE:
                     self._images.fail(fileID, Problem.GONE, f"123pan does not know it (code {NO_FILE})")
                 else:
@@ -62,5 +66,17 @@ class Survey:
             path = image.directory_name or image.directory_id or ""
             if image.directory_id is not None:
                 yield from self.list_directory(image.directory_id, path)
-            if not self._images.is_listed(fileID):
+            if self._images.is_listed(fileID):
+                self._images.complete(image)
+            else:
                 self._images.add_listed(image, path)
+
+    def find_urls(self) -> Flow[None]:
+        """Request the records of the images that are listed without a URL: they may show one, or a rejection."""
+        for fileID in self._images.without_url():
+            try:
+                image: Image = yield MakeCall(get_image(fileID))
+            except (Pan123ServiceError, Pan123AnswerError, Pan123VerifyingError) as error:
+                log.info("File %s shows no record: %s", fileID, error)
+            else:
+                self._images.complete(image)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timezone
 
 from airflow_provider_123pan.callbacks.delivery import Delivery
@@ -20,7 +19,13 @@ from airflow_provider_123pan.download.lookup import (
 from airflow_provider_123pan.download.names import Likeness, compare_names
 from airflow_provider_123pan.download.submission import Submission
 from airflow_provider_123pan.download.timing import WaitTiming
-from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123ServiceError, Pan123VerifyingError
+from airflow_provider_123pan.exceptions import (
+    Pan123AnswerError,
+    Pan123Error,
+    Pan123RateLimitError,
+    Pan123ServiceError,
+    Pan123VerifyingError,
+)
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import (
     DEFAULT_DIRECTORY,
@@ -48,6 +53,7 @@ class ImageSearch:
         self._timing = timing
         self._clock = clock
         self._seen: frozenset[str] | None = None  # ids that the first complete look showed
+        self._named: dict[str, Image | None] = {}  # the latest answers about the ids that deliveries name
 
     def find(self, deliveries: Iterable[Delivery], stage: Stage) -> Flow[Match | None]:
         """Look once.
@@ -56,13 +62,12 @@ class ImageSearch:
         """
         if self._submission.file_name is None:
             return None
-        evidence = Evidence(
-            self._submission.file_name, {delivery.fileID for delivery in deliveries if delivery.fileID}
-        )
-        images, listed = dict[str, Image](), set[str]()
-        for fileID in evidence.fileIDs:
-            if (image := (yield from get_image_or_none(fileID))) and self._is_in_its_directory(image):
-                images[fileID] = image
+        fileIDs = {delivery.fileID for delivery in deliveries if delivery.fileID}
+        verifying = yield from self._look_at(fileIDs)
+        named = (self._named.get(fileID) for fileID in fileIDs)
+        images = {image.fileID: image for image in named if image and self._is_in_its_directory(image)}
+        evidence = Evidence(self._submission.file_name, fileIDs | images.keys())
+        listed = set[str]()
         if match := self._choose(images, evidence, Stage.FIRST):
             return match
         directory_id = self._submission.directory_id
@@ -75,10 +80,32 @@ class ImageSearch:
             match = yield from self._list(searched_id, images, listed, evidence, since)
             if match:
                 return match
-        match = self._choose(images, evidence, stage)
+        # An image in verification may be the newer one.
+        weakest = Stage.SETTLED if verifying - listed else Stage.FINAL
+        match = self._choose(images, evidence, min(stage, weakest))
         if stage is not Stage.FIRST and self._seen is None:
             self._seen = frozenset(listed)
         return match
+
+    def _look_at(self, fileIDs: Iterable[str]) -> Flow[set[str]]:
+        """Look at the files that deliveries name, and return the ids of those that the service verifies.
+
+        A delivery may name anything, so a failure is not the end of the look: the earlier answer remains, and the
+        directory is listed. After a refusal because of the rate limit the other files are left for the next look.
+        """
+        verifying = set[str]()
+        for fileID in fileIDs:
+            try:
+                self._named[fileID] = yield from get_image_or_none(fileID)
+            except Pan123Error as error:
+                if not error.transient:
+                    raise
+                log.info("File %s, which a callback names, cannot be looked at: %s", fileID, error)
+                if isinstance(error, Pan123VerifyingError) and not self._named.get(fileID):
+                    verifying.add(fileID)
+                if isinstance(error, Pan123RateLimitError):
+                    break
+        return verifying
 
     def _list(
         self,
@@ -94,9 +121,12 @@ class ImageSearch:
         """
 
         def visit(page: Listing) -> Match | None:
-            images.update({image.fileID: image for image in page.images})
-            listed.update(image.fileID for image in page.images)
-            return self._choose({image.fileID: image for image in page.images}, evidence, Stage.FIRST)
+            found = {
+                image.fileID: image.completed_by(images.get(image.fileID, image)) for image in page.images
+            }
+            images.update(found)
+            listed.update(found)
+            return self._choose(found, evidence, Stage.FIRST)
 
         return (yield from visit_pages(directory_id, visit, since, READ_RETRY_SECONDS))
 
@@ -157,11 +187,11 @@ def get_image_or_none(fileID: str) -> Flow[Image | None]:
 
 
 def with_urls(image: Image) -> Flow[Image]:
-    """Return an image with its URLs, which a listing may leave out."""
+    """Return an image with its URLs, which a listing may leave out; its detail may also show a rejection by review."""
     if image.download_url is not None or image.rejected:
         return image
     try:
         detail: Image = yield MakeCall(get_image(image.fileID), READ_RETRY_SECONDS)
     except (Pan123ServiceError, Pan123AnswerError, Pan123VerifyingError):
         return image  # it was found, with or without its URLs
-    return replace(image, download_url=detail.download_url, user_url=detail.user_url)
+    return image.completed_by(detail)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook
@@ -17,6 +19,7 @@ from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, P
 from airflow_provider_123pan.service import file_calls, protocol
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import ROOT, PageCursor
+from airflow_provider_123pan.service.models import CopyFailure
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_123pan.service.client import Pan123Client
     from airflow_provider_123pan.service.image_file import ImageFile
     from airflow_provider_123pan.service.models import (
-        CopyFailure,
         CopyTask,
         Directory,
         Image,
@@ -170,6 +172,8 @@ class Pan123Hook(BaseHook):
     ) -> Image:
         """Upload an image's bytes and return the stored image; its etag and size are those of the source.
 
+        Review may have rejected it: then its ``rejected`` is true.
+
         If the account has an image of equal content already, nothing is sent; the image may then have another name or
         directory. Threads may upload with one hook, eight images at a time.
 
@@ -235,17 +239,28 @@ class Pan123Hook(BaseHook):
     def list_copy_failures(self, task_id: str) -> Iterator[CopyFailure]:
         """Yield the files that a task of :meth:`copy_from_drive` did not copy.
 
-        The service lists only those in a format and of a size that it takes.
+        The service lists only those in a format and of a size that it takes. Those that it counts but does not list
+        come last, without id and name.
         """
-        seen: set[str] = set()
+        seen: dict[str | None, CopyFailure] = {}
+        total = 0
         for number in range(1, file_calls.MAX_FAILURE_PAGES + 1):
             page = self.call(file_calls.list_copy_failures(task_id, number))
-            new = [failure for failure in page.failures if failure.file_id not in seen]
-            seen.update(failure.file_id for failure in new)
-            yield from new
-            if not new or len(seen) >= page.total:
-                return
-        raise Pan123AnswerError(f"the listing does not end after {number} pages", call="list_copy_failures")
+            total, before = max(total, page.total), len(seen)
+            seen |= {failure.file_id: failure for failure in page.failures}
+            if len(seen) == before or len(seen) >= total:
+                break
+        else:
+            raise Pan123AnswerError(
+                f"the listing does not end after {number} pages", call="list_copy_failures"
+            )
+        if len(seen) < total:  # where pages begin is undocumented: the first one may be page 0
+            with suppress(Pan123Error):  # there is no page 0
+                page = self.call(file_calls.list_copy_failures(task_id, 0))
+                seen |= {failure.file_id: failure for failure in page.failures}
+        yield from seen.values()
+        most = file_calls.MAX_FAILURE_PAGES * file_calls.MAX_IDS
+        yield from repeat(CopyFailure(None, None), min(total, most) - len(seen))
 
     def _in_calls(
         self, file_ids: Iterable[str], done: str, call: Callable[[Sequence[str]], protocol.Call[T]]

@@ -11,6 +11,8 @@ INTERNAL_ERROR = "internal error"
 # Both refuse the account rather than the image.
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
 NAME_TAKEN, TAKEN = 5060, "文件名重复"  # observed on the cloud drive, a sister product, with code 5060 or 1
+#: Codes that say what is wrong, whatever else their message says: it may ask to be patient, as a rate limit does.
+SPECIFIC_CODES = frozenset({401, NO_FILE, TRAFFIC_EXCEEDED, NAME_TAKEN})
 #: HTTP statuses after which the service may have received the request (assumed).
 AMBIGUOUS_STATUSES = frozenset({502, 504})
 

@@ -86,7 +86,7 @@ def get_copy(task_id: str) -> Call[CopyTask]:
 def list_copy_failures(task_id: str, page: int) -> Call[CopyFailures]:
     """Return ``GET /api/v1/oss/source/copy/fail``: one page of the files that such a task did not copy.
 
-    :param page: from 1.
+    :param page: from 1, or from 0 (undocumented).
     """
     return Call(
         "list_copy_failures",

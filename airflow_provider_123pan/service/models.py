@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from typing import Any
@@ -154,6 +154,20 @@ class Image:
         """True if review rejected the image."""
         return self.status > REJECTED_ABOVE
 
+    def completed_by(self, detail: Image) -> Image:
+        """Return this record with what another one of the same image adds to it.
+
+        A listing may lack any field. A rejection in one of the two records counts.
+        """
+        return replace(
+            self,
+            etag=self.etag or detail.etag,
+            size=detail.size if self.size is None else self.size,
+            status=max(self.status, detail.status),
+            download_url=detail.download_url or self.download_url,
+            user_url=detail.user_url or self.user_url,
+        )
+
     @classmethod
     def parse(cls, data: Any) -> Image:
         """Parse the record of an image."""
@@ -252,11 +266,11 @@ class CopyTask:
 class CopyFailure:
     """A file of the cloud drive that was not copied.
 
-    :ivar file_id: its id on the cloud drive.
+    :ivar file_id: its id on the cloud drive; None if the service counts the file but does not list it.
     """
 
-    file_id: str
-    file_name: str
+    file_id: str | None
+    file_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,13 +285,14 @@ class CopyFailures:
 
     @classmethod
     def parse(cls, data: Any) -> CopyFailures:
-        """Parse a page; its list may be null for none (official)."""
-        items = mapping_of(data).get("list")
-        if items is None:
+        """Parse a page; its list may be null for none (official), which says nothing about the other pages."""
+        page = mapping_of(data)
+        items = page.get("list")
+        if items is None and page.get("total") is None:
             return cls(0, ())
-        if not isinstance(items, list):
+        if not isinstance(items, list | None):
             raise ValueError(f"list is {shown(items)}, not a list")
-        files = [mapping_of(item) for item in items]
+        files = [mapping_of(item) for item in items or ()]
         failures = tuple(CopyFailure(id_of(file, "fileId"), text_of(file, "filename")) for file in files)
         return cls(whole_of(data, "total"), failures)
 

@@ -32,6 +32,7 @@ from airflow_provider_123pan.service.error_codes import (
     NO_DEVELOPER,
     RATE_LIMIT_CODES,
     RATE_LIMIT_WORDS,
+    SPECIFIC_CODES,
     TAKEN,
     TOO_MANY_TASKS,
     TRAFFIC_EXCEEDED,
@@ -268,12 +269,15 @@ def _text(value: Any) -> str | None:
 
 
 def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error]:
-    if code in RATE_LIMIT_CODES or any(words in message for words in RATE_LIMIT_WORDS):
+    if code in RATE_LIMIT_CODES:
         return Pan123RateLimitError
-    if TOO_MANY_TASKS in message:
-        return Pan123TooManyTasksError
     if code == VERIFYING:
         return Pan123VerifyingError
+    if code not in SPECIFIC_CODES or call.name == "login":
+        if TOO_MANY_TASKS in message:
+            return Pan123TooManyTasksError
+        if any(words in message for words in RATE_LIMIT_WORDS):
+            return Pan123RateLimitError
     if 500 <= code < 600:
         return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
     if call.name == "login" and INTERNAL_ERROR not in message.lower():

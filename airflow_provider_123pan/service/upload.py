@@ -139,7 +139,7 @@ class _Upload:
         return result.fileID
 
     def _prove(self, file_id: str) -> Flow[Image]:
-        """Return the stored image, once its details show that it is this one."""
+        """Return the stored image, once its details show that it is this one, or that review rejected it."""
         call, limit = get_image(file_id), self._limit()
         while True:
             try:
@@ -150,8 +150,8 @@ class _Upload:
             else:
                 if stored.etag:
                     self._check(stored)
-                    if stored.download_url or stored.user_url:
-                        return stored
+                if stored.rejected or (stored.etag and (stored.download_url or stored.user_url)):
+                    return stored
                 if self._clock() + self._timing.verifying > limit:
                     raise Pan123WaitTimeoutError(
                         f"the image is stored with the fileID {file_id!r:.100}, but after "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timezone
 
 from airflow_provider_123pan.download.search import get_image_or_none
+from airflow_provider_123pan.exceptions import Pan123UnavailableError, Pan123VerifyingError
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.sync.finder import NO_URL
@@ -14,6 +16,8 @@ from airflow_provider_123pan.sync.in_flight import InFlight
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_contents import KnownContents
 from airflow_provider_123pan.sync.timing import SyncTiming
+
+log = logging.getLogger(__name__)
 
 
 class Comparison:
@@ -66,22 +70,36 @@ class Comparison:
             ):
                 continue
             self._in_flight.remove(number)
-            if image.rejected:
-                reason = f"rejected by review (status {image.status})"
-                self._inventory.record(number, ImageState.FAILED, image, reason=reason)
-            else:
-                state = ImageState.MIGRATED if self._overwrite else ImageState.PRESENT
-                self._inventory.record(number, state, image)
+            self._record(number, image, ImageState.MIGRATED if self._overwrite else ImageState.PRESENT)
 
     def find_urls(self) -> Flow[None]:
-        """Ask for the URLs that the listing left out; an image without one is no result."""
+        """Request the URLs that the listing left out; an image without one is no result.
+
+        :raises Pan123UnavailableError: the service is unavailable for two images in succession, so it is not the image.
+        """
+        was_unavailable = False
         for number, fileID in self._inventory.present_without_url():
-            image = yield from get_image_or_none(fileID)
-            has_url = image is not None and (image.download_url or image.user_url)
-            if has_url:
-                self._inventory.record(number, self._inventory.state(number), image)
+            image, unavailable = None, False
+            try:
+                image = yield from get_image_or_none(fileID)
+            except (Pan123UnavailableError, Pan123VerifyingError) as error:
+                unavailable = isinstance(error, Pan123UnavailableError)
+                if unavailable and was_unavailable:
+                    raise
+                log.info("File %s has no URL yet: %s", fileID, error)
+            was_unavailable = unavailable
+            if image and (image.rejected or image.download_url or image.user_url):
+                self._record(number, image, self._inventory.state(number))
             else:
                 self._inventory.record(number, ImageState.FAILED, image, reason=NO_URL)
+
+    def _record(self, number: int, image: Image, state: ImageState) -> None:
+        """Record an image in a state, unless review rejected it."""
+        if image.rejected:
+            reason = f"rejected by review (status {image.status})"
+            self._inventory.record(number, ImageState.FAILED, image, reason=reason)
+        else:
+            self._inventory.record(number, state, image)
 
     def _is_newest(self, number: int, image: Image) -> bool:
         """Return whether nothing that is there fits an entry better than an image that fits by its name alone.

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 STORE_KEY = "pan123_copy"
 MAX_FAILURES_SHOWN = 20  # failures in the XCom
+NOT_COPIED = "123pan did not copy it"
+NOT_LISTED = "123pan says that it did not copy all files, and does not list this one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class DriveCopy:
         """Return what the operator returns, after all tasks have ended."""
         failed = 0
         failures: list[dict[str, Any]] = []
-        found: Iterable[tuple[str, str | None, str]]
+        found: Iterable[tuple[str | None, str | None, str]]
         for task_id, group in zip(self.task_ids, self.groups, strict=True):
             task = hook.get_copy(task_id)
             if task.status is CopyStatus.FAILED:
@@ -102,14 +104,13 @@ class DriveCopy:
                 found = [(file_id, None, why) for file_id in group]
             else:
                 listed = hook.list_copy_failures(task_id)
-                found = ((each.file_id, each.file_name, "123pan did not copy it") for each in listed)
+                found = (
+                    (each.file_id, each.file_name, NOT_LISTED if each.file_id is None else NOT_COPIED)
+                    for each in listed
+                )
             for file_id, file_name, reason in found:
                 failed += 1
-                log.warning(
-                    "%s: %s",
-                    f"{file_name} (file_id {file_id})" if file_name else f"file_id {file_id}",
-                    reason,
-                )
+                log.warning("%s: %s", _shown(file_id, file_name, task_id), reason)
                 if len(failures) < MAX_FAILURES_SHOWN:
                     failures.append({"file_id": file_id, "file_name": file_name, "reason": reason})
         log.info("All tasks have ended; files that were not copied: %d", failed)
@@ -120,6 +121,12 @@ class DriveCopy:
             "task_ids": [*self.task_ids],
             "directory_id": self.directory_id,
         }
+
+
+def _shown(file_id: str | None, file_name: str | None, task_id: str) -> str:
+    if file_id is None:
+        return f"a file of task {task_id}"
+    return f"{file_name} (file_id {file_id})" if file_name else f"file_id {file_id}"
 
 
 def wait_for_copies(

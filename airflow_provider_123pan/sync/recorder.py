@@ -58,14 +58,14 @@ class Recorder:
 
         :param matched_by: as :class:`Match` says; logged unless it is the usual ``name``.
         """
-        if image.rejected:
-            self.failed(pending, f"rejected by review (status {image.status})", again=False)
-            return
         number = pending.number
         try:
             image = self._hook.client.run(with_urls(image))
         except Pan123Error as error:
             log.warning("%s has no URL yet: %s", self._inventory.redacted(number), error)
+        if image.rejected:
+            self.failed(pending, f"rejected by review (status {image.status})", again=False)
+            return
         if image.download_url is None and image.user_url is None:
             pending.report_without_url(self._clock())
             return

@@ -288,6 +288,14 @@ def test_a_url_on_the_own_domain_is_enough() -> None:
     assert Service(get_image=[own]).upload() == own
 
 
+@pytest.mark.parametrize("lack", [{}, {"download_url": None}, {"etag": None, "download_url": None}])
+def test_a_rejected_image_is_not_waited_for(lack: dict[str, Any]) -> None:
+    rejected = stored(status=104, **lack)
+    service = Service(get_image=[rejected])
+    assert service.upload() == rejected
+    assert service.names().count("get_image") == 1
+
+
 def test_an_image_that_never_shows_is_an_error() -> None:
     service = Service(get_image=lambda: Pan123ServiceError("file does not exist", code=5066))
     with pytest.raises(Pan123ServiceError, match="5066"):

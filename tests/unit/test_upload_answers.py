@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.service import file_calls, upload_calls
-from airflow_provider_123pan.service.models import CopyFailure, CopyStatus
+from airflow_provider_123pan.service.models import CopyFailure, CopyFailures, CopyStatus
 from airflow_provider_123pan.service.protocol import Answer, Call, read
 from airflow_provider_123pan.service.upload_calls import CreatedUpload, UploadResult
 
@@ -137,7 +137,9 @@ def test_the_failures_of_a_copy() -> None:
     assert call.params == {"taskID": "12", "limit": "100", "page": "3"}
     page = reading(call, {"total": 7, "list": [{"fileId": 5, "filename": "a.png"}]})
     assert (page.total, page.failures) == (7, (CopyFailure("5", "a.png"),))
-    assert reading(call, {"total": 0, "list": None}).failures == ()
+    assert reading(call, {"total": 3, "list": None}) == CopyFailures(3, ())
+    assert reading(call, {"total": 3, "list": []}) == CopyFailures(3, ())
+    assert reading(call, {"list": None}).total == 0
 
 
 @pytest.mark.parametrize("ids", ["f1", None, 7, [], [""], ["f", "0"], [0], [None], [True], [["f"]]])

@@ -92,6 +92,21 @@ def test_all_files_of_a_task_that_failed_have_failed(
     assert result["failures"][0]["reason"] == "task 1 failed: file nowhere does not exist"
 
 
+def test_a_failure_that_no_page_lists_counts(
+    context: dict[str, Any], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = files(sandbox, 3)
+    body = {"code": 0, "message": "ok", "data": {"total": 2, "list": None}}
+    sandbox.configure(answers=[{"path": f"{COPY}/fail", "body": body, "times": None}])
+    result = run(task(ids, max_failures="100%"), context)
+    reason = "123pan says that it did not copy all files, and does not list this one"
+    assert (result["failed"], result["failures"]) == (
+        2,
+        [{"file_id": None, "file_name": None, "reason": reason}] * 2,
+    )
+    assert f"a file of task 1: {reason}" in caplog.messages
+
+
 def test_a_retry_continues_with_what_was_submitted(context: dict[str, Any], sandbox: Sandbox) -> None:
     ids = files(sandbox, 205)
     refused = {"path": f"{COPY}$", "body": {"code": 1, "message": "no", "data": None}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -119,27 +120,41 @@ def test_failures_of_a_copy_are_listed_over_pages(sandbox: Sandbox) -> None:
     assert requests_of(sandbox, f"{COPY}/fail") == 1
 
 
-def page(total: int, *numbers: int) -> dict[str, object]:
-    files = [{"fileId": number, "filename": f"{number}.png"} for number in numbers]
+def page(total: int, *numbers: int, empty: Any = ()) -> dict[str, object]:
+    files = [{"fileId": number, "filename": f"{number}.png"} for number in numbers] or empty
     return {
         "path": "/copy/fail$",
         "body": {"code": 0, "message": "ok", "data": {"total": total, "list": files}},
     }
 
 
+NO_PAGE: dict[str, object] = {"path": "/copy/fail$", "status": 500, "body": "no such page"}
+
+
 @pytest.mark.parametrize(
     ("pages", "expected"),
     [
         ([page(3, 1, 2), page(3, 3)], ["1", "2", "3"]),
-        ([page(9, 1, 2), page(9)], ["1", "2"]),
-        ([page(9, 1, 2), page(9, 1, 2)], ["1", "2"]),
         ([page(0)], []),
+        ([page(4, 1, 2), page(4), page(4, 1, 2)], ["1", "2", None, None]),
+        ([page(3, 1, 2), page(3, 1, 2), NO_PAGE], ["1", "2", None]),
+        ([page(2, 1, 1), page(2), NO_PAGE], ["1", None]),
+        ([page(3), page(3, 1, 2, 3)], ["1", "2", "3"]),
+        ([page(2, empty=None), page(2, empty=None)], [None, None]),
+        ([page(3, 2), page(3), page(3, 1, 3)], ["2", "1", "3"]),
     ],
 )
-def test_pages_of_failures_end(sandbox: Sandbox, pages: list[dict[str, object]], expected: list[str]) -> None:
+def test_every_failure_is_counted_whether_a_page_lists_it_or_not(
+    sandbox: Sandbox, pages: list[dict[str, object]], expected: list[str | None]
+) -> None:
     sandbox.configure(answers=pages)
     assert [failure.file_id for failure in Pan123Hook().list_copy_failures("1")] == expected
     assert sandbox.state()["answers_left"] == [0] * len(pages)
+
+
+def test_an_absurd_number_of_failures_is_bounded(sandbox: Sandbox) -> None:
+    sandbox.configure(answers=[page(10**18), NO_PAGE])
+    assert len([*Pan123Hook().list_copy_failures("1")]) == 10_000
 
 
 def test_a_copy_without_failures_and_a_failed_one(sandbox: Sandbox) -> None:
