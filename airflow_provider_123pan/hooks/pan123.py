@@ -17,9 +17,9 @@ from airflow_provider_123pan.account.account import account_of
 from airflow_provider_123pan.account.connection import CONN_TYPE, ConnectionSettings, unknown_connection
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123Error, Pan123InputError
 from airflow_provider_123pan.service import file_calls, protocol
+from airflow_provider_123pan.service.copies import CopyFailure
 from airflow_provider_123pan.service.flow import Flow
 from airflow_provider_123pan.service.listing import ROOT, PageCursor
-from airflow_provider_123pan.service.models import CopyFailure
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 if TYPE_CHECKING:
@@ -29,14 +29,9 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_123pan.service.client import Pan123Client
+    from airflow_provider_123pan.service.copies import CopyTask
     from airflow_provider_123pan.service.image_file import ImageFile
-    from airflow_provider_123pan.service.models import (
-        CopyTask,
-        Directory,
-        Image,
-        Listing,
-        OfflineTask,
-    )
+    from airflow_provider_123pan.service.models import Directory, Image, Listing, OfflineTask
 
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.copies import CopyFailures, CopyTask
 from airflow_provider_123pan.service.fields import text_of
-from airflow_provider_123pan.service.models import CopyFailures, CopyTask
 from airflow_provider_123pan.service.protocol import Call
 
 #: Ids in one call, and failures on one page; the service's maximum (official).

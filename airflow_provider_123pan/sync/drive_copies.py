@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.copies import CopyStatus, CopyTask
 from airflow_provider_123pan.service.file_calls import get_copy, in_groups
 from airflow_provider_123pan.service.flow import Flow, Sleep
-from airflow_provider_123pan.service.models import CopyStatus, CopyTask
 from airflow_provider_123pan.service.protocol import MakeCall
 from airflow_provider_123pan.sync.directory import ensure_directory, retry_reads
 from airflow_provider_123pan.sync.timing import SyncTiming

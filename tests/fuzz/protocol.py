@@ -11,18 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from airflow_provider_123pan.service.copies import CopyFailures, CopyTask
 from airflow_provider_123pan.service.exchange import exchange
 from airflow_provider_123pan.service.file_calls import copy_from_drive, get_copy, list_copy_failures
 from airflow_provider_123pan.service.flow import NeedToken, Sleep, Slot, drive
-from airflow_provider_123pan.service.models import (
-    AccessToken,
-    CopyFailures,
-    CopyTask,
-    Directory,
-    Image,
-    Listing,
-    OfflineTask,
-)
+from airflow_provider_123pan.service.models import AccessToken, Directory, Image, Listing, OfflineTask
 from airflow_provider_123pan.service.protocol import (
     Answer,
     Call,

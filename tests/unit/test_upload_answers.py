@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_123pan import exceptions
 from airflow_provider_123pan.service import file_calls, upload_calls
-from airflow_provider_123pan.service.models import CopyFailure, CopyFailures, CopyStatus
+from airflow_provider_123pan.service.copies import CopyFailure, CopyFailures, CopyStatus
 from airflow_provider_123pan.service.protocol import Answer, Call, read
 from airflow_provider_123pan.service.upload_calls import CreatedUpload, UploadResult
 

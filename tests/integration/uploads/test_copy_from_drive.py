@@ -14,9 +14,9 @@ from airflow_provider_123pan.exceptions import (
 )
 from airflow_provider_123pan.operators.images import Pan123CopyFromDriveOperator
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.service.copies import CopyStatus, CopyTask
 from airflow_provider_123pan.service.flow import Sleep
 from airflow_provider_123pan.service.flow import drive as drive_flow
-from airflow_provider_123pan.service.models import CopyStatus, CopyTask
 from airflow_provider_123pan.sync.drive_copies import wait_for_copies
 from tests.support import names, resume, run
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_123pan.exceptions import Pan123AnswerError, Pan123InputError, Pan123ServiceError
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
-from airflow_provider_123pan.service.models import CopyFailure, CopyStatus
+from airflow_provider_123pan.service.copies import CopyFailure, CopyStatus
 from dev.waiting import wait_for
 from tests.integration.uploads.support import picture
 
