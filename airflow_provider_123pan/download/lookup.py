@@ -117,7 +117,8 @@ def choose_image(images: Sequence[Image], evidence: Evidence, newness: Newness, 
     if len(fresh) == 1 and (stage is Stage.FINAL or likeness[fresh[0].fileID] is Likeness.VARIANT):
         return Match(fresh[0], "variant")
     touched = [image for image in exact if newness.touched(image)]
-    if touched and not fresh and not any(newness.certain(image) for image in images if _looks_made(image)):
+    rivals = [image for image in images if image in variants or (_looks_made(image) and image not in exact)]
+    if touched and not any(newness.certain(image) or newness.touched(image) for image in rivals):
         return Match(_newest(touched), "name")
     if stage is Stage.SETTLED:
         return None

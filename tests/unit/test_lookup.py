@@ -157,6 +157,11 @@ def other(name: str, age: float = NEW, **more: Any) -> Image:
         ([TOUCHED, other("a-1.jpg")], Stage.FINAL, ("a-1.jpg", "variant")),
         ([TOUCHED, other("a(1).jpg"), other("a(2).jpg")], Stage.FINAL, None),
         ([TOUCHED, other(HASHED)], Stage.FINAL, None),
+        (
+            [TOUCHED, other("a-1.jpg", created_at=LAST_WEEK)],
+            Stage.FINAL,
+            None,
+        ),  # stored by an earlier submission
         ([image(created_at=START, changed_at=None, file_id="new")], Stage.FIRST, ("new", "name")),
         # Rule 4: a name made of the content, if nothing else is new.
         ([other(HASHED)], Stage.SETTLED, None),
