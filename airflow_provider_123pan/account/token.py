@@ -26,7 +26,6 @@ from typing import Any
 from airflow_provider_123pan.account.login_lock import LoginLock
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.exceptions import (
-    Pan123AccessTokenError,
     Pan123AnswerError,
     Pan123LoginLimitError,
     Pan123RateLimitError,
@@ -296,28 +295,3 @@ def _usable(token: AccessToken, refused: str | None) -> bool:
     if token.value == refused:
         return False
     return token.expires_at is None or token.expires_at > datetime.now(timezone.utc)
-
-
-class FixedToken:
-    """The connection's own ``access_token``, used as it is and never stored."""
-
-    logged_in = False
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def cached(self, refused: str | None) -> str | None:
-        """Return the token, or None if it is the refused one."""
-        return None if refused == self._token else self._token
-
-    def obtain(self, refused: str | None) -> Flow[str]:
-        """Raise an error, since a fixed token cannot be replaced.
-
-        :raises Pan123AccessTokenError: always.
-        """
-        yield from ()
-        raise Pan123AccessTokenError(
-            "the service refuses the connection's access_token; replace access_token, "
-            "or empty it so that the provider logs in",
-            code=401,
-        )

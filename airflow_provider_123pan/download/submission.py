@@ -41,7 +41,7 @@ class Submission:
     @property
     def redacted_url(self) -> str:
         """The source URL for logs and errors, without what signs it."""
-        from airflow_provider_123pan.source.urls import redact_url  # not needed by a DAG file
+        from airflow_provider_123pan.service.redaction import redact_url  # not needed by a DAG file
 
         return redact_url(self.url) if self.url else f"the image of taskID {self.taskID}"
 

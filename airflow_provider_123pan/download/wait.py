@@ -40,8 +40,8 @@ from airflow_provider_123pan.exceptions import (
 from airflow_provider_123pan.service.flow import Flow, Sleep, within
 from airflow_provider_123pan.service.models import Image, TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
+from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
-from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 log = logging.getLogger(__name__)
 

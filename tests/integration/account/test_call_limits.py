@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.account.token import FixedToken
+from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.async_client import CONNECTIONS, AsyncPan123Client
 from airflow_provider_123pan.service.body import MAX_BODY_BYTES
