@@ -134,7 +134,7 @@ def _submit(
         raise
     if isinstance(task, Submission):
         return task
-    submission = replace(submission, taskID=task.taskID, submitted_at=task.seen_at.isoformat())
+    submission = replace(submission, taskID=task.taskID, submitted_at=task.submitted_at.isoformat())
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     log.info("Submitted %s as taskID %s", submission.redacted_url, submission.taskID)

@@ -61,11 +61,15 @@ LOGIN_TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response."""
+    """An HTTP response.
+
+    :ivar seconds: from the start of its request, connection included, to the first byte of the answer.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    seconds: float = 0.0
 
     @property
     def date(self) -> datetime:
@@ -148,7 +152,7 @@ def create_offline_download(
         "create_offline_download",
         "POST",
         "/api/v1/oss/offline/download",
-        lambda data, answer: OfflineTask.created(data, answer.date),
+        lambda data, answer: OfflineTask.created(data, answer.date, answer.seconds),
         body={"url": url, "type": 1} | {key: value for key, value in optional.items() if value is not None},
     )
 
