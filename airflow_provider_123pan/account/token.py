@@ -29,10 +29,13 @@ from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
     Pan123LoginLimitError,
     Pan123RateLimitError,
+    Pan123RedirectError,
+    Pan123TokenError,
 )
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 from airflow_provider_123pan.service.models import AccessToken
 from airflow_provider_123pan.service.protocol import Call, Send, login, read
+from airflow_provider_123pan.service.timing import REDIRECT_PAUSES
 
 log = logging.getLogger(__name__)
 
@@ -173,9 +176,8 @@ class SharedToken:
         try:
             token = yield from self._stored(refused)
             if token is None:
-                token = yield from self._log_in()
+                token = yield from self._log_in_or_share(refused)
                 answered = True
-                yield from self._store(token)
         except Exception as error:
             # The service may have made this login although no token arrived here.
             if getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError):
@@ -191,14 +193,32 @@ class SharedToken:
             logins = sorted({*claim.logins, *self._logins})
             yield from self._write_lock(LoginLock(claim.holder, False, tuple(logins), answered))
 
+    def _log_in_or_share(self, refused: str | None) -> Flow[AccessToken]:
+        """Log in and store the token, or return one that was stored while the service refused the login.
+
+        A login that is refused for the number of tokens means that others log in: one of them may be of this account.
+        """
+        try:
+            token = yield from self._log_in()
+        except Pan123TokenError:
+            if (stored := (yield from self._stored(refused))) is None:
+                raise
+            return stored
+        yield from self._store(token)
+        return token
+
     def _log_in(self) -> Flow[AccessToken]:
-        for pause in (*self._timing.retry_seconds, None):
+        pauses, redirect_pauses = iter(self._timing.retry_seconds), iter(REDIRECT_PAUSES)
+        while True:
             answer = yield Send(self._login)
             try:
                 token = read(self._login, answer)
                 break
             except Pan123RateLimitError:
-                if pause is None:
+                if (pause := next(pauses, None)) is None:
+                    raise
+            except Pan123RedirectError:
+                if (pause := next(redirect_pauses, None)) is None:
                     raise
             yield Sleep(pause * self._uniform(1, 2))
         self._logins.append(self._now())

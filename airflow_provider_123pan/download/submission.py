@@ -45,6 +45,12 @@ class Submission:
 
         return redact_url(self.url) if self.url else f"the image of taskID {self.taskID}"
 
+    def redact(self, text: str) -> str:
+        """Redact the source URL in a message that quotes it, wholly or in part."""
+        from airflow_provider_123pan.service.redaction import redact_text
+
+        return redact_text(text, self.url) if self.url else text
+
     def xcom(self) -> dict[str, Any]:
         """Return the operator's XCom."""
         return asdict(self)
