@@ -93,6 +93,11 @@ class Pan123Error(Exception):
             + (f" ({', '.join(facts)})" if facts else "")
         )
 
+    def reword(self, message: str) -> None:
+        """Replace the message, also where ``repr`` shows it."""
+        self.message = message
+        self.args = (message,)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The default implementation rebuilds the error from ``args`` alone and would lose the keywords.
         return copyreg.__newobj__, (type(self), self.message), self.__dict__  # type: ignore[attr-defined]
@@ -135,7 +140,11 @@ class Pan123CredentialsError(Pan123Error):
 
 
 class Pan123RedirectError(Pan123Error):
-    """The service redirected the call; following it would send the client secret to another host."""
+    """The service redirected the call; following it would send the client secret to another host.
+
+    The call may have taken effect. ``retryable`` is True where the call was made once only: one redirect does not show
+    that the host is wrong.
+    """
 
     retryable = False
     transient = True
@@ -295,4 +304,4 @@ def may_have_arrived(error: BaseException) -> bool:
     """Return True if a failed call may have taken effect; False if the login before it failed."""
     if not isinstance(error, Pan123Error) or error.call == "login":
         return False
-    return isinstance(error, Pan123AnswerError) or getattr(error, "ambiguous", False)
+    return isinstance(error, (Pan123AnswerError, Pan123RedirectError)) or getattr(error, "ambiguous", False)

@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123PagesError
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.image_paths import absolute, find_images
 from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.sitemap import read_sitemap
-from airflow_provider_123pan.source.urls import is_web_url, redact_url
+from airflow_provider_123pan.source.urls import is_web_url
 from airflow_provider_123pan.sync.atomic_file import write_file
 
 log = logging.getLogger(__name__)

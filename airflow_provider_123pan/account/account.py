@@ -8,8 +8,9 @@ import threading
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_123pan.account.connection import ConnectionSettings
+from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.account.rate import SharedRate
-from airflow_provider_123pan.account.token import FixedToken, LoginTiming, SharedToken
+from airflow_provider_123pan.account.token import LoginTiming, SharedToken
 from airflow_provider_123pan.account.variables import AirflowVariables, Variables
 from airflow_provider_123pan.service.flow import TokenSource
 from airflow_provider_123pan.service.throttle import FIRST_RATE, Throttle

@@ -26,14 +26,16 @@ from typing import Any
 from airflow_provider_123pan.account.login_lock import LoginLock
 from airflow_provider_123pan.account.variables import Variables
 from airflow_provider_123pan.exceptions import (
-    Pan123AccessTokenError,
     Pan123AnswerError,
     Pan123LoginLimitError,
     Pan123RateLimitError,
+    Pan123RedirectError,
+    Pan123TokenError,
 )
 from airflow_provider_123pan.service.flow import Blocking, Flow, Sleep
 from airflow_provider_123pan.service.models import AccessToken
 from airflow_provider_123pan.service.protocol import Call, Send, login, read
+from airflow_provider_123pan.service.timing import REDIRECT_PAUSES
 
 log = logging.getLogger(__name__)
 
@@ -174,9 +176,8 @@ class SharedToken:
         try:
             token = yield from self._stored(refused)
             if token is None:
-                token = yield from self._log_in()
+                token = yield from self._log_in_or_share(refused)
                 answered = True
-                yield from self._store(token)
         except Exception as error:
             # The service may have made this login although no token arrived here.
             if getattr(error, "ambiguous", False) or isinstance(error, Pan123AnswerError):
@@ -192,14 +193,32 @@ class SharedToken:
             logins = sorted({*claim.logins, *self._logins})
             yield from self._write_lock(LoginLock(claim.holder, False, tuple(logins), answered))
 
+    def _log_in_or_share(self, refused: str | None) -> Flow[AccessToken]:
+        """Log in and store the token, or return one that was stored while the service refused the login.
+
+        A login that is refused for the number of tokens means that others log in: one of them may be of this account.
+        """
+        try:
+            token = yield from self._log_in()
+        except Pan123TokenError:
+            if (stored := (yield from self._stored(refused))) is None:
+                raise
+            return stored
+        yield from self._store(token)
+        return token
+
     def _log_in(self) -> Flow[AccessToken]:
-        for pause in (*self._timing.retry_seconds, None):
+        pauses, redirect_pauses = iter(self._timing.retry_seconds), iter(REDIRECT_PAUSES)
+        while True:
             answer = yield Send(self._login)
             try:
                 token = read(self._login, answer)
                 break
             except Pan123RateLimitError:
-                if pause is None:
+                if (pause := next(pauses, None)) is None:
+                    raise
+            except Pan123RedirectError:
+                if (pause := next(redirect_pauses, None)) is None:
                     raise
             yield Sleep(pause * self._uniform(1, 2))
         self._logins.append(self._now())
@@ -296,28 +315,3 @@ def _usable(token: AccessToken, refused: str | None) -> bool:
     if token.value == refused:
         return False
     return token.expires_at is None or token.expires_at > datetime.now(timezone.utc)
-
-
-class FixedToken:
-    """The connection's own ``access_token``, used as it is and never stored."""
-
-    logged_in = False
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def cached(self, refused: str | None) -> str | None:
-        """Return the token, or None if it is the refused one."""
-        return None if refused == self._token else self._token
-
-    def obtain(self, refused: str | None) -> Flow[str]:
-        """Raise an error, since a fixed token cannot be replaced.
-
-        :raises Pan123AccessTokenError: always.
-        """
-        yield from ()
-        raise Pan123AccessTokenError(
-            "the service refuses the connection's access_token; replace access_token, "
-            "or empty it so that the provider logs in",
-            code=401,
-        )

@@ -9,12 +9,11 @@ from enum import IntEnum
 from typing import Any
 
 from airflow_provider_123pan.callbacks.body import read_fields
-from airflow_provider_123pan.source.urls import redact_text, redact_url
+from airflow_provider_123pan.service.redaction import redact_quoted_urls, redact_text
 
 _MAX_REASON_LENGTH = 500
 _MAX_FILE_ID_LENGTH = 128
 _MAX_URL_LENGTH = 4096
-_QUOTED_URL = re.compile(r"\w{1,10}://\S+")
 _LAST_WORD = re.compile(r"[!-~]+\Z")
 
 
@@ -111,7 +110,7 @@ def _redacted(reason: str, url: str | None) -> str:
     """Redact the source URL, if the callback names it, and all other URLs that the reason quotes."""
     if reason and url:
         reason = redact_text(reason, url)
-    return _QUOTED_URL.sub(lambda quoted: redact_url(quoted[0]), reason)
+    return redact_quoted_urls(reason)
 
 
 def _cut(reason: str) -> str:

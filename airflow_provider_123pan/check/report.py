@@ -10,8 +10,8 @@ from typing import Any
 
 from airflow_provider_123pan.check.checked_images import CheckedImages, Failure
 from airflow_provider_123pan.html_report import begin, end, origin_of, shown, table, tiles
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.paths import path_of
-from airflow_provider_123pan.source.urls import redact_url
 from airflow_provider_123pan.sync.atomic_file import write_file
 from airflow_provider_123pan.verification.loading import Problem
 

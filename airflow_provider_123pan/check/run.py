@@ -13,7 +13,7 @@ from airflow_provider_123pan.check.report import data_path, write_report
 from airflow_provider_123pan.check.survey import Survey
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.flow import Flow
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.sync.directory import find_path, retry_reads
 from airflow_provider_123pan.sync.results import read_results
 from airflow_provider_123pan.sync.timing import SyncTiming

@@ -18,7 +18,7 @@ from airflow_provider_123pan.exceptions import (
 )
 from airflow_provider_123pan.service.listing import DEFAULT_DIRECTORY, same_directory_name
 from airflow_provider_123pan.service.models import Listing
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.service.redaction import redact_url
 
 CLOCK_WARNING_SECONDS = 60
 CLOCK_FAILURE_SECONDS = CLOCK_SKEW  # beyond it, a receiver on time rejects this machine's tokens

@@ -25,7 +25,7 @@ from airflow_provider_123pan.exceptions import (
 from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.service.flow import Flow, TokenSource
 from airflow_provider_123pan.service.protocol import Answer, Call, list_directory
-from airflow_provider_123pan.source.urls import redact_text
+from airflow_provider_123pan.service.redaction import redact_text
 
 T = TypeVar("T")
 

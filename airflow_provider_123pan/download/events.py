@@ -22,7 +22,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123WaitTimeoutError,
 )
 from airflow_provider_123pan.service.error_codes import help_code_of
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.service.redaction import redact_url
 
 _NUMBERS = frozenset({"taskID", "size"})
 _FIELDS = {field.name for field in fields(Outcome)}

@@ -45,14 +45,22 @@ class ImageSearch:
     """The search for one submission's image, from its first look to its last.
 
     It remembers what it saw: where dates do not help, an image that an earlier look did not show is preferred.
+
+    :param has_succeeded: the service reports success. Otherwise only an image that is certainly new is found.
     """
 
     def __init__(
-        self, submission: Submission, timing: WaitTiming, clock: Callable[[], float] = time.time
+        self,
+        submission: Submission,
+        timing: WaitTiming,
+        clock: Callable[[], float] = time.time,
+        *,
+        has_succeeded: bool = False,
     ) -> None:
         self._submission = submission
         self._timing = timing
         self._clock = clock
+        self._has_succeeded = has_succeeded
         self._seen: frozenset[str] | None = None  # ids that the first complete look showed
         self._named: dict[str, Image | None] = {}  # the latest answers about the ids that deliveries name
 

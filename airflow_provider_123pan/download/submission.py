@@ -41,9 +41,15 @@ class Submission:
     @property
     def redacted_url(self) -> str:
         """The source URL for logs and errors, without what signs it."""
-        from airflow_provider_123pan.source.urls import redact_url  # not needed by a DAG file
+        from airflow_provider_123pan.service.redaction import redact_url  # not needed by a DAG file
 
         return redact_url(self.url) if self.url else f"the image of taskID {self.taskID}"
+
+    def redact(self, text: str) -> str:
+        """Redact the source URL in a message that quotes it, wholly or in part."""
+        from airflow_provider_123pan.service.redaction import redact_text
+
+        return redact_text(text, self.url) if self.url else text
 
     def xcom(self) -> dict[str, Any]:
         """Return the operator's XCom."""

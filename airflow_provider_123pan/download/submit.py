@@ -31,8 +31,8 @@ from airflow_provider_123pan.exceptions import (
     Pan123Error,
     Pan123InvisibleError,
     Pan123NoDataError,
+    Pan123RedirectError,
     Pan123ServiceError,
-    Pan123UnavailableError,
     may_have_arrived,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
@@ -147,7 +147,7 @@ def _submit(
         raise
     if isinstance(task, Submission):
         return task
-    submission = replace(submission, taskID=task.taskID, submitted_at=task.seen_at.isoformat())
+    submission = replace(submission, taskID=task.taskID, submitted_at=task.submitted_at.isoformat())
     if store is not None:
         store.set(STORE_KEY, replace(record, submission=submission).dump())
     log.info("Submitted %s as taskID %s", submission.redacted_url, submission.taskID)
@@ -160,18 +160,22 @@ def _create(
     """Create the offline task; return the submission instead if the answer was lost but its image is there."""
     try:
         return _call(hook, submission, signer)
-    except Pan123UnavailableError as error:
+    except Pan123Error as error:
         if not may_have_arrived(error):
             raise
         log.warning("Looking for %s: %s", submission.redacted_url, error)
-    return _search(hook, submission, timing) or _call(hook, submission, signer)
+    try:
+        return _search(hook, submission, timing) or _call(hook, submission, signer)
+    except Pan123RedirectError as error:
+        error.retryable = False  # it has stayed during the search
+        raise
 
 
 def _call(hook: Pan123Hook, submission: Submission, signer: CallbackSigner | None) -> OfflineTask:
     assert submission.url is not None
     callback_url = signer.address(submission.callback_id) if signer and submission.callback_id else None
     if callback_url:
-        mask_secret(callback_url.rpartition("/")[2])  # the service may quote it in an error
+        mask_secret(callback_url.rpartition("/")[2])  # the service may quote it in later answers
     return hook.create_offline_download(
         submission.url, submission.file_name, submission.directory_id, callback_url
     )
@@ -187,7 +191,7 @@ def _resume(hook: Pan123Hook, submission: Submission, timing: WaitTiming) -> Sub
             log.info("taskID %s of an earlier try failed; submitting again", submission.taskID)
             return None
     except (Pan123ServiceError, Pan123NoDataError) as error:
-        log.warning("taskID %s of an earlier try: %s", submission.taskID, error)
+        log.warning("taskID %s of an earlier try: %s", submission.taskID, submission.redact(str(error)))
     log.info("Continuing with taskID %s of an earlier try", submission.taskID)
     return submission
 
@@ -216,7 +220,7 @@ def _has_arrived(
             if (yield from search.find((), Stage.FIRST)) is not None:
                 return True
         except Pan123Error as error:
-            if not error.retryable:
+            if not (error.retryable or error.transient):
                 raise
             log.warning("Will look again: %s", error)
         yield Sleep(strategy.timing.search_interval)

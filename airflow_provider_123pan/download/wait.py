@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_provider_123pan.download.lookup import Match, Stage
-from airflow_provider_123pan.download.search import ImageSearch, with_urls
+from airflow_provider_123pan.download.lookup import Match
+from airflow_provider_123pan.download.stored_image import find_forgotten, find_succeeded, find_unknown
 from airflow_provider_123pan.download.submission import Submission
-from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.verdict import (
     Facts,
     Failed,
@@ -31,23 +30,17 @@ from airflow_provider_123pan.download.verdict import (
 from airflow_provider_123pan.download.wait_strategy import WaitStrategy
 from airflow_provider_123pan.exceptions import (
     Pan123Error,
-    Pan123InvisibleError,
     Pan123NoDataError,
     Pan123ServiceError,
     Pan123UnavailableError,
-    Pan123UnknownTaskError,
 )
-from airflow_provider_123pan.service.flow import Flow, Sleep, within
-from airflow_provider_123pan.service.models import Image, TaskStatus
+from airflow_provider_123pan.service.flow import Flow, within
+from airflow_provider_123pan.service.models import TaskStatus
 from airflow_provider_123pan.service.protocol import MakeCall, get_offline_download
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
-from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 log = logging.getLogger(__name__)
-
-_SHORT_PAUSE_SECONDS = (
-    0.01  # after the end of the window, so that rounding does not make the last look too early
-)
 
 Clock = Callable[[], float]
 
@@ -170,14 +163,21 @@ def check_once(
     """
 
     def bounded(step: Any) -> Flow[Any]:
-        """Queue no call again for longer than the wait lasts, and end a listing that goes on after it."""
+        """Queue no call again for longer than the wait lasts, and end a listing that goes on after it.
+
+        Any answer may quote the source URL, so errors are redacted here.
+        """
         if isinstance(step, MakeCall):
             if clock() > deadline + READ_RETRY_SECONDS:
                 raise Pan123UnavailableError(
                     "the wait has ended before this call", call=step.call.name, ambiguous=False
                 )
             step = replace(step, retry_for=max(0.0, min(step.retry_for, deadline - clock())))
-        return (yield step)
+        try:
+            return (yield step)
+        except Pan123Error as error:
+            error.reword(submission.redact(error.message))
+            raise
 
     return within(_check_once(submission, deadline, strategy, clock, last), bounded)
 
@@ -189,19 +189,17 @@ def _check_once(
         verdict, answer = yield from _verdict(submission, deadline, strategy, clock)
         match verdict:
             case Failed(reason):
-                redacted = redact_text(reason, submission.url) if submission.url else reason
-                return Outcome(submission.taskID, submission.url, reason=redacted)
+                return Outcome(submission.taskID, submission.url, reason=submission.redact(reason))
             case Succeeded():
                 return (yield from _find(submission, deadline, strategy, clock))
             case Unknown(error):
-                return (yield from _find_unknown(submission, strategy, clock, error))
-        # The service may answer "running" for a taskID that it has forgotten.
+                if not isinstance(error, (Pan123ServiceError, Pan123NoDataError)):
+                    raise error
+                match = yield from find_unknown(submission, deadline, strategy, clock, error)
+                return Outcome.of_match(submission, match) if match else None
         if last and answer is TaskStatus.RUNNING:
-            deliveries = yield from strategy.deliveries()
-            match = yield from ImageSearch(submission, strategy.timing, clock).find(deliveries, Stage.SETTLED)
-            if match:
-                match = replace(match, image=(yield from with_urls(match.image)))
-            return Outcome.of_match(submission, match) if match and _has_url(match.image) else None
+            match = yield from find_forgotten(submission, strategy, clock)
+            return Outcome.of_match(submission, match) if match else None
         return None
     except Pan123Error as error:
         if not error.transient:
@@ -244,86 +242,12 @@ def _verdict(
         yield from strategy.pause(verdict.poll_at - clock())
 
 
-def _find_unknown(
-    submission: Submission, strategy: WaitStrategy, clock: Clock, error: Pan123Error
-) -> Flow[Outcome | None]:
-    """Look up the image of a taskID that the service does not know (any more)."""
-    if not isinstance(error, (Pan123ServiceError, Pan123NoDataError)):
-        raise error
-    deliveries = yield from strategy.deliveries()
-    match = yield from ImageSearch(submission, strategy.timing, clock).find(deliveries, Stage.SETTLED)
-    if match:
-        match = replace(match, image=(yield from with_urls(match.image)))
-        if not _has_url(match.image):
-            raise Pan123InvisibleError(_why_invisible(submission, match, 0.0), call="get_image")
-        return Outcome.of_match(submission, match)
-    raise Pan123UnknownTaskError(
-        f"the service does not know taskID {submission.taskID} (any more), and there is no image of its name: "
-        f"{error.message}",
-        call=error.call,
-        code=error.code,
-        trace_id=error.trace_id,
-    ) from error
-
-
 def _find(
     submission: Submission, deadline: float, strategy: WaitStrategy, clock: Clock
 ) -> Flow[Outcome | None]:
-    """Find the image of an offline task that succeeded; it may appear late, and its URLs later still."""
+    """Return the outcome of an offline task that succeeded, or None if the deadline comes before its image."""
     if submission.file_name is None:
         log.warning("No file_name was sent, so the image cannot be looked up; only the taskID is known")
         return Outcome(submission.taskID, submission.url)
-    timing = strategy.timing
-    search = ImageSearch(submission, timing, clock)
-    match: Match | None = None
-    began = clock()
-    pause, longest = timing.visible_check
-    log.info("taskID %s succeeded; looking for its image", submission.taskID)
-    while True:
-        waited = clock() - began
-        try:
-            deliveries = yield from strategy.deliveries()
-            match = yield from search.find(deliveries, _stage(waited, timing))
-            if match:
-                match = replace(match, image=(yield from with_urls(match.image)))
-                if _has_url(match.image):
-                    return Outcome.of_match(submission, match)
-            looked = True
-        except Pan123Error as error:
-            if not error.transient:
-                raise
-            log.warning("The search continues: %s", error)
-            looked = False
-        if waited >= timing.visible_within and looked:
-            raise Pan123InvisibleError(_why_invisible(submission, match, waited), call="list_images")
-        until_end = began + timing.visible_within - clock()
-        if 0 < until_end < pause:  # the last look comes at the end of the window
-            pause = until_end + _SHORT_PAUSE_SECONDS
-        if clock() + pause > deadline:
-            return None
-        yield Sleep(pause)
-        pause = min(pause * 2, longest)
-
-
-def _stage(waited: float, timing: WaitTiming) -> Stage:
-    if waited >= timing.visible_within:
-        return Stage.FINAL
-    return Stage.SETTLED if waited >= timing.settling else Stage.FIRST
-
-
-def _has_url(image: Image) -> bool:
-    return image.rejected or image.download_url is not None or image.user_url is not None
-
-
-def _why_invisible(submission: Submission, match: Match | None, waited: float) -> str:
-    ended = f"succeeded, but after {waited:.0f} s" if waited else "is unknown, and"
-    begin = f"taskID {submission.taskID} {ended} "
-    if match:
-        return (
-            f"{begin}the service gives no URL for its image {match.image.file_name!r} ({match.image.fileID})"
-        )
-    return (
-        f"{begin}no image in its directory is certainly {submission.file_name!r}: none has that name and a date after "
-        "the submission, and others are new or may be. The service keeps one of several images of the same content, "
-        "perhaps under another name; a directory of its own for each run makes the search certain"
-    )
+    match = yield from find_succeeded(submission, deadline, strategy, clock)
+    return Outcome.of_match(submission, match) if match else None

@@ -13,7 +13,7 @@ from airflow_provider_123pan.pages.page_text import PageProblem
 from airflow_provider_123pan.pages.rewriter import RewrittenPage
 from airflow_provider_123pan.pages.selection import Choice, Selection
 from airflow_provider_123pan.rewriting.replacing import LeftImage
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.service.redaction import redact_url
 
 _MAX_LISTED = 1000  # image URLs and problems in the report
 _MAX_REASONS = 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,14 +139,16 @@ class AsyncPan123Client:
                 raise self._endpoint.unavailable(call, error, ambiguous=not unsent) from error
 
     async def _answer(self, request: httpx.Request) -> Answer:
+        began = time.monotonic()
         response = await self._http.send(request, stream=True)
+        took = time.monotonic() - began
         try:
             reader = BodyReader(response.headers.get("Content-Encoding"))
             async for chunk in response.aiter_raw():
                 reader.feed(chunk)
         finally:
             await response.aclose()
-        return Answer(response.status_code, response.headers, reader.body())
+        return Answer(response.status_code, response.headers, reader.body(), took)
 
 
 def _trusting(bundle: str) -> ssl.SSLContext:

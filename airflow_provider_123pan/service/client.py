@@ -110,6 +110,7 @@ class Pan123Client:
             auth=TokenAuth(step.token),
         )
         connect_seconds, total_seconds = self._endpoint.time_limits(call)
+        began = time.monotonic()
         try:
             with (
                 time_limit(total_seconds),
@@ -120,12 +121,13 @@ class Pan123Client:
                     **self._settings,
                 ) as response,
             ):
+                took = time.monotonic() - began
                 reader = BodyReader(response.headers.get("Content-Encoding"))
                 for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
                     reader.feed(chunk)
         except (requests.RequestException, HTTPError, BodyError) as error:
             raise self._endpoint.unavailable(call, error, ambiguous=not _unsent(error)) from error
-        return Answer(response.status_code, response.headers, reader.body())
+        return Answer(response.status_code, response.headers, reader.body(), took)
 
 
 def _unsent(error: Exception) -> bool:

@@ -7,7 +7,14 @@ RATE_LIMIT_CODES = frozenset({429, 42902, 42903})
 RATE_LIMIT_WORDS = ("请求太频繁", "操作频繁", "请稍后", "访问频繁", "请求过快")
 VERIFYING, NO_FILE = 20103, 5066
 TOO_MANY_TASKS = "同时下载的任务超出最大限制"
-INTERNAL_ERROR = "internal error"
+#: The catch-all (official: internal error; observed: almost everything).
+INTERNAL = 1
+NUMBER_EXCEEDED = "tokens number has exceeded the limit"  # of tokens, with code 401 (observed)
+#: Patterns, in any case, of which one is in the message of a login that refuses the client ID or the secret (assumed).
+CREDENTIAL_WORDS = (
+    *(r"client(?! ip)", "secret", "credential", "auth", "invalid"),
+    *("密钥", "密码", "凭证", "凭据", "客户端", "登录信息", "账号", "鉴权", "认证", "授权"),
+)
 # Both refuse the account rather than the image.
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
 NAME_TAKEN, TAKEN = 5060, "文件名重复"  # observed on the cloud drive, a sister product, with code 5060 or 1
@@ -19,7 +26,7 @@ AMBIGUOUS_STATUSES = frozenset({502, 504})
 #: The entries for codes and words that say more than the class of their error. The first that fits counts.
 HELP_CODES: tuple[tuple[int | str, str], ...] = (
     (NO_DEVELOPER, "pan123-developer-package"),
-    ("tokens number has exceeded the limit", "pan123-token-limit"),
+    (NUMBER_EXCEEDED, "pan123-token-limit"),
     ("token is expired", "pan123-token-expired"),
     ("forbidden client ip", "pan123-client-blocked"),
     ("解析失败", "pan123-unresolved-url"),

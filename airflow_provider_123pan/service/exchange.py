@@ -21,6 +21,8 @@ from airflow_provider_123pan.service.timing import REDIRECT_PAUSES, RETRY_FOR_SE
 
 T = TypeVar("T")
 
+MAX_RENEWALS = 2  # of the token, in one call
+
 
 def exchange(
     call: Call[T],
@@ -32,9 +34,10 @@ def exchange(
 ) -> Flow[T]:
     """Make a call at the account's rate and with a valid token, and return its value.
 
-    A refused token is replaced once. A call that the service refuses because of its load (429, or too many offline
-    tasks) is repeated for some time; then its last error is raised. So is a read that is redirected, a few times: a
-    gateway may do that for a moment. Every other error is raised immediately.
+    A refused token is replaced twice, because the stored one may be refused as well as that of this process. A call
+    that the service refuses because of its load (429, or too many offline tasks) is repeated for some time; then its
+    last error is raised. So is a read that is redirected, a few times: a gateway may do that for a moment. Every other
+    error is raised immediately.
 
     :param retry_for: seconds for which a refused call is repeated.
     :param clock: monotonic seconds.
@@ -45,8 +48,7 @@ def exchange(
     deadline = clock() + retry_for
     too_many_deadline = clock() + min(retry_for, retry_too_many_for)
     token = yield NeedToken()
-    renewed = False
-    refusals = too_many = redirects = 0
+    refusals = too_many = redirects = renewals = 0
     while True:
         yield Slot()
         while throttle.full:
@@ -69,14 +71,18 @@ def exchange(
                 raise
         except Pan123TokenError:
             throttle.accepted(sent)
-            if renewed:
+            if renewals == MAX_RENEWALS:
                 raise
-            renewed, pause = True, 0.0
+            renewals += 1
+            pause = 0.0
             token = yield NeedToken(refused=token)
-        except Pan123RedirectError:
+        except Pan123RedirectError as error:
             throttle.accepted(sent)
             redirects += 1
-            if not call.reads or redirects > len(REDIRECT_PAUSES):
+            if not call.reads:
+                error.retryable = True
+                raise
+            if redirects > len(REDIRECT_PAUSES):
                 raise
             pause = REDIRECT_PAUSES[redirects - 1]
         except Pan123Error:

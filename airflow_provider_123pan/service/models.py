@@ -80,17 +80,24 @@ class OfflineTask:
     :ivar taskID: 64-bit number.
     :ivar process: percentage, 0 to 100; it may return to 0 after a failure, so only ``status`` decides.
     :ivar seen_at: time of the answer in UTC, by the service's clock (:attr:`Answer.date`).
+    :ivar call_seconds: duration of the call that created it; 0 in an answer about progress.
     """
 
     taskID: int
     status: TaskStatus
     process: float
     seen_at: datetime
+    call_seconds: float = 0.0
 
     @classmethod
-    def created(cls, data: Any, seen_at: datetime) -> OfflineTask:
-        """Parse the answer to a creation; the download has not happened yet."""
-        return cls(whole_of(data, "taskID"), TaskStatus.RUNNING, 0, seen_at)
+    def created(cls, data: Any, seen_at: datetime, call_seconds: float = 0.0) -> OfflineTask:
+        """Parse the answer to a creation; the download may have begun while the service prepared it."""
+        return cls(whole_of(data, "taskID"), TaskStatus.RUNNING, 0, seen_at, call_seconds)
+
+    @property
+    def submitted_at(self) -> datetime:
+        """When its creation was sent, by the service's clock: its image cannot be older."""
+        return self.seen_at - timedelta(seconds=self.call_seconds)
 
     @classmethod
     def parse(cls, data: Any, taskID: int, seen_at: datetime) -> OfflineTask:

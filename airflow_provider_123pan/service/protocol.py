@@ -8,37 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
-    Pan123CredentialsError,
     Pan123Error,
     Pan123NoDataError,
     Pan123RateLimitError,
     Pan123RedirectError,
-    Pan123ServiceError,
     Pan123TokenError,
-    Pan123TooManyTasksError,
     Pan123UnavailableError,
-    Pan123VerifyingError,
 )
 from airflow_provider_123pan.service.body import parse_json
-from airflow_provider_123pan.service.error_codes import (
-    AMBIGUOUS_STATUSES,
-    INTERNAL_ERROR,
-    NAME_TAKEN,
-    NO_DEVELOPER,
-    RATE_LIMIT_CODES,
-    RATE_LIMIT_WORDS,
-    SPECIFIC_CODES,
-    TAKEN,
-    TOO_MANY_TASKS,
-    TRAFFIC_EXCEEDED,
-    VERIFYING,
-    help_code_of,
-)
+from airflow_provider_123pan.service.error_codes import AMBIGUOUS_STATUSES, help_code_of
 from airflow_provider_123pan.service.fields import whole_number
 from airflow_provider_123pan.service.flow import Await, Blocking, NeedToken, Sleep, Slot
 from airflow_provider_123pan.service.models import (
@@ -49,6 +31,8 @@ from airflow_provider_123pan.service.models import (
     Listing,
     OfflineTask,
 )
+from airflow_provider_123pan.service.redaction import redact_quoted_urls, redact_text, redact_url
+from airflow_provider_123pan.service.refusals import advice_for, error_kind
 from airflow_provider_123pan.service.timing import RETRY_FOR_SECONDS
 
 T = TypeVar("T")
@@ -62,11 +46,15 @@ LOGIN_TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response."""
+    """An HTTP response.
+
+    :ivar seconds: from the start of its request, connection included, to the first byte of the answer.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    seconds: float = 0.0
 
     @property
     def date(self) -> datetime:
@@ -149,7 +137,7 @@ def create_offline_download(
         "create_offline_download",
         "POST",
         "/api/v1/oss/offline/download",
-        lambda data, answer: OfflineTask.created(data, answer.date),
+        lambda data, answer: OfflineTask.created(data, answer.date, answer.seconds),
         body={"url": url, "type": 1} | {key: value for key, value in optional.items() if value is not None},
     )
 
@@ -224,13 +212,13 @@ def read(call: Call[T], answer: Answer) -> T:
     """Return an answer's value, or raise its error.
 
     The code in the body takes precedence over the HTTP status, which decides only if the body is not the service's
-    JSON.
+    JSON. The error quotes no secret of a URL that the answer quotes.
 
     :raises Pan123Error: the subclass that fits the code, the message or the status.
     """
     if 300 <= answer.status < 400:
         raise Pan123RedirectError(
-            f"HTTP {answer.status} redirects to {answer.headers.get('Location', 'an unnamed URL')!r:.200}, "
+            f"HTTP {answer.status} redirects to {redact_url(answer.headers.get('Location', 'an unnamed URL'))!r:.200}, "
             "which is not followed; set the connection's host to the URL of the open platform",
             call=call.name,
             code=answer.status,
@@ -247,16 +235,29 @@ def read(call: Call[T], answer: Answer) -> T:
         message = message or "no message"
         # Code 1 is used for almost everything (observed): a specific HTTP status takes precedence.
         specific = answer.status if code == 1 and answer.status in (401, 429, *range(500, 600)) else code
-        kind = _kind(call, specific, message)
-        advice = _advice(kind, code, message)
-        raise _explained(kind(message + advice, call=call.name, code=code, trace_id=trace_id))
+        kind = error_kind(specific, message, login=call.name == "login")
+        shown = _redacted(call, message) + advice_for(kind, code, message)
+        raise _explained(kind(shown, call=call.name, code=code, trace_id=trace_id))
     data = envelope.get("data")
     try:
         return call.parse(data, answer)
     except ValueError as error:
         raise (Pan123AnswerError if data else Pan123NoDataError)(
-            f"the answer is not understood: {error}", call=call.name, code=code, trace_id=trace_id
+            f"the answer is not understood: {_redacted(call, str(error))}",
+            call=call.name,
+            code=code,
+            trace_id=trace_id,
         ) from None
+
+
+def _redacted(call: Call[Any], text: str) -> str:
+    """Redact the URLs that an answer quotes, and any part of the secrets that the call sent."""
+    sent = call.body or {}
+    if source_url := sent.get("url"):
+        text = redact_text(text, source_url)
+    if callback_url := sent.get("callBackUrl"):
+        text = text.replace(callback_url.rpartition("/")[2], "***")
+    return redact_quoted_urls(text)
 
 
 def _explained(error: Pan123Error) -> Pan123Error:
@@ -268,46 +269,8 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _kind(call: Call[Any], code: int, message: str) -> Callable[..., Pan123Error]:
-    if code in RATE_LIMIT_CODES:
-        return Pan123RateLimitError
-    if code == VERIFYING:
-        return Pan123VerifyingError
-    if code not in SPECIFIC_CODES or call.name == "login":
-        if TOO_MANY_TASKS in message:
-            return Pan123TooManyTasksError
-        if any(words in message for words in RATE_LIMIT_WORDS):
-            return Pan123RateLimitError
-    if 500 <= code < 600:
-        return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
-    if call.name == "login" and INTERNAL_ERROR not in message.lower():
-        return Pan123CredentialsError
-    return Pan123TokenError if code == 401 and call.name != "login" else Pan123ServiceError
-
-
-def concerns_account(error: Pan123ServiceError) -> bool:
-    """Return whether an error code refuses the account, and not the image of the call."""
-    return error.code == TRAFFIC_EXCEEDED or NO_DEVELOPER in error.message
-
-
-def is_name_taken(error: Pan123ServiceError) -> bool:
-    """Return whether an image was refused because another one has its name."""
-    return error.code == NAME_TAKEN or TAKEN in error.message
-
-
-def _advice(kind: Callable[..., Pan123Error], code: int, message: str) -> str:
-    """Return advice for errors whose message from the service gives none."""
-    if NO_DEVELOPER in message:
-        return "; the account needs 123pan's developer package"
-    if code == TRAFFIC_EXCEEDED:
-        return "; the account's download traffic is used up: buy more on 123pan, or wait until it is renewed"
-    if kind is Pan123CredentialsError:
-        return "; check the connection's login (client ID) and password (client secret)"
-    return ""
-
-
 def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
-    status, words = answer.status, _first_words(answer.body)
+    status, words = answer.status, _first_words(call, answer.body)
     if status < 400:
         message = f"HTTP {status} without the service's JSON{words}; if it stays, check the connection's host"
         return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=True)
@@ -322,8 +285,8 @@ def _without_envelope(call: Call[Any], answer: Answer) -> Pan123Error:
     return Pan123UnavailableError(message, call=call.name, code=status, ambiguous=ambiguous)
 
 
-def _first_words(body: bytes) -> str:
+def _first_words(call: Call[Any], body: bytes) -> str:
     """Quote the beginning of a body that is not the service's JSON, since only that shows the cause."""
-    text = re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace"))
+    text = _redacted(call, re.sub(r"<[^>]*>", " ", body[:2000].decode("utf-8", "replace")))
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return f" ({words[:100]})" if words else ""

@@ -15,11 +15,13 @@ from typing import TypeVar
 
 from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
+    Pan123RedirectError,
     Pan123ServiceError,
     Pan123UnavailableError,
     Pan123UploadError,
     Pan123VerifyingError,
     Pan123WaitTimeoutError,
+    may_have_arrived,
 )
 from airflow_provider_123pan.service.error_codes import NO_FILE
 from airflow_provider_123pan.service.flow import Flow, Sleep
@@ -186,8 +188,8 @@ class _Upload:
                 pause = self._timing.verifying
                 if self._clock() + pause > limit:
                     raise
-            except Pan123UnavailableError as error:
-                doubtful = doubtful or error.ambiguous
+            except (Pan123UnavailableError, Pan123RedirectError) as error:
+                doubtful = doubtful or may_have_arrived(error)
                 if (next_pause := next(pauses, None)) is None:
                     raise
                 pause = next_pause

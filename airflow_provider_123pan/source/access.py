@@ -18,12 +18,13 @@ from airflow_provider_123pan.exceptions import (
     Pan123SourceError,
 )
 from airflow_provider_123pan.service.image_file import ImageFile
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
 from airflow_provider_123pan.source.client import SourceClient
 from airflow_provider_123pan.source.fetch import check_headers, fetch_image, fetch_url
 from airflow_provider_123pan.source.masking import mask_headers
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.urls import ascii_host, is_web_url, redact_url
+from airflow_provider_123pan.source.urls import ascii_host, is_web_url
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -15,10 +15,10 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_123pan import __version__
 from airflow_provider_123pan.exceptions import Pan123DocumentError, Pan123InputError
 from airflow_provider_123pan.service.endpoint import words_of
+from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.service.time_limit import time_limit
 from airflow_provider_123pan.source.addresses import Connector
 from airflow_provider_123pan.source.public_adapter import PublicAdapter
-from airflow_provider_123pan.source.urls import redact_text, redact_url
 
 _BLOCK_BYTES = 65_536
 _GZIP = b"\x1f\x8b"

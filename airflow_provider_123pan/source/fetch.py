@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123InputError, Pan123SourceError
 from airflow_provider_123pan.service.image_file import ImageFile
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
 from airflow_provider_123pan.source.client import SourceClient, refusal
 from airflow_provider_123pan.source.formats import sniff
 from airflow_provider_123pan.source.paths import path_of
 from airflow_provider_123pan.source.quoting import quoted
 from airflow_provider_123pan.source.rules import EXTENSIONS, MAX_IMAGE_BYTES, refused_format
-from airflow_provider_123pan.source.urls import redact_url
 
 FETCH_SECONDS = 300.0
 

@@ -11,13 +11,13 @@ from http.client import HTTPException, HTTPResponse
 from typing import NamedTuple
 
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError, Pan123SourceError
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.addresses import Connector, check_private_hosts
 from airflow_provider_123pan.source.client import SourceClient, refusal
 from airflow_provider_123pan.source.digests import SourceDigest, counted_digest, stated_digest
 from airflow_provider_123pan.source.formats import HEAD_BYTES, extension_of, media_type_in, sniff
 from airflow_provider_123pan.source.naming import lacks_format
 from airflow_provider_123pan.source.rules import EXTENSIONS
-from airflow_provider_123pan.source.urls import redact_url
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.service.time_limit import (
     LimitedConnection,
     LimitedTlsConnection,
@@ -21,7 +22,6 @@ from airflow_provider_123pan.service.time_limit import (
     time_left,
 )
 from airflow_provider_123pan.source.addresses import Connector
-from airflow_provider_123pan.source.urls import redact_url
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -9,7 +9,7 @@ from itertools import islice
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_123pan.exceptions import Pan123DocumentError
-from airflow_provider_123pan.source.urls import redact_url
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.xml_stream import read_xml
 
 #: The protocol allows 50,000 sitemaps in one index.

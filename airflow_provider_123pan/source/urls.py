@@ -1,17 +1,15 @@
-"""The canonical form of a source URL, and its redacted form for logs."""
+"""The canonical form of a source URL."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
-from urllib.parse import quote, unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import idna
 
 from airflow_provider_123pan.source.signatures import signature_names
 
-_MAX_SHOWN_LENGTH = 4  # of a query value in logs
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SEPARATORS = "/?#@:[]\\"
 _WEB = re.compile("https?://", re.IGNORECASE)
@@ -107,40 +105,3 @@ def _normalized(text: str, plain: frozenset[str]) -> str:
         return quote(found, safe="", errors="surrogatepass")
 
     return _ENCODED.sub(spelled, text)
-
-
-def redact_url(url: str) -> str:
-    """Return a URL for logs: no user and password, no fragment, and ``***`` for each query value that may be a secret.
-
-    A value of up to four characters is shown: it is a version or a width, not a secret. What is not a URL is not shown.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    pairs = [pair.partition("=") for pair in parts.query.split("&") if pair]
-    shown = [f"{name}{equals}{'***' if _is_secret(value) else value}" for name, equals, value in pairs]
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=netloc, query="&".join(shown), fragment=""))
-
-
-def redact_text(text: str, url: str) -> str:
-    """Redact a URL in a message that quotes it, wholly or in part, as it is or escaped for HTML.
-
-    :param text: the message; redact it before cutting it.
-    """
-    text = text.replace(url, redact_url(url)).replace(escape(url), escape(redact_url(url)))
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # it is not a URL, so it has no parts that could be quoted
-        return text
-    login = parts.netloc.rpartition("@")[0]
-    values = {login, *login.split(":"), *(pair.partition("=")[2] for pair in parts.query.split("&"))}
-    spellings = {spell(value) for value in values for spell in (str, unquote, unquote_plus, escape)}
-    for secret in sorted(filter(_is_secret, spellings), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
-
-
-def _is_secret(value: str) -> bool:
-    return len(value) > _MAX_SHOWN_LENGTH

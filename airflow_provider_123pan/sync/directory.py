@@ -11,6 +11,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123AnswerError,
     Pan123Error,
     Pan123InputError,
+    Pan123RedirectError,
     Pan123ServiceError,
     Pan123UnavailableError,
 )
@@ -127,7 +128,12 @@ def _make(name: str, parent_id: str) -> Flow[str]:
     for listed in (False, True):
         try:
             return (yield MakeCall(make_directory(name, parent_id, listed=listed))).directory_id  # type: ignore[no-any-return]
-        except (Pan123ServiceError, Pan123AnswerError, Pan123UnavailableError) as error:
+        except (
+            Pan123ServiceError,
+            Pan123AnswerError,
+            Pan123UnavailableError,
+            Pan123RedirectError,
+        ) as error:
             if (found := (yield from find_directory(parent_id, name))) is not None:
                 return found
             if listed:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
+from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.source.naming import Naming, digest, lacks_format
 from airflow_provider_123pan.source.quoting import quoted
-from airflow_provider_123pan.source.urls import host_and_port, redact_text, redact_url
+from airflow_provider_123pan.source.urls import host_and_port
 from airflow_provider_123pan.sync.conversions import Conversions
 from airflow_provider_123pan.sync.entries import ManifestEntry, image_key, stem_of, unnumbered
 from airflow_provider_123pan.sync.list_report import ListReport

@@ -99,7 +99,7 @@ class InFlightImage:
 
     def accept(self, task: OfflineTask) -> None:
         """Note that the service accepted the submission."""
-        self.taskID, self.submitted_at, self.calling = task.taskID, task.seen_at.timestamp(), False
+        self.taskID, self.submitted_at, self.calling = task.taskID, task.submitted_at.timestamp(), False
 
     def doubt(self, problem: str) -> None:
         """Note that the submission may have arrived, so the image is looked for."""
@@ -253,7 +253,7 @@ class InFlight:
     def accept(self, image: InFlightImage, task: OfflineTask, now: float) -> None:
         """Note that the service accepted a submission; its answer shows the service's clock."""
         image.accept(task)
-        self.ahead = image.submitted_at - now
+        self.ahead = task.seen_at.timestamp() - now
         self.began_at = self.began_at or image.submitted_at
 
     def dump(self) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Monitor:
         clock: Clock = time.time,
     ) -> None:
         self._hook = hook
+        self._inventory = inventory
         self._in_flight = in_flight
         self._timing = timing
         self._clock = clock
@@ -174,7 +175,8 @@ class Monitor:
                 if poll_at is not None:
                     pending.poll_again(poll_at)
                 if isinstance(answer, Pan123Error):
-                    log.warning("Progress will be polled again later: %s", answer)
+                    shown = self._inventory.redact(pending.number, str(answer))
+                    log.warning("Progress will be polled again later: %s", shown)
 
     def _end_overdue(self, pending: InFlightImage) -> None:
         """End an image that will not appear any more."""

@@ -15,8 +15,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_123pan.exceptions import Pan123Error
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.placeholders import KNOWN_PIXELS
-from airflow_provider_123pan.source.urls import host_and_port, redact_url
+from airflow_provider_123pan.source.urls import host_and_port
 from airflow_provider_123pan.sync.earlier_images import EarlierImages
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.known_placeholders import KnownPlaceholders

@@ -20,7 +20,8 @@ from airflow_provider_123pan.exceptions import (
     may_have_arrived,
 )
 from airflow_provider_123pan.service.models import OfflineTask
-from airflow_provider_123pan.service.protocol import concerns_account, create_offline_download, list_directory
+from airflow_provider_123pan.service.protocol import create_offline_download, list_directory
+from airflow_provider_123pan.service.refusals import concerns_account
 from airflow_provider_123pan.service.timing import READ_RETRY_SECONDS
 from airflow_provider_123pan.source.probe import Prober
 from airflow_provider_123pan.sync.candidates import BLOCK, Candidates
@@ -226,14 +227,7 @@ class Submitter:
         call = create_offline_download(
             entry.url, entry.file_name, self._directory_of(entry.folder), callback_url
         )
-        try:
-            return self._hook.client.call(call, self._timing.submit_retry, retry_too_many_for=0)
-        except Pan123Error as error:
-            # The service may quote it, and Airflow's own masking is too slow for thousands of secrets.
-            if callback_url:
-                error.message = error.message.replace(callback_url.rpartition("/")[2], "***")
-                error.args = (error.message,)
-            raise
+        return self._hook.client.call(call, self._timing.submit_retry, retry_too_many_for=0)
 
     # -- what comes back --
 

@@ -20,7 +20,7 @@ from airflow_provider_123pan.exceptions import (
 )
 from airflow_provider_123pan.service.image_file import ImageFile
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.service.protocol import concerns_account, is_name_taken
+from airflow_provider_123pan.service.refusals import concerns_account, is_name_taken
 from airflow_provider_123pan.source.formats import HEAD_BYTES, sniff
 from airflow_provider_123pan.source.naming import lacks_format
 from airflow_provider_123pan.source.placeholders import PIXEL, is_pixel

@@ -148,6 +148,7 @@ class _Check:
         self._directory_ids = [*filter(None, [trigger.directory_id]), *trigger.folders]
         self._looked_at = time.time()
         self._new = 0
+        self._is_refused = False
         self.ended: set[str] = set()
 
     async def check(self) -> bool:
@@ -159,9 +160,13 @@ class _Check:
                 await self._list()
             await self._ask()
         except Pan123Error as error:
-            if not error.retryable:
+            # A redirect, or a refused access_token, ends the wait only if it stays.
+            if not error.retryable and (self._is_refused or not error.transient):
                 raise
+            self._is_refused = not error.retryable
             log.warning("Will check again later: %s", error)
+        else:
+            self._is_refused = False
         return len(self.ended) > before
 
     async def _list(self) -> None:

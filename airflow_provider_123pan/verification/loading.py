@@ -19,13 +19,13 @@ from airflow_provider_123pan import __version__
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.endpoint import words_of
 from airflow_provider_123pan.service.error_codes import NO_FILE, TRAFFIC_EXCEEDED
+from airflow_provider_123pan.service.redaction import redact_text
 from airflow_provider_123pan.service.time_limit import time_limit
 from airflow_provider_123pan.source.addresses import Connector
 from airflow_provider_123pan.source.formats import HEAD_BYTES, media_type_in, sniff
 from airflow_provider_123pan.source.placeholders import is_pixel
 from airflow_provider_123pan.source.public_adapter import PublicAdapter
 from airflow_provider_123pan.source.rules import MAX_IMAGE_BYTES
-from airflow_provider_123pan.source.urls import redact_text
 
 MAX_REDIRECTS = 5
 

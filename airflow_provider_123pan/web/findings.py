@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from airflow_provider_123pan.source.urls import redact_text, redact_url
+from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.web.tasks import Task
 
 

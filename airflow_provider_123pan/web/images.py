@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_123pan.exceptions import Pan123Error
 from airflow_provider_123pan.html_report import origin_of
-from airflow_provider_123pan.source.urls import redact_text, redact_url
+from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results, read_results
 from airflow_provider_123pan.web.tasks import Task

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
+from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.source.naming import Naming
-from airflow_provider_123pan.source.urls import canonical_url, redact_url
+from airflow_provider_123pan.source.urls import canonical_url
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.image_list import ImageList
 from airflow_provider_123pan.sync.image_state import ImageState

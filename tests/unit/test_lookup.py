@@ -274,7 +274,7 @@ def test_a_file_that_a_delivery_names_is_looked_at_first(named: Image, expected:
         assert isinstance(step, MakeCall)
         return named if step.call.name == "get_image" else Listing((), (), None)
 
-    search = ImageSearch(submission(directory_id=None), WaitTiming())
+    search = ImageSearch(submission(directory_id=None), WaitTiming(), has_succeeded=True)
     deliveries = [Delivery("0" * 32, DeliveryStatus.SUCCEEDED, fileID="f1")]
     match = drive(search.find(deliveries, Stage.SETTLED), perform)
     assert (match.image if match else None) == (named if expected else None)
@@ -290,7 +290,7 @@ def test_where_dates_do_not_help_an_image_that_appeared_later_is_taken_at_the_en
     def perform(step: Any) -> Any:
         return Listing(tuple(images), (), None)
 
-    search = ImageSearch(submission(directory_id="dir"), WaitTiming())
+    search = ImageSearch(submission(directory_id="dir"), WaitTiming(), has_succeeded=True)
     assert drive(search.find((), Stage.SETTLED), perform) is None
     images.append(dated("new"))
     assert drive(search.find((), Stage.SETTLED), perform) is None  # perhaps an older one that is listed late
@@ -308,7 +308,7 @@ def test_an_older_undated_image_is_taken_if_nothing_appeared_since_the_first_loo
     def perform(step: Any) -> Any:
         return Listing(tuple(images), (), None)
 
-    search = ImageSearch(submission(directory_id="dir"), WaitTiming())
+    search = ImageSearch(submission(directory_id="dir"), WaitTiming(), has_succeeded=True)
     assert drive(search.find((), Stage.SETTLED), perform) is None
     images.extend(other(name, changed_at=None) for name in later)
     match = drive(search.find((), Stage.FINAL), perform)

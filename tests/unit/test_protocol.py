@@ -6,6 +6,7 @@ import json
 import pickle
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -123,6 +124,29 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
             "无效",
         ),
         (LOGIN, answer(envelope(code=401, message="wrong")), exceptions.Pan123CredentialsError, "wrong"),
+        (
+            LOGIN,
+            answer(envelope(code=1, message="ClientID or ClientSecret is invalid")),
+            exceptions.Pan123CredentialsError,
+            "check the connection's login",
+        ),
+        (LOGIN, answer(envelope(code=1, message="密钥错误")), exceptions.Pan123CredentialsError, "密钥"),
+        (
+            LOGIN,
+            answer(envelope(code=401, message="tokens number has exceeded the limit")),
+            exceptions.Pan123TokenError,
+            "pan123-token-limit",
+        ),
+        (
+            LOGIN,
+            answer(envelope(code=1, message="tokens number has exceeded the limit")),
+            exceptions.Pan123TokenError,
+            "pan123-token-limit",
+        ),
+        *(
+            (LOGIN, answer(envelope(code=1, message=words)), exceptions.Pan123UnavailableError, words)
+            for words in ("internal error", "服务器内部错误", "系统错误", "forbidden client ip")
+        ),
         (LOGIN, answer(envelope(code=429, message="wait")), exceptions.Pan123RateLimitError, "wait"),
     ],
 )
@@ -150,7 +174,53 @@ def test_the_code_decides_before_the_http_status() -> None:
 def test_a_creation_is_dated_by_the_service() -> None:
     task = read(CREATE, answer(envelope({"taskID": 2**53 + 1}), Date="Mon, 23 Nov 2026 08:00:00 GMT"))
     assert task.taskID == 2**53 + 1
+    assert task.seen_at.isoformat() == task.submitted_at.isoformat() == "2026-11-23T08:00:00+00:00"
+
+
+def test_an_image_may_be_as_old_as_the_call_that_created_its_task() -> None:
+    slow = Answer(
+        200, {"Date": "Mon, 23 Nov 2026 08:00:00 GMT"}, json.dumps(envelope({"taskID": 7})).encode(), 3.5
+    )
+    task = read(CREATE, slow)
+    assert task.submitted_at.isoformat() == "2026-11-23T07:59:56.500000+00:00"
     assert task.seen_at.isoformat() == "2026-11-23T08:00:00+00:00"
+
+
+SIGNATURE = "c0ffee5ecret&0123"
+SIGNED = f"https://user:pass-word@s.example/cat.jpg?w=80&X-Amz-Signature={quote(SIGNATURE)}"
+SIGNED_CREATE = protocol.create_offline_download(
+    SIGNED, None, None, "https://a.example/pan123/callbacks/t0ken"
+)
+
+
+@pytest.mark.parametrize("call", [SIGNED_CREATE, PROGRESS], ids=["create", "progress"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer(envelope(code=2, message=f"解析失败: {SIGNED}")),
+        answer(envelope(code=1, message=f"fetch {SIGNED} refused")),
+        answer(f"<html>{SIGNED}</html>".encode(), 502),
+        answer(f"<html>{'x' * 60} {SIGNED}</html>".encode()),
+        answer(b"", 302, Location=SIGNED),
+    ],
+    ids=["code 2", "code 1", "gateway", "cut", "redirect"],
+)
+def test_no_error_quotes_the_secrets_of_a_url(call: Any, given: Answer) -> None:
+    with pytest.raises(exceptions.Pan123Error) as caught:
+        read(call, given)
+    shown = f"{caught.value} {caught.value!r} {caught.value.args}"
+    assert "s.example" in shown
+    assert not [secret for secret in ("c0ffee", "pass-word") if secret in shown]
+
+
+@pytest.mark.parametrize(
+    "words", [f"bad signature {SIGNATURE}", "bad user:pass-word", "no answer from t0ken"]
+)
+def test_no_error_quotes_a_part_of_what_a_creation_sent(words: str) -> None:
+    for given in (answer(envelope(code=1, message=words)), answer(words.encode(), 502)):
+        with pytest.raises(exceptions.Pan123Error, match=r"(bad|from) .*\*\*\*") as caught:
+            read(SIGNED_CREATE, given)
+        assert words.split()[-1] not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -265,11 +335,17 @@ def test_a_refused_token_is_renewed_once() -> None:
     assert (exchange_run.tokens, exchange_run.sent) == ([None, "token-1"], ["token-1", "token-2"])
 
 
-def test_a_token_refused_twice_is_an_error() -> None:
+def test_a_stored_token_that_is_refused_as_well_is_renewed() -> None:
+    exchange_run = Exchange(REFUSED, REFUSED, GOOD)
+    assert exchange_run.exchange().status is TaskStatus.SUCCEEDED
+    assert exchange_run.tokens == [None, "token-1", "token-2"]
+
+
+def test_a_token_refused_three_times_is_an_error() -> None:
     exchange_run = Exchange(REFUSED)
     with pytest.raises(exceptions.Pan123TokenError):
         exchange_run.exchange()
-    assert len(exchange_run.sent) == 2
+    assert len(exchange_run.sent) == 3
 
 
 @pytest.mark.parametrize("refusal", [BUSY, TOO_MANY])
@@ -312,9 +388,18 @@ def test_a_read_that_is_redirected_for_a_moment_is_repeated() -> None:
 @pytest.mark.parametrize(("call", "calls"), [(PROGRESS, 4), (CREATE, 1)])
 def test_a_redirect_that_persists_is_an_error_and_a_creation_is_not_repeated(call: Any, calls: int) -> None:
     exchange_run = Exchange(REDIRECT)
-    with pytest.raises(exceptions.Pan123RedirectError):
+    with pytest.raises(exceptions.Pan123RedirectError) as caught:
         exchange_run.exchange(call)
     assert len(exchange_run.sent) == calls
+    assert caught.value.retryable is (calls == 1)  # one redirect does not show that the host is wrong
+
+
+def test_a_redirected_creation_may_have_arrived_and_a_redirected_login_sent_none() -> None:
+    calls: list[tuple[Any, bool]] = [(CREATE, True), (LOGIN, False)]
+    for call, arrived in calls:
+        with pytest.raises(exceptions.Pan123RedirectError) as caught:
+            read(call, REDIRECT)
+        assert exceptions.may_have_arrived(caught.value) is arrived
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_123pan.exceptions import Pan123InputError
 from airflow_provider_123pan.service.models import Image
-from airflow_provider_123pan.source.urls import redact_text, redact_url
+from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.sync.entries import ManifestEntry, unnumbered
 from airflow_provider_123pan.sync.image_list import difference
 from airflow_provider_123pan.sync.image_state import ImageState

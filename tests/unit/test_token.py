@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_123pan.account.token import FixedToken
+from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.exceptions import (
     Pan123CredentialsError,
     Pan123Error,
     Pan123LoginLimitError,
     Pan123RateLimitError,
+    Pan123RedirectError,
     Pan123TokenError,
     Pan123UnavailableError,
 )
 from airflow_provider_123pan.service.flow import drive
-from tests.unit.token_simulation import Latency, Process, TokenSimulation, envelope, one_token, quick, slow
+from airflow_provider_123pan.service.protocol import Answer
+from tests.unit.token_simulation import (
+    TOKEN_NAME,
+    Latency,
+    Process,
+    TokenSimulation,
+    envelope,
+    one_token,
+    quick,
+    slow,
+)
 
 MANY = 32
 THREE_PROGRAMS, QUOTA = "more than three programs use this client ID", "a quota"
@@ -180,6 +191,59 @@ def test_a_login_refused_for_its_rate_five_times_is_an_error() -> None:
     assert process.steps.count("Send") == 5
     assert not simulation.lock["held"]
     assert simulation.lock["logins"] == []
+
+
+LIMIT_REACHED = envelope(401, "tokens number has exceeded the limit")
+
+
+def test_a_login_refused_for_the_number_of_tokens_can_be_retried() -> None:
+    simulation = TokenSimulation(0)
+    simulation.service.refusal = LIMIT_REACHED
+    processes = simulation.workers(3)
+    simulation.run()
+    for process in processes:
+        assert type(process.error) is Pan123TokenError
+        assert process.error.retryable
+    assert not simulation.lock["held"]
+    assert simulation.lock["logins"] == []
+
+
+def test_a_login_refused_for_the_number_of_tokens_takes_the_token_that_was_stored_meanwhile() -> None:
+    simulation = TokenSimulation(0)
+    (first,) = simulation.workers(1)
+    simulation.run()
+    stored = simulation.variables.pop(TOKEN_NAME)
+
+    def refuse() -> Answer:
+        simulation.variables[TOKEN_NAME] = stored
+        return LIMIT_REACHED
+
+    simulation.service.log_in = refuse  # type: ignore[method-assign]
+    (second,) = simulation.workers(1)
+    simulation.run()
+    assert "Send" in second.steps
+    assert one_token([first, second])
+
+
+REDIRECT = Answer(302, {"Location": "https://portal.example/"}, b"")
+
+
+def test_a_redirected_login_is_repeated() -> None:
+    simulation = TokenSimulation(0)
+    simulation.service.answers = [REDIRECT] * 3
+    processes = simulation.workers(8)
+    assert simulation.run().service.logins == 1
+    one_token(processes)
+
+
+def test_a_login_that_is_redirected_for_good_is_an_error() -> None:
+    simulation = TokenSimulation(0)
+    simulation.service.refusal = REDIRECT
+    (process,) = simulation.workers(1)
+    simulation.run()
+    assert isinstance(process.error, Pan123RedirectError)
+    assert not process.error.retryable
+    assert process.steps.count("Send") == 4
 
 
 @pytest.mark.parametrize(("ambiguous", "attempts"), [(False, 8), (True, 3)])

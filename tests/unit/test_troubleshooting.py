@@ -13,7 +13,7 @@ import pytest
 
 import airflow_provider_123pan
 from airflow_provider_123pan import exceptions
-from airflow_provider_123pan.account.token import FixedToken
+from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.checkup.checks import NAMES
 from airflow_provider_123pan.download.events import from_event, to_event
 from airflow_provider_123pan.exceptions import Pan123Error, Pan123InputError, Pan123WaitError

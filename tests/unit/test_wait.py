@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from airflow_provider_123pan.download.timing import WaitTiming
 from airflow_provider_123pan.download.wait import Outcome, check_once, poke_intervals
 from airflow_provider_123pan.download.wait_strategy import WorkerWait
 from airflow_provider_123pan.service.flow import drive
-from tests.support import Service, submission
+from airflow_provider_123pan.service.models import Image
+from tests.support import Service, image, submission
 
 
 def test_success_gives_the_image() -> None:
@@ -126,6 +128,75 @@ def test_a_taskid_unknown_for_good_whose_image_is_there() -> None:
     found = Service(lambda _: exceptions.Pan123ServiceError("no such task")).wait()
     assert found is not None
     assert found.fileID == "f1"
+
+
+STRAY = [
+    exceptions.Pan123ServiceError("internal error", code=1, call="list_images"),
+    exceptions.Pan123ServiceError("file does not exist", code=5066, call="list_images"),
+    exceptions.Pan123AnswerError("the answer is not understood", call="list_images"),
+    exceptions.Pan123RedirectError("which is not followed", call="list_images"),
+]
+
+
+@pytest.mark.parametrize("error", STRAY)
+def test_an_error_while_the_image_is_looked_up_ends_no_wait(error: Exception) -> None:
+    errors = iter([error])
+
+    def images(elapsed: float) -> list[Image]:
+        if elapsed >= 3 and (stray := next(errors, None)):
+            raise stray
+        return [image()] if elapsed > 10 else []
+
+    found = Service(lambda _: 2, images).wait()
+    assert found is not None
+    assert found.fileID == "f1"
+
+
+def test_an_error_that_stays_while_the_image_is_looked_up_ends_the_wait() -> None:
+    def images(_: float) -> list[Image]:
+        raise STRAY[1]
+
+    service = Service(lambda _: 2, images)
+    with pytest.raises(exceptions.Pan123ServiceError, match="file does not exist"):
+        service.wait()
+    assert 300 <= service.elapsed <= 310
+    with pytest.raises(exceptions.Pan123CredentialsError):
+        Service(lambda _: 2, _raising(exceptions.Pan123CredentialsError("wrong secret"))).wait()
+
+
+def _raising(error: Exception, until: float = 1e9) -> Callable[[float], list[Image]]:
+    def images(elapsed: float) -> list[Image]:
+        if elapsed < until:
+            raise error
+        return [image()]
+
+    return images
+
+
+def test_an_error_while_the_image_of_an_unknown_taskid_is_looked_up_is_repeated() -> None:
+    unknown = exceptions.Pan123ServiceError("no such task")
+    found = Service(lambda _: unknown, _raising(STRAY[0], until=95)).wait()
+    assert found is not None
+    with pytest.raises(exceptions.Pan123ServiceError, match="internal error"):
+        Service(lambda _: unknown, _raising(STRAY[0])).wait()
+
+
+def test_an_error_of_the_last_look_leaves_the_timeout() -> None:
+    assert Service(lambda _: 0, _raising(STRAY[0])).wait(timeout=100) is None
+
+
+SIGNED = "https://s.example/cat.jpg?X-Amz-Signature=c0ffee5ecret"
+
+
+@pytest.mark.parametrize("quoted", [SIGNED, "c0ffee5ecret"])
+def test_no_error_and_no_warning_of_a_wait_quotes_the_signature(
+    quoted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(lambda _: exceptions.Pan123ServiceError(f"no task for {quoted}"), lambda _: [])
+    with pytest.raises(exceptions.Pan123UnknownTaskError, match="no task for") as caught:
+        service.wait(submission(url=SIGNED))
+    assert "The wait continues" in caplog.text
+    assert "c0ffee" not in f"{caught.value} {caught.value.__cause__!r} {caplog.text}"
 
 
 def test_a_bare_taskid_unknown() -> None:

@@ -7,13 +7,14 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
-from airflow_provider_123pan.account.token import FixedToken
+from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.async_client import CONNECTIONS, AsyncPan123Client
 from airflow_provider_123pan.service.body import MAX_BODY_BYTES
@@ -217,3 +218,17 @@ def test_a_body_in_a_wrong_encoding_is_an_ambiguous_error(
     with server(whole(answer)) as url, pytest.raises(Pan123UnavailableError, match=words) as caught:
         make(Endpoint(url))
     assert caught.value.ambiguous
+
+
+@BOTH
+def test_the_answer_to_a_creation_says_how_long_the_service_took(make: Make) -> None:
+    took: list[float] = []
+
+    def serve(connection: socket.socket, stop: threading.Event) -> None:
+        received_at = time.monotonic()
+        stop.wait(0.05)
+        took.append(time.monotonic() - received_at)
+        connection.sendall(head(length=len(GOOD)) + GOOD)
+
+    with server(serve) as url:
+        assert make(Endpoint(url)).call_seconds >= took[0]

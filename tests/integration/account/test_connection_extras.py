@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from airflow_provider_123pan.account.token import FixedToken
+from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
 from airflow_provider_123pan.service.async_client import AsyncPan123Client
 from airflow_provider_123pan.service.client import Pan123Client

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -173,8 +174,17 @@ def test_without_a_store_a_retry_submits_again(sandbox: Sandbox, context: dict[s
     assert submissions(sandbox) == 2
 
 
+REDIRECT = {"status": 302, "headers": {"Location": "https://portal.example/"}}
+
+
 @pytest.mark.parametrize(
-    "answer", [{"action": "process-then-drop"}, {"action": "process-then-answer", "status": 502}]
+    "answer",
+    [
+        {"action": "process-then-drop"},
+        {"action": "process-then-answer", "status": 502},
+        {"action": "process-then-answer", **REDIRECT},
+        {"action": "process-then-answer", "body": {"code": 0, "message": "ok", "data": None}},
+    ],
 )
 def test_an_ambiguous_answer_is_looked_for(
     answer: dict[str, Any], sandbox: Sandbox, context: dict[str, Any]
@@ -186,6 +196,28 @@ def test_an_ambiguous_answer_is_looked_for(
     assert submissions(sandbox) == 1
 
 
+def test_a_submission_is_dated_by_when_it_was_sent(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    send = Pan123Client._send
+    monkeypatch.setattr(Pan123Client, "_send", lambda *step: replace(send(*step), seconds=3600.0))
+    found = operator().execute(context)  # type: ignore[arg-type]
+    submitted_at = datetime.fromisoformat(found["submitted_at"])
+    assert submitted_at < datetime.now(timezone.utc) - timedelta(minutes=50)
+
+
+def test_no_log_of_a_retry_quotes_the_signature(
+    sandbox: Sandbox, context: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    signed = f"{URL}?token=c0ffee5ecret"
+    first = operator(url=signed).execute(context)  # type: ignore[arg-type]
+    refused = {"code": 1, "message": "no task for c0ffee5ecret"}
+    sandbox.configure(answers=[{"path": "process$", "body": refused}])
+    assert operator(url=signed).execute(context) == first  # type: ignore[arg-type]
+    assert "of an earlier try: get_offline_download: no task for ***" in caplog.text
+    assert "c0ffee5ecret" not in caplog.text
+
+
 def test_an_answer_that_does_not_come(connect: Any, sandbox: Sandbox, context: dict[str, Any]) -> None:
     connect(extra={"timeout": 0.3})
     answer = {"path": "offline/download$", "action": "process-then-answer", "delay": 2}
@@ -194,8 +226,11 @@ def test_an_answer_that_does_not_come(connect: Any, sandbox: Sandbox, context: d
     assert (found["taskID"], submissions(sandbox)) == (None, 1)
 
 
-def test_an_ambiguous_answer_that_created_nothing(sandbox: Sandbox, context: dict[str, Any]) -> None:
-    sandbox.configure(answers=[{"path": "offline/download$", "action": "drop"}])
+@pytest.mark.parametrize("answer", [{"action": "drop"}, REDIRECT])
+def test_an_ambiguous_answer_that_created_nothing(
+    answer: dict[str, Any], sandbox: Sandbox, context: dict[str, Any]
+) -> None:
+    sandbox.configure(answers=[{"path": "offline/download$"} | answer])
     assert operator().execute(context)["taskID"]  # type: ignore[arg-type]
     assert submissions(sandbox) == 1
 

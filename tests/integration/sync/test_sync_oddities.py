@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_123pan.hooks.pan123 import Pan123Hook
 from airflow_provider_123pan.sandbox import Sandbox
+from airflow_provider_123pan.sync.directory import ensure_directory
 from airflow_provider_123pan.sync.entries import ManifestEntry
 from airflow_provider_123pan.sync.results import read_results
 from tests.support import addresses, counts, names, submitted, sync
 
 pytestmark = pytest.mark.usefixtures("connect")
 
+
+REDIRECT = {"status": 302, "headers": {"Location": "https://portal.example/"}}
 
 ODDITIES: dict[str, dict[str, Any]] = {
     "visible late": {"visible_after": 1.5},
@@ -27,6 +31,9 @@ ODDITIES: dict[str, dict[str, Any]] = {
     "gateway of listings": {"gateway": "file/list", "gateway_share": 0.3},
     "answers lost": {
         "answers": [{"path": "/offline/download$", "times": 4, "action": "process-then-drop"}],
+    },
+    "answers redirected": {
+        "answers": [{"path": "/offline/download$", "times": 4, "action": "process-then-answer", **REDIRECT}],
     },
     "requests lost": {"answers": [{"path": "/offline/download$", "times": 4, "action": "drop"}]},
 }
@@ -47,6 +54,23 @@ def test_all_arrive_whatever_the_service_does(
     lost = changes.get("answers", [{}])[0].get("action") == "drop" or "gateway" in changes
     most = 2 if lost else 1  # a gateway's 502 may come after the work
     assert max(submitted(sandbox).values()) <= most
+
+
+def test_a_directory_is_found_if_the_answer_to_its_making_was_redirected(sandbox: Sandbox) -> None:
+    sandbox.configure(answers=[{"path": "mkdir$", "action": "process-then-answer", **REDIRECT}])
+    made = Pan123Hook().run(ensure_directory(("photos",)))
+    assert [found.directory_id for found in Pan123Hook().list_directories()] == [made]
+
+
+def test_no_log_of_a_sync_quotes_a_signature(
+    context: dict[str, Any], sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = {"code": 1, "message": "no task for c0ffee5ecret", "data": None}
+    sandbox.configure(fail="a.png", answers=[{"path": "process$", "body": refused}])
+    signed = "https://example.com/a.png?token=c0ffee5ecret"
+    assert counts(sync(context, images=[signed], max_failures=1)) == (0, 0, 1)
+    assert "Progress will be polled again later" in caplog.text
+    assert "c0ffee5ecret" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,7 @@ REFUSALS = {
     "token": answer(401, "tokens number has exceeded the limit"),
     "rate": answer(429, "请求太频繁") | {"times": 2},
     "verifying": {"fault": "verifying", "times": 3},
+    "redirect": {"fault": "redirect"},
 }
 
 
@@ -213,8 +214,8 @@ def test_a_token_that_dies_during_an_upload_is_replaced(sandbox: Sandbox, fast: 
 @pytest.mark.parametrize(
     ("path", "scripted", "kind"),
     [
-        (PATHS["create_upload"], {"fault": "redirect"}, Pan123RedirectError),
-        (PATHS["complete_upload"], {"fault": "redirect"}, Pan123RedirectError),
+        (PATHS["create_upload"], {"fault": "redirect", "times": None}, Pan123RedirectError),
+        (PATHS["complete_upload"], {"fault": "redirect", "times": None}, Pan123RedirectError),
         (PATHS["put"], {"fault": "redirect", "times": None}, Pan123UploadError),
         (PATHS["put"], {"status": 401, "times": None}, Pan123UploadError),
         (PATHS["complete_upload"], answer(1, "etag is wrong"), Pan123ServiceError),
