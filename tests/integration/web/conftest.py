@@ -145,8 +145,8 @@ def _metadata_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engin
 @pytest.fixture
 def metadata(_metadata_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Metadata:
     """The metadata database, empty but for the bundle of the DAGs."""
-    # Other tests of this process may have left what Variables of a task are read through.
-    monkeypatch.delattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", raising=False)
+    # Other tests of this process, and their threads, may have left what Variables of a task are read through.
+    monkeypatch.setattr("airflow_provider_123pan.account.variables._variable", lambda: Variable)
     with _metadata_engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())
