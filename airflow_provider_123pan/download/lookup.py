@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 
-from airflow_provider_123pan.download.names import Likeness, begins_alike, compare_names, is_digest
+from airflow_provider_123pan.download.names import (
+    Likeness,
+    begins_alike,
+    compare_names,
+    is_digest,
+    is_numbered,
+)
 from airflow_provider_123pan.service.models import Image
 
 # How far the service's clock and the dates of its images may differ from Beijing time and ours, when nothing else fits.
@@ -39,6 +45,8 @@ class Evidence:
         belong to two.
     :ivar any_extension: no other image of the run has a name that differs in the extension alone, which the service
         may change.
+    :ivar excludes_siblings: no other submission has stored an image of a similar name, unless ``claimed`` has it. Then
+        one of any age may be ours: equal content that was overwritten may keep its date.
     """
 
     file_name: str
@@ -47,6 +55,7 @@ class Evidence:
     size: int | None = None
     claimed: Collection[str] = ()
     any_extension: bool = False
+    excludes_siblings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +122,19 @@ def choose_image(images: Sequence[Image], evidence: Evidence, newness: Newness, 
         return Match(_newest(fresh), "name")
     if stage is Stage.FIRST:
         return None
+    touched = [image for image in exact if newness.touched(image)]
     fresh = [image for image in variants if newness.certain(image)]
+    if stage is Stage.FINAL and (evidence.excludes_siblings or not any(map(newness.certain, images))):
+        fresh = [image for image in variants if newness.certain(image) or newness.touched(image)]
+    # Beside a changed image of the sent name, only a counter in brackets is certainly not another image's name.
+    if touched:
+        fresh = [image for image in fresh if is_numbered(image.file_name, evidence.file_name)]
     if len(fresh) == 1 and (stage is Stage.FINAL or likeness[fresh[0].fileID] is Likeness.VARIANT):
         return Match(fresh[0], "variant")
-    touched = [image for image in exact if newness.touched(image)]
     rivals = [image for image in images if image in variants or (_looks_made(image) and image not in exact)]
-    if touched and not any(newness.certain(image) or newness.touched(image) for image in rivals):
+    if not evidence.excludes_siblings:
+        rivals = [image for image in rivals if newness.certain(image)]
+    if touched and (not rivals or any(map(_looks_made, touched))):
         return Match(_newest(touched), "name")
     if stage is Stage.SETTLED:
         return None
@@ -145,18 +161,25 @@ def _choose_at_the_end(
             or begins_alike(image.file_name, evidence.file_name)
         )
 
-    if newcomers := [image for image in images if newness.certain(image)]:
+    def is_new(image: Image) -> bool:
+        return newness.certain(image) or (newness.touched(image) and image not in exact)
+
+    if newcomers := [image for image in images if is_new(image)]:
         sole = newcomers[0] if len(newcomers) == 1 else None
         if sole is None:
             return None
         # Beside an older image of the name, which may be ours as well, a name must look made by the service.
         is_ours = (is_named(sole) and _looks_made(sole)) if exact else (is_named(sole) or _looks_made(sole))
         return Match(sole, "renamed") if is_ours else None
+    # If dates are in UTC, a new image of the sent name explains itself.
+    in_utc = [image for image in exact if image.appeared_at and newness.certain_in_utc(image)]
     others = [
         image
         for image in images
         if image not in exact
-        and (newness.certain_in_utc(image) or (newness.possible(image) and may_be_ours(image)))
+        and (
+            (newness.certain_in_utc(image) and not in_utc) or (newness.possible(image) and may_be_ours(image))
+        )
     ]
     if others:  # one of them may be ours, so an image of the sent name may be an older one
         return (

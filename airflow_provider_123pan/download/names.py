@@ -11,6 +11,7 @@ from airflow_provider_123pan.source.formats import format_of
 _HEX_DIGEST = re.compile(r"[0-9a-f]{32}")
 # What only a service adds to a name that is taken: a counter in brackets, or a moment of 8 to 17 digits.
 _MADE = re.compile(r"(?: ?\(\d{1,4}\)|[ _-]?\d{8}[ _T-]?\d{0,6}|[ _-]?\d{10,17})$")
+_NUMBER = re.compile(r" ?\(\d{1,4}\)")
 # What people write as well: photo-1.jpg.
 _COUNTER = re.compile(r"[ _-]\d{1,4}$")
 _MIN_CUT_LENGTH = 32  # characters: a shorter name that begins like ours is another image's
@@ -53,6 +54,12 @@ def compare_names(stored: str, sent: str, *, any_extension: bool = False) -> Lik
         return Likeness.VARIANT
     counter = _COUNTER.search(stem)
     return Likeness.SIMILAR if counter and stem[: counter.start()] == sent_stem else Likeness.OTHER
+
+
+def is_numbered(stored: str, sent: str) -> bool:
+    """Return whether a stored name is the name that was sent with a counter in brackets."""
+    stem, sent_stem = split_name(stored)[0], split_name(sent)[0]
+    return stem.startswith(sent_stem) and _NUMBER.fullmatch(stem[len(sent_stem) :]) is not None
 
 
 def begins_alike(stored: str, sent: str) -> bool:

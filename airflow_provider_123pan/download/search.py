@@ -141,9 +141,7 @@ class ImageSearch:
 
     def _choose(self, images: dict[str, Image], evidence: Evidence, stage: Stage) -> Match | None:
         newness = self._newness(images)
-        if (
-            self._submission.taskID is None
-        ):  # nothing says that it succeeded: only what is certainly new counts
+        if not self._has_succeeded:  # only what is certainly new counts
             newness, stage = replace(newness, touched=lambda image: False), min(stage, Stage.SETTLED)
         match = choose_image(list(images.values()), evidence, newness, stage)
         if match and match.matched_by in ("renamed", "older"):

@@ -151,8 +151,8 @@ class Pan123CopyFromDriveOperator(BaseOperator):
         for key, value in found.items():
             context["ti"].xcom_push(key, value)
         first = "; ".join(
-            f"{each['file_name'] or each['file_id'] or 'a file'}: {each['reason']}"
-            for each in found["failures"][:3]
+            f"{failure['file_name'] or failure['file_id'] or 'a file'}: {failure['reason']}"
+            for failure in found["failures"][:3]
         )
         raise Pan123ImagesError(
             f"{found['failed']} files were not copied, max_failures is {self.max_failures}: {first}"

@@ -12,9 +12,36 @@ INTERNAL = 1
 NUMBER_EXCEEDED = "tokens number has exceeded the limit"  # of tokens, with code 401 (observed)
 #: Patterns, in any case, of which one is in the message of a login that refuses the client ID or the secret (assumed).
 CREDENTIAL_WORDS = (
-    *(r"client(?! ip)", "secret", "credential", "auth", "invalid"),
-    *("密钥", "密码", "凭证", "凭据", "客户端", "登录信息", "账号", "鉴权", "认证", "授权"),
+    *(
+        r"client(?! ip)",
+        "secret",
+        "credential",
+        "auth",
+        "invalid",
+        "not found",
+        "wrong",
+        r"\bkey\b",
+        r"\bapp",
+    ),
+    *(
+        "密钥",
+        "密匙",
+        "秘钥",
+        "密码",
+        "凭证",
+        "凭据",
+        "客户端",
+        "登录信息",
+        "账号",
+        "用户",
+        "应用",
+        "签名",
+        "鉴权",
+    ),
+    *("认证", "授权", "权限", "参数", "无效", "不存在", "不正确", "有误"),
 )
+# A failure of the service, whatever else the message says.
+SERVICE_FAILURE_WORDS = ("internal error", "internal server error", "invalid memory address", "timeout")
 # Both refuse the account rather than the image.
 TRAFFIC_EXCEEDED, NO_DEVELOPER = 5113, "无效的登录信息"
 NAME_TAKEN, TAKEN = 5060, "文件名重复"  # observed on the cloud drive, a sister product, with code 5060 or 1

@@ -7,7 +7,8 @@ from html import escape
 from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 _MAX_SHOWN_LENGTH = 4  # of a query value in logs
-_QUOTED_URL = re.compile(r"\w{1,10}://\S+")
+_QUOTED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,9}://[^\s\"'<>]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def redact_url(url: str) -> str:
@@ -44,11 +45,19 @@ def redact_text(text: str, url: str) -> str:
 
 
 def redact_quoted_urls(text: str) -> str:
-    """Redact every URL in a message, each up to the next white space.
+    """Redact every URL in a message, each up to the next white space, quotation mark, or Chinese text after it.
 
     :param text: the message; redact it before cutting it.
     """
-    return _QUOTED_URL.sub(lambda quoted: redact_url(quoted[0]), text)
+    return _QUOTED_URL.sub(_redact_quoted, text)
+
+
+def _redact_quoted(quoted: re.Match[str]) -> str:
+    """Redact a URL that prose may follow without a space: text that is not ASCII, after the last parameter."""
+    url = quoted[0]
+    prose = _NOT_ASCII.search(url, max(url.rfind("="), url.rfind("&")) + 1)
+    end = prose.start() if prose else len(url)
+    return redact_url(url[:end]) + url[end:]
 
 
 def _is_secret(value: str) -> bool:

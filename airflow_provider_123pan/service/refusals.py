@@ -25,6 +25,7 @@ from airflow_provider_123pan.service.error_codes import (
     NUMBER_EXCEEDED,
     RATE_LIMIT_CODES,
     RATE_LIMIT_WORDS,
+    SERVICE_FAILURE_WORDS,
     SPECIFIC_CODES,
     TAKEN,
     TOO_MANY_TASKS,
@@ -50,7 +51,9 @@ def error_kind(code: int, message: str, *, login: bool) -> ErrorKind:
     if code not in SPECIFIC_CODES or login:
         if TOO_MANY_TASKS in message:
             return Pan123TooManyTasksError
-        if any(words in message for words in RATE_LIMIT_WORDS):
+        if any(words in message for words in RATE_LIMIT_WORDS) and not (
+            login and _blames_credentials(message)
+        ):
             return Pan123RateLimitError
     if 500 <= code < 600:
         return partial(Pan123UnavailableError, ambiguous=code in AMBIGUOUS_STATUSES)
@@ -67,9 +70,17 @@ def _login_error_kind(code: int, message: str) -> ErrorKind:
     """
     if NUMBER_EXCEEDED in message.lower():
         return Pan123TokenError
-    if code == INTERNAL and not _CREDENTIALS.search(message):
+    if _says(message, SERVICE_FAILURE_WORDS) or (code == INTERNAL and not _blames_credentials(message)):
         return Pan123UnavailableError
     return Pan123CredentialsError
+
+
+def _blames_credentials(message: str) -> bool:
+    return _CREDENTIALS.search(message) is not None and not _says(message, SERVICE_FAILURE_WORDS)
+
+
+def _says(message: str, words: tuple[str, ...]) -> bool:
+    return any(each in message.lower() for each in words)
 
 
 def advice_for(kind: ErrorKind, code: int, message: str) -> str:

@@ -105,8 +105,12 @@ class DriveCopy:
             else:
                 listed = hook.list_copy_failures(task_id)
                 found = (
-                    (each.file_id, each.file_name, NOT_LISTED if each.file_id is None else NOT_COPIED)
-                    for each in listed
+                    (
+                        failure.file_id,
+                        failure.file_name,
+                        NOT_LISTED if failure.file_id is None else NOT_COPIED,
+                    )
+                    for failure in listed
                 )
             for file_id, file_name, reason in found:
                 failed += 1

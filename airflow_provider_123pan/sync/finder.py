@@ -235,8 +235,8 @@ class Finder:
                 self._hook.client.run(visit_images(directory_id, visit, since, until=self._deadline))
         except Pan123Error as error:
             self._failing_since = self._failing_since or self._clock()
-            goes_on = error.retryable or error.transient
-            if not goes_on or self._clock() - self._failing_since > self._timing.retry_for:
+            may_pass = error.retryable or error.transient
+            if not may_pass or self._clock() - self._failing_since > self._timing.retry_for:
                 raise
             log.warning("The directory will be listed again later: %s", error)
             return False

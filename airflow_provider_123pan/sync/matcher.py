@@ -186,6 +186,7 @@ class Matcher:
                     digest and digest.size,
                     {image.fileID for image in unique if self._is_anothers(image, pending.key)},
                     any_extension=True,
+                    excludes_siblings=True,
                 ),
                 newness,
                 Stage.FINAL if unexplained is not None else self._stage(pending),

@@ -168,11 +168,15 @@ class Scenario:
             return "end" if same_name and alone else None
         if same_name:
             return "name"
+        if self.naming == "hashed" and self.touched and self.older != "none":
+            return None
         if self.naming == "hashed":
             named = self.callback in ("true", "doubled") or self.older == "none"
             return "end" if named and not self.neighbours and self.images == 1 else None
         if self.callback in ("true", "doubled"):
             return "callback"
+        if self.touched and self.older != "none" and self.naming not in ("(1)", " (1)"):
+            return None  # the older image may be ours, overwritten
         return "end" if self.naming in ("_1", "-1", "extension") else "variant"
 
     @property

@@ -42,6 +42,18 @@ def test_without_a_taskid_only_what_is_certainly_new_is_taken(old: Image) -> Non
         service.wait(submission(taskID=None))
 
 
+@pytest.mark.parametrize(
+    "status", [exceptions.Pan123ServiceError("no such task"), 0], ids=["unknown", "still running"]
+)
+def test_an_old_image_that_was_changed_is_no_proof_that_a_task_succeeded(status: Any) -> None:
+    service = Service(lambda _: status, lambda _: [image(created_at=START - timedelta(days=7))])
+    if isinstance(status, Exception):
+        with pytest.raises(exceptions.Pan123UnknownTaskError):
+            service.wait()
+    else:
+        assert service.wait(timeout=300) is None
+
+
 def test_a_file_visible_late() -> None:
     service = Service(lambda _: 2, lambda t: [image()] if t > 100 else [])
     assert service.wait() is not None
@@ -154,14 +166,15 @@ def other(name: str, age: float = NEW, **more: Any) -> Image:
         ([TOUCHED, image(file_id="new")], Stage.FIRST, ("new", "name")),
         ([TOUCHED, other("a(1).jpg")], Stage.SETTLED, ("a(1).jpg", "variant")),
         ([TOUCHED, other("a-1.jpg")], Stage.SETTLED, None),
-        ([TOUCHED, other("a-1.jpg")], Stage.FINAL, ("a-1.jpg", "variant")),
+        ([TOUCHED, other("a-1.jpg")], Stage.FINAL, None),
+        ([TOUCHED, other("a_20261125.jpg")], Stage.FINAL, None),
         ([TOUCHED, other("a(1).jpg"), other("a(2).jpg")], Stage.FINAL, None),
         ([TOUCHED, other(HASHED)], Stage.FINAL, None),
-        (
-            [TOUCHED, other("a-1.jpg", created_at=LAST_WEEK)],
-            Stage.FINAL,
-            None,
-        ),  # stored by an earlier submission
+        ([other("a(1).jpg", created_at=LAST_WEEK)], Stage.SETTLED, None),
+        ([other("a(1).jpg", created_at=LAST_WEEK)], Stage.FINAL, ("a(1).jpg", "variant")),
+        ([other("a(1).jpg", created_at=LAST_WEEK), other("neighbour.jpg")], Stage.FINAL, None),
+        ([other(HASHED, created_at=LAST_WEEK)], Stage.FINAL, (HASHED, "renamed")),
+        ([TOUCHED, other("a-1.jpg", created_at=LAST_WEEK)], Stage.SETTLED, ("touched", "name")),
         ([image(created_at=START, changed_at=None, file_id="new")], Stage.FIRST, ("new", "name")),
         # Rule 4: a name made of the content, if nothing else is new.
         ([other(HASHED)], Stage.SETTLED, None),
@@ -186,11 +199,29 @@ def other(name: str, age: float = NEW, **more: Any) -> Image:
         ([image(age=OLD), other("a[1].jpg", UTC)], Stage.FINAL, None),
         ([image(age=OLD), other("neighbour.jpg", UTC)], Stage.FINAL, None),
         ([image(age=OLD, file_id="old"), other("neighbour.jpg", UTC + OLD)], Stage.FINAL, ("old", "older")),
+        ([image(age=UTC, file_id="new"), other("neighbour.jpg", UTC)], Stage.FINAL, ("new", "name")),
         ([image(changed_at=None), other("a - 副本.jpg", changed_at=None)], Stage.FINAL, None),
     ],
 )
 def test_which_image_is_meant(images: list[Image], stage: Stage, expected: tuple[str, str] | None) -> None:
     assert chosen(images, stage) == expected
+
+
+def test_a_changed_image_named_after_its_content_is_certain() -> None:
+    mine = other(HASHED, created_at=LAST_WEEK)
+    match = choose_image(
+        [mine, other("f" * 32 + ".jpg", etag="f" * 32)],
+        Evidence(HASHED),
+        newness_by_dates(START, WaitTiming().same_second, START),
+        Stage.SETTLED,
+    )
+    assert match is not None
+    assert match.image is mine
+
+
+def test_without_siblings_a_changed_image_of_a_similar_name_may_be_ours() -> None:
+    similar = other("a-1.jpg", created_at=LAST_WEEK)
+    assert chosen([TOUCHED, similar], Stage.SETTLED, excludes_siblings=True) is None
 
 
 def chosen(images: list[Image], stage: Stage, **evidence: Any) -> tuple[str, str] | None:

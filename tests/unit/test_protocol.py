@@ -145,7 +145,21 @@ def envelope(data: Any = None, code: Any = 0, message: str = "ok") -> dict[str, 
         ),
         *(
             (LOGIN, answer(envelope(code=1, message=words)), exceptions.Pan123UnavailableError, words)
-            for words in ("internal error", "服务器内部错误", "系统错误", "forbidden client ip")
+            for words in (
+                *("internal error", "internal error: auth rpc timeout", "服务器内部错误", "系统错误"),
+                "forbidden client ip",
+            )
+        ),
+        *(
+            (LOGIN, answer(envelope(code=code, message=words)), exceptions.Pan123CredentialsError, words)
+            for code in (1, 400, 401)
+            for words in ("应用不存在", "参数错误", "app not found", "client secret错误,请稍后再试")
+        ),
+        (
+            LOGIN,
+            answer(envelope(code=400, message="internal error")),
+            exceptions.Pan123UnavailableError,
+            "400",
         ),
         (LOGIN, answer(envelope(code=429, message="wait")), exceptions.Pan123RateLimitError, "wait"),
     ],
