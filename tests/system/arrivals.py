@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import requests
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.pool import NullPool
 
 from airflow_provider_123pan.sandbox import Sandbox
 from dev.cluster import Cluster
-from tests.system.canaries import decrypted, rows_of, source_name
+from tests.system.canaries import decrypted, source_name
 
 
 def submit(sandbox: Sandbox, token: str, directory_id: str, urls: list[str]) -> None:
@@ -25,9 +27,13 @@ def submit(sandbox: Sandbox, token: str, directory_id: str, urls: list[str]) -> 
 
 def cursors(airflow: Cluster) -> dict[str, Any]:
     """Return the cursors of all watches by name: in 3.3 stored for the asset, in 3.2 as a Variable."""
-    found = {}
-    for table, row in rows_of(airflow.home):
-        if table in ("asset_state_store", "variable") and row["key"].startswith("pan123_arrivals__"):
-            value = row["value"] if table == "asset_state_store" else row["val"]
-            found[row["key"]] = json.loads(decrypted(airflow, value))
+    url = airflow.env.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{airflow.home}/airflow.db")
+    engine = create_engine(url, poolclass=NullPool)
+    existing, found = inspect(engine).get_table_names(), {}
+    with engine.connect() as connection:
+        for table, column in (("asset_state_store", "value"), ("variable", "val")):
+            if table in existing:
+                query = text(f"SELECT key, {column} FROM {table} WHERE key LIKE 'pan123_arrivals__%'")
+                for key, value in connection.execute(query):
+                    found[key] = json.loads(decrypted(airflow, value))
     return found
