@@ -97,7 +97,8 @@ def choose_image(images: Sequence[Image], evidence: Evidence, newness: Newness, 
     2. ``callback``: a delivery names it, it is new, and it has the sent name or a variant of it.
     3. ``name``: it is new, and has the sent name. ``variant``, once settled: it is the only new one with a variant of
        that name; at the end also with a name that another image may have as well, such as ``photo-1.jpg``. Once
-       settled, an older image of the sent name that was changed since is taken as well, if nothing new may be ours.
+       settled, an older image of the sent name that was changed since is taken as well, if nothing new may be ours; at
+       the end also one with a variant of that name. Beside the former, a new variant needs a counter in brackets.
     4. ``renamed``, at the end: a delivery names it, and it is the only new image in the directory.
     5. ``older``, at the end: it has the sent name, and the directory holds no new image. The service overwrites equal
        content and may keep its date (official: it overwrites; its date is undocumented).

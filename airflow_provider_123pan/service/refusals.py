@@ -80,7 +80,7 @@ def _blames_credentials(message: str) -> bool:
 
 
 def _says(message: str, words: tuple[str, ...]) -> bool:
-    return any(each in message.lower() for each in words)
+    return any(word in message.lower() for word in words)
 
 
 def advice_for(kind: ErrorKind, code: int, message: str) -> str:
