@@ -11,6 +11,7 @@ import http.client
 import io
 import math
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -70,7 +71,10 @@ class _LimitedReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the time limit of the call is over")
         self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
+        try:
+            return self._raw.readinto(buffer)
+        except ssl.SSLError as error:  # which requests does not tell from a handshake that failed
+            raise ConnectionError(str(error)) from error
 
     def close(self) -> None:
         self._raw.close()

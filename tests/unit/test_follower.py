@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from typing import Any
@@ -36,7 +37,7 @@ class Inbox:
         self.epoch = "one"
         self.polls, self.open = 0, 0
         self.lookups: list[list[str]] = []
-        self.failures: list[httpx.HTTPError] = []
+        self.failures: list[Exception] = []
         self.pages: asyncio.Queue[tuple[Delivery, ...]] = asyncio.Queue()
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
@@ -109,11 +110,15 @@ async def test_callbacks_are_looked_up_again_in_another_table(inbox: Inbox, foll
     assert inbox.lookups == [[callback(1)]] * 2
 
 
-async def test_a_failed_lookup_is_repeated(inbox: Inbox, follower: InboxFollower) -> None:
-    inbox.failures.append(httpx.ConnectError("unreachable"))
+@pytest.mark.parametrize("error", [httpx.ConnectError("unreachable"), ssl.SSLError("bad record mac")])
+async def test_a_failed_lookup_is_repeated(
+    inbox: Inbox, follower: InboxFollower, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox.failures.append(error)
     with follower.subscription([callback(1)], DeliveryWaiter()):
         await until(lambda: len(inbox.lookups) == 2)
     assert inbox.lookups == [[callback(1)]] * 2
+    assert f"so progress is polled instead: http://inbox: {error}" in caplog.text
 
 
 async def test_a_callback_without_a_subscription_is_not_looked_up(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import json
+import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -14,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_provider_123pan.account.fixed_token import FixedToken
 from airflow_provider_123pan.exceptions import Pan123UnavailableError
@@ -27,6 +23,7 @@ from airflow_provider_123pan.service.protocol import get_offline_download
 from airflow_provider_123pan.service.throttle import Throttle
 
 PROGRESS = get_offline_download(7)
+BROKEN_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)  # of TLS 1.2 and 1.3
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,35 +55,6 @@ def server() -> Iterator[ThreadingHTTPServer]:
         yield made
         made.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """Return a file with a self-signed certificate of 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "certificate.pem"
-    pem = serialization.Encoding.PEM
-    path.write_bytes(
-        made.public_bytes(pem)
-        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
 
 
 def in_worker(endpoint: Endpoint) -> None:
@@ -136,3 +104,19 @@ def test_certificates_are_checked_unless_verify_is_false(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     poll(Endpoint(url))
     assert len(requested) == 3
+
+
+@BOTH
+def test_tls_that_breaks_after_the_request_is_ambiguous(
+    poll: Poll, server: ThreadingHTTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(handler: Handler) -> None:
+        os.write(handler.connection.fileno(), BROKEN_RECORD)
+
+    monkeypatch.setattr(Handler, "do_GET", break_off)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with pytest.raises(Pan123UnavailableError, match="BAD_RECORD_MAC") as caught:
+        poll(Endpoint(f"https://127.0.0.1:{server.server_port}", verify=str(certificate)))
+    assert caught.value.ambiguous
