@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
@@ -22,6 +23,11 @@ from airflow_provider_123pan.service.progress_queue import ProgressQueue
 #: Requests per second with which a triggerer begins. Callbacks for many waits may arrive at once; if this rate is too
 #: high, the service refuses one or two polls.
 TRIGGERERS_FIRST_RATE = 8.0
+#: Seconds before each repetition of the look-up of a connection that Airflow does not find: for Airflow, a secrets
+#: backend or an API server that does not answer has none either.
+CONNECTION_PAUSES = (1.0, 2.0, 4.0, 8.0)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -106,14 +112,26 @@ async def _release(shared: SharedClient) -> None:
 
 
 async def _look_up(pan123_conn_id: str, clients: _LoopClients) -> SharedClient:
-    try:
-        connection = await BaseHook.aget_connection(pan123_conn_id)
-    except AirflowNotFoundException:
-        raise unknown_connection(pan123_conn_id) from None
-    settings = ConnectionSettings.of(connection)
+    settings = ConnectionSettings.of(await _read_connection(pan123_conn_id))
     if settings not in clients.shared:
         clients.shared[settings] = await _make(settings)
     return clients.shared[settings]
+
+
+async def _read_connection(pan123_conn_id: str) -> Connection:
+    """Read a connection again when Airflow does not find it: a worker has found it, and the error ends all waits."""
+    for pause in CONNECTION_PAUSES:
+        try:
+            return await BaseHook.aget_connection(pan123_conn_id)
+        except AirflowNotFoundException:
+            log.warning(
+                "Airflow does not find the connection %r; asking again in %g s", pan123_conn_id, pause
+            )
+        await asyncio.sleep(pause)
+    try:
+        return await BaseHook.aget_connection(pan123_conn_id)
+    except AirflowNotFoundException:
+        raise unknown_connection(pan123_conn_id) from None
 
 
 async def _make(settings: ConnectionSettings) -> SharedClient:

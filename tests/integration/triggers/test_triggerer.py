@@ -18,6 +18,7 @@ import pytest
 import requests
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import (
+    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferralError,
@@ -214,3 +215,32 @@ async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
         monkeypatch.setattr(variables, "get", lambda name, found=found: found)
         async with shared_client.shared_client("pan123_default") as shared:
             assert shared.client.throttle.rate == expected
+
+
+@pytest.mark.usefixtures("connect")
+@pytest.mark.parametrize("failures", [1, 10])
+async def test_waits_survive_a_connection_that_is_not_found_for_a_moment(
+    failures: int, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = BaseHook.aget_connection, 0
+
+    async def find(conn_id: str) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked <= failures:
+            raise AirflowNotFoundException(conn_id)
+        return await real(conn_id)
+
+    submission = await asyncio.to_thread(submit, context)
+    monkeypatch.setattr(shared_client, "CONNECTION_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(BaseHook, "aget_connection", find)
+    arguments: Any = {"pan123_conn_id": "pan123_default", "deadline": time.time() + 60, "poke_interval": 0.1}
+
+    async def run() -> Any:
+        trigger = Pan123OfflineDownloadTrigger(submission=submission, **arguments)
+        (event,) = [event.payload async for event in trigger.run()]
+        return event
+
+    statuses = {event["status"] for event in await asyncio.gather(*(run() for _ in range(3)))}
+    assert statuses == ({"ended"} if failures == 1 else {"error"})
+    assert asked == (2 if failures == 1 else 3)
