@@ -172,13 +172,9 @@ class ImageList:
 
     def entry_named(self, image: Image) -> int | None:
         """Return the number of the image whose name a stored one has, even if the service numbered that."""
-        return self.with_name(image.file_name, self.folder_of(image))
-
-    def with_name(self, file_name: str, folder: str) -> int | None:
-        """Return the number of the image that a name in a folder stands for, even if the service numbered it."""
-        stem = stem_of(file_name)
+        stem = stem_of(image.file_name)
         for name in (stem, unnumbered(stem)):
-            if (number := self.with_stem(name, folder)) is not None:
+            if (number := self.with_stem(name, self.folder_of(image))) is not None:
                 return number
         return None
 
@@ -199,13 +195,18 @@ class ImageList:
         return bool(self._naming.targets) and self.conversions.is_possible(number, self.entry(number), image)
 
     def _differs(self, number: int, image: Image) -> bool:
-        """Return whether a stored image with an entry's name is another one than the list states.
+        """Return whether a stored image with an entry's name may be another one than the list states.
 
-        What the list states is compared with the source of a converted image, or with nothing if that is not known.
+        What the list states is compared with the source of a converted image, or with nothing if that is not known. A
+        numbered name may be another image's own one, so it counts only if the list states the image's size.
         """
+        entry = self.entry(number)
         if (made := self.conversions.get(number)) and made.etag == image.etag:
-            return not made.is_of(self.entry(number))
-        return difference(self.entry(number), image) is not None and not self.may_be_converted(number, image)
+            return not made.is_of(entry)
+        is_doubtful = entry.size is None and self.key_of(image) != self.key(number)
+        return (is_doubtful or difference(entry, image) is not None) and not self.may_be_converted(
+            number, image
+        )
 
     def _for_worker(self) -> Iterator[int]:
         """Yield the numbers of the images that only the worker can fetch, or convert."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_provider_123pan.service.models import Image
 from airflow_provider_123pan.source.naming import Naming, lacks_format
-from airflow_provider_123pan.sync.entries import comparable_folder
+from airflow_provider_123pan.sync.entries import comparable_folder, stem_of
 from airflow_provider_123pan.sync.image_list import ImageList
 from airflow_provider_123pan.sync.image_state import ENDED, STORED, ImageState
 from airflow_provider_123pan.sync.options import Fetch
@@ -176,8 +176,8 @@ class Inventory(ImageList):
             "WHERE (shared OR stored_name != file_name) AND md5 IS NULL AND etag IS NOT NULL ORDER BY number"
         )
         for number, stored_name, folder, etag, shared in rows:
-            is_there = self._states[number] in (*STORED, ImageState.SUSPECT)
-            if is_there and (shared or self.with_name(stored_name, comparable_folder(folder)) != number):
+            named = self.with_stem(stem_of(stored_name), comparable_folder(folder))
+            if (shared or named != number) and self._states[number] in (*STORED, ImageState.SUSPECT):
                 yield number, etag
 
     def migrated(self, limit: int) -> list[tuple[int, str]]:
