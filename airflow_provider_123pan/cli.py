@@ -171,7 +171,7 @@ def undo(args: Namespace) -> None:
     for page, reason in sorted(done.left.items()):
         print(f"left: {page}: {reason}")
     print(
-        f"{len(done.restored)} pages restored, {len(done.untouched)} as before already, {len(done.left)} left"
+        f"pages restored: {len(done.restored)}, as before already: {len(done.untouched)}, left: {len(done.left)}"
     )
     if done.left:
         raise SystemExit(1)

@@ -255,7 +255,7 @@ def _described(error: Exception) -> str:
         return error.description
     return (
         f"the Variable with the shared token cannot be read or written here ({type(error).__name__}); run this where "
-        '"airflow variables list" works'
+        '"airflow variables list" works; a new Airflow needs "airflow db migrate" first'
     )
 
 

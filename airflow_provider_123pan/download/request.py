@@ -57,7 +57,8 @@ def check_url(url: Any) -> str:
         raise Pan123InputError("url: it is not a URL: host or port cannot be read") from None
     if parts.scheme not in ("http", "https"):
         raise Pan123InputError(
-            f"url: the scheme {quoted(parts.scheme)} is not http or https; 123pan fetches from nowhere else"
+            f"url: the scheme {quoted(parts.scheme)} is not http or https, and 123pan fetches from nowhere else; give "
+            "the image's URL, with http:// or https://"
         )
     if not host or any(character.isspace() for character in url):
         raise Pan123InputError("url: it has no host or contains white space; percent-encode it")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_123pan.sandbox.drive import DriveFile
 from airflow_provider_123pan.sandbox.envelope import Refusal
-from airflow_provider_123pan.sandbox.images import extension_of
+from airflow_provider_123pan.sandbox.images import extension_of, tiny
 from airflow_provider_123pan.sandbox.options import Options
 from airflow_provider_123pan.sandbox.saving import save_picture
 from airflow_provider_123pan.sandbox.store import Directory, Store
@@ -101,5 +101,6 @@ class Copies:
             if file.fails:
                 task.failures.append(file)
             else:
-                save_picture(self._options, self._store, tree, file.picture(), file.filename, task.directory)
+                picture = tiny(f"drive:{file.file_id}")
+                save_picture(self._options, self._store, tree, picture, file.filename, task.directory)
         task.status = ENDED

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_123pan.sandbox.images import Picture, tiny
-
 
 class DriveFile(BaseModel):
     """A file of the cloud drive; its image is made from its id."""
@@ -15,7 +13,3 @@ class DriveFile(BaseModel):
     file_id: str = Field(min_length=1, description="id on the cloud drive")
     filename: str = Field(min_length=1, description="name")
     fails: bool = Field(default=False, description="the file cannot be copied")
-
-    def picture(self) -> Picture:
-        """Return the file's image."""
-        return tiny(f"drive:{self.file_id}")

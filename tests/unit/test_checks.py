@@ -80,7 +80,7 @@ def test_connection(found: Any, expected: str) -> None:
             ConnectionError("secrets may be in here"),
             (
                 "failed: the Variable with the shared token cannot be read or written here (ConnectionError); run this "
-                'where "airflow variables list" works'
+                'where "airflow variables list" works; a new Airflow needs "airflow db migrate" first'
             ),
         ),
     ],

@@ -106,7 +106,8 @@ def test_a_missing_connection_fails(check: Check) -> None:
         1,
         (
             "connection    failed:   pan123_conn_id: there is no connection 'nowhere'; create it, with type 123pan, "
-            f"under Admin > Connections\naccess token  {skipped}list call     {skipped}clock         {skipped}"
+            "under Admin > Connections, or check that the value of AIRFLOW_CONN_NOWHERE is valid JSON\n"
+            f"access token  {skipped}list call     {skipped}clock         {skipped}"
             f"inbox         {skipped}callback URL  {skipped}"
         ),
     )
@@ -183,11 +184,8 @@ def test_a_database_that_holds_no_variables_fails(
         1,
         CONNECTION
         + "access token  failed:   the Variable with the shared token cannot be read or written here "
-        '(OSError); run this where "airflow variables list" works\n'
-        + NO_LISTING
-        + NO_CLOCK
-        + INBOX
-        + DELIVERED,
+        '(OSError); run this where "airflow variables list" works; a new Airflow needs '
+        '"airflow db migrate" first\n' + NO_LISTING + NO_CLOCK + INBOX + DELIVERED,
     )
 
 

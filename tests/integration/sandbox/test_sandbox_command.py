@@ -133,3 +133,18 @@ def test_the_sandbox_loads_little_when_imported_and_never_airflow() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from airflow_provider_123pan.sandbox import Sandbox; Sandbox().start()",
+        "import runpy; runpy.run_module('airflow_provider_123pan.sandbox', run_name='__main__')",
+    ],
+    ids=["class", "command"],
+)
+def test_without_the_extra_the_sandbox_says_how_to_install_it(code: str) -> None:
+    command = [sys.executable, "-c", f"import sys; sys.modules['PIL'] = None; {code}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode != 0
+    assert 'pip install "airflow-provider-123pan[sandbox]"' in run.stderr
