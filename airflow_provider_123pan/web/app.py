@@ -24,10 +24,11 @@ from airflow_provider_123pan.web import runs
 from airflow_provider_123pan.web.access import MAY_READ_RUNS, ReadableDags, ViewerDep
 from airflow_provider_123pan.web.accounts import InboxView, accounts_for
 from airflow_provider_123pan.web.findings import findings_of
-from airflow_provider_123pan.web.images import Choice, Images, single_images
+from airflow_provider_123pan.web.images import MAX_GROUPS, Choice, Images
 from airflow_provider_123pan.web.messages import language_of
 from airflow_provider_123pan.web.rendering import STATIC_FILES, bars, headers, html, static_file
-from airflow_provider_123pan.web.tasks import SINGLE, Task, tasks_from
+from airflow_provider_123pan.web.singles import counted, single_images
+from airflow_provider_123pan.web.tasks import Task, tasks_from
 
 _STATIC_CACHE = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
 _STATES = ("present", "migrated", "suspect", "failed", "waiting", "submitted")
@@ -77,15 +78,18 @@ class RunPage:
             raise HTTPException(404)
         self.state, self.run_after = found
         rows = runs.tasks_of(session, dag_id, run_id, task_id, index)
-        batches = {row.task_id for row in rows if row.operator not in SINGLE}
+        batches = {row.task_id for row in rows if row.operator not in runs.SINGLE}
         xcoms = runs.xcoms_of(session, dag_id, run_id, batches) if batches else ()
         arguments = runs.arguments_of(session, dag_id, run_id, batches) if batches else {}
-        self.tasks: list[Task] = tasks_from(dag_id, run_id, rows, xcoms, arguments)
-        self._returned = self._read_returned(session) if any(task.is_single for task in self.tasks) else []
-        self.singles = single_images(self.tasks, self._returned)
+        tasks = tasks_from(dag_id, run_id, rows, xcoms, arguments)
+        names = {task.task_id for task in tasks if task.is_single}
+        self._returned = self._read_returned(session, names) if names else []
+        places = [(row.task_id, row.map_index) for row in rows if row.is_failed_single]
+        self._failed = runs.failed_singles(session, dag_id, run_id, places)
+        self.singles = single_images(tasks, self._returned, self._failed)
+        self.tasks: list[Task] = counted(tasks, self.singles)
 
-    def _read_returned(self, session: Session) -> list[tuple[str, int, str, Any]]:
-        names = {task.task_id for task in self.tasks if task.is_single}
+    def _read_returned(self, session: Session, names: set[str]) -> list[tuple[str, int, str, Any]]:
         found = runs.xcoms_of(session, self.dag_id, self.run_id, names, ["return_value"])
         return [xcom for xcom in found if self.map_index is None or xcom[1] == self.map_index]
 
@@ -93,6 +97,11 @@ class RunPage:
     def has_images(self) -> bool:
         """True unless all tasks are checks, or there are none."""
         return not all(task.is_check for task in self.tasks)
+
+    @property
+    def has_failed(self) -> bool:
+        """True if a task instance has failed."""
+        return any(task.states["failed"] for task in self.tasks)
 
     @property
     def directories(self) -> list[str]:
@@ -105,7 +114,8 @@ class RunPage:
     @property
     def callback_ids(self) -> list[str]:
         """The ``callback_id`` of each submission of a task with one image."""
-        values = (value for *_, value in self._returned if isinstance(value, dict))
+        values = [value for *_, value in self._returned if isinstance(value, dict)]
+        values += [xcoms for xcoms, _ in self._failed.values()]
         return sorted({found for value in values if isinstance(found := value.get("callback_id"), str)})
 
     def images(self, choice: Choice | None = None) -> Images:
@@ -170,6 +180,7 @@ def show_failures(request: Request, run: RunPageDep) -> Response:
         "failures.html",
         **run.values(),
         groups=groups,
+        max_groups=MAX_GROUPS,
         findings=findings_of(run.tasks),
         problems=images.problems,
     )

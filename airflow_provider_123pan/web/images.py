@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice, starmap
 from typing import Any, NamedTuple
@@ -72,11 +73,13 @@ class Group(NamedTuple):
     """The failures with one reason.
 
     :ivar urls: the first of their source URLs, redacted.
+    :ivar without_url: how many of them have no known source URL.
     """
 
     reason: str
     images: int
     urls: list[str]
+    without_url: int
 
 
 class Images:
@@ -127,15 +130,18 @@ class Images:
         """Return the failures by reason, the most frequent first; the last groups share one without a reason."""
         counts: dict[str, int] = {}
         urls: dict[str, list[str]] = {}
+        without: Counter[str] = Counter()
         for image in self:
             reason = image.reason or ""
             if reason not in counts and len(counts) >= MAX_GROUPS:
                 reason = ""
             counts[reason] = counts.get(reason, 0) + 1
             kept = urls.setdefault(reason, [])
-            if len(kept) < MAX_URLS:
+            if not image.url:
+                without[reason] += 1
+            elif len(kept) < MAX_URLS:
                 kept.append(image.url)
-        groups = (Group(reason, count, urls[reason]) for reason, count in counts.items())
+        groups = (Group(reason, count, urls[reason], without[reason]) for reason, count in counts.items())
         return sorted(groups, key=lambda group: (not group.reason, -group.images))
 
     def csv(self) -> Iterator[bytes]:
@@ -164,44 +170,6 @@ class Images:
         except Exception as error:  # whatever the storage raises
             log.warning("Results file %r could not be read: %s", task.results, type(error).__name__)
             self.problems.append((task.results, type(error).__name__))
-
-
-def single_images(tasks: Iterable[Task], xcoms: Iterable[tuple[str, int, str, Any]]) -> list[ShownImage]:
-    """Return the images of tasks with one image each.
-
-    A sensor's XCom replaces the one of the submission that it waited for. What has neither ended nor failed is waited
-    for, unless no task waits.
-
-    :param xcoms: task ID, map index, key and value of their return values.
-    """
-    singles = [task for task in tasks if task.is_single]
-    unresolved = "submitted"
-    if any(not task.has_ended for task in singles):
-        unresolved = "waiting"
-    elif any(state != "success" for task in singles for state in task.states):
-        unresolved = "failed"
-    found: dict[Any, ShownImage] = {}
-    for task_id, map_index, _, value in xcoms:
-        if not isinstance(value, Mapping):
-            continue
-        url, new = _text(value.get("url")), _text(value.get("user_url")) or _text(value.get("download_url"))
-        size = value.get("size")
-        image = ShownImage(
-            "migrated" if value.get("fileID") else unresolved,
-            redact_url(url) if url else "",
-            new if new and origin_of(new) else None,
-            _text(value.get("file_name")),
-            None,
-            size if isinstance(size, int) else None,
-            _text(value.get("directory_id")),
-            task_id,
-            map_index,
-        )
-        key = value.get("taskID")
-        key = key if isinstance(key, int) else (task_id, map_index)
-        if key not in found or value.get("fileID"):
-            found[key] = image
-    return [*found.values()]
 
 
 def _shown(record: ResultRecord, task: Task) -> ShownImage:

@@ -27,6 +27,10 @@ _IS_OF_TASK = and_(
     XComModel.map_index == TaskInstance.map_index,
 )
 _IS_OURS = TaskInstance.operator.like(OPERATORS)
+#: Tasks with one image each; all instances of a mapped one are shown together.
+SINGLE = frozenset({"Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSensor"})
+#: The XComs of a single image that its task pushes before it waits.
+_SUBMITTED = ("url", "taskID", "file_name", "directory_id", "callback_id")
 
 
 class Run(NamedTuple):
@@ -51,6 +55,11 @@ class TaskRow(NamedTuple):
     state: str | None
     start: datetime | None
     end: datetime | None
+
+    @property
+    def is_failed_single(self) -> bool:
+        """True for a failed task with one image."""
+        return self.operator in SINGLE and self.state == "failed"
 
 
 class Check(NamedTuple):
@@ -101,6 +110,15 @@ def _counts(session: Session, ids: Collection[int]) -> dict[int, dict[str, int]]
     )
     for run, count in session.execute(singles):
         counts[run]["migrated"] = counts[run].get("migrated", 0) + count
+    stored = exists().where(_IS_OF_TASK, XComModel.key == "fileID")
+    failed = (
+        select(DagRun.id, func.count())
+        .join(TaskInstance, and_(TaskInstance.dag_id == DagRun.dag_id, TaskInstance.run_id == DagRun.run_id))
+        .where(DagRun.id.in_(ids), TaskInstance.operator.in_(SINGLE), TaskInstance.state == "failed", ~stored)
+        .group_by(DagRun.id)
+    )
+    for run, count in session.execute(failed):
+        counts[run]["failed"] = counts[run].get("failed", 0) + count
     return {run: {key: counts[run][key] for key in OUTCOMES if key in counts[run]} for run in ids}
 
 
@@ -209,6 +227,54 @@ def arguments_of(
         (task_id, map_index): {name: value for name, value in rendered.items() if isinstance(value, str)}
         for task_id, map_index, rendered in rows
     }
+
+
+def failed_singles(
+    session: Session, dag_id: str, run_id: str, places: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the XComs about the submission, and the rendered arguments, of failed tasks with one image each.
+
+    :param places: the task ID and map index of each; all of them are returned, even if nothing is known.
+    """
+    known: dict[tuple[str, int], tuple[dict[str, Any], dict[str, Any]]] = {
+        place: ({}, {}) for place in places
+    }
+    if not known:
+        return {}
+    fields = RenderedTaskInstanceFields
+    of_failed = [
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.task_id.in_({task_id for task_id, _ in known}),
+        TaskInstance.state == "failed",
+    ]
+    if len(indexes := {index for _, index in known}) == 1:
+        of_failed.append(TaskInstance.map_index.in_(indexes))
+    xcoms = (
+        select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value)
+        .join(TaskInstance, _IS_OF_TASK)
+        .where(XComModel.key.in_(_SUBMITTED), *of_failed)
+    )
+    arguments = (
+        select(fields.task_id, fields.map_index, fields.rendered_fields)
+        .join(
+            TaskInstance,
+            and_(
+                fields.dag_id == TaskInstance.dag_id,
+                fields.run_id == TaskInstance.run_id,
+                fields.task_id == TaskInstance.task_id,
+                fields.map_index == TaskInstance.map_index,
+            ),
+        )
+        .where(*of_failed)
+    )
+    for task_id, map_index, key, value in session.execute(xcoms):
+        if (task_id, map_index) in known:  # it may have failed after its place was read
+            known[task_id, map_index][0][key] = value
+    for task_id, map_index, rendered in session.execute(arguments):
+        if (task_id, map_index) in known:
+            known[task_id, map_index][1].update(rendered)
+    return known
 
 
 def number_in(value: Any) -> int:

@@ -10,12 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_123pan.sync.results import owner_of_task
-from airflow_provider_123pan.web.runs import CHECK, TaskRow, number_in
+from airflow_provider_123pan.web.runs import CHECK, SINGLE, TaskRow, number_in
 
 #: States in which a task instance changes no more. One that waits for a retry is not among them.
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-#: Tasks with one image each; all instances of a mapped one are shown together.
-SINGLE = frozenset({"Pan123OfflineDownloadOperator", "Pan123OfflineDownloadSensor"})
 
 # In the order in which they are shown; XComs with other keys are not.
 _COUNTS = (
@@ -46,7 +44,7 @@ class Task:
 
     :ivar map_index: None for all instances together.
     :ivar states: the number of instances by their state.
-    :ivar counts: numbers by XCom key.
+    :ivar counts: numbers by XCom key; of single images, by what became of them.
     :ivar results: the path of the results file, if there is one.
     :ivar owner: distinguishes the parts of the results file, as :class:`~.results.Results` needs it.
     :ivar directory: where its images are: a path, or an id; None if that is not known, or for single images.

@@ -15,14 +15,16 @@ import airflow_provider_123pan.web as page
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results
 from airflow_provider_123pan.web.findings import findings_of
-from airflow_provider_123pan.web.images import MAX_GROUPS, Choice, Images, single_images
+from airflow_provider_123pan.web.images import MAX_GROUPS, Choice, Images
 from airflow_provider_123pan.web.messages import MESSAGES, language_of
 from airflow_provider_123pan.web.rendering import Words, bars, headers
 from airflow_provider_123pan.web.runs import TaskRow
+from airflow_provider_123pan.web.singles import counted, single_images
 from airflow_provider_123pan.web.tasks import Progress, Task, tasks_from
 
 TEMPLATES = Path(page.__file__).parent / "templates"
 SYNC = "Pan123SyncImagesOperator"
+SUBMIT = "Pan123OfflineDownloadOperator"
 SENSOR = "Pan123OfflineDownloadSensor"
 CHECK = "Pan123CheckImagesOperator"
 
@@ -252,4 +254,70 @@ def test_a_submission_without_an_image_has_the_state_of_its_tasks(states: list[s
     rows = [row(f"t{number}", state, SENSOR) for number, state in enumerate(states)]
     tasks = tasks_from("dag", "run", rows, [])
     xcoms = [("t0", -1, "return_value", {"taskID": 1, "url": "https://x.example/a"}), ("t1", -1, "", "odd")]
-    assert [image.status for image in single_images(tasks, xcoms)] == [status]
+    failed = {(one.task_id, -1): (dict[str, Any](), dict[str, Any]()) for one in rows if one.is_failed_single}
+    assert [image.status for image in single_images(tasks, xcoms, failed)] == [status]
+
+
+LINK = {"taskID": 1, "url": "https://x.example/a?token=the-signature", "file_name": "a.png"}
+
+
+def singles(
+    *rows: TaskRow, returned: dict[tuple[str, int], Any] | None = None, **arguments: dict[str, Any]
+) -> list[tuple[str, str, str, int]]:
+    """Return state, URL, task ID and map index of the images of these tasks, which failed with these arguments."""
+    tasks = tasks_from("dag", "run", rows, [])
+    xcoms = [(*place, "return_value", value) for place, value in (returned or {}).items()]
+    places = [one[:2] for one in rows if one.is_failed_single]
+    failed = {place: (dict[str, Any](), arguments.get(place[0], {})) for place in places}
+    found = single_images(tasks, xcoms, failed)
+    for task in counted(tasks, found):
+        own = [image.status for image in found if image.task_id == task.task_id]
+        assert task.counts == {key: own.count(key) for key in ("migrated", "failed") if key in own}
+    return [(image.status, image.url, image.task_id, image.map_index) for image in found]
+
+
+def test_a_failed_sensor_fails_the_image_that_its_arguments_name() -> None:
+    rows = row("submit", "success", SUBMIT), row("other", "success", SUBMIT), row("wait", "failed", SENSOR)
+    returned = {("submit", -1): LINK, ("other", -1): {"taskID": 2, "url": "https://x.example/b"}}
+    shown = ("failed", "https://x.example/a?token=***", "wait", -1)
+    other = ("submitted", "https://x.example/b", "other", -1)
+    for submission in (LINK, 1, "1"):
+        assert singles(*rows, returned=returned, wait={"submission": submission}) == [shown, other]
+    assert singles(rows[2], wait={"submission": LINK}) == [shown]
+
+
+def test_a_failed_sensor_without_arguments_fails_the_submission_with_its_map_index() -> None:
+    submits = [row("submit", "success", SUBMIT, index) for index in range(3)]
+    waits = [
+        row("wait", state, SENSOR, index) for index, state in enumerate(("deferred", "failed", "success"))
+    ]
+    returned = {
+        ("submit", index): {"taskID": index, "url": f"https://x.example/{index}"} for index in range(3)
+    }
+    returned["wait", 2] = returned["submit", 2] | {"fileID": "f"}
+    assert singles(*submits, *waits, returned=returned) == [
+        ("waiting", "https://x.example/0", "submit", 0),
+        ("failed", "https://x.example/1", "wait", 1),
+        ("migrated", "https://x.example/2", "wait", 2),
+    ]
+
+
+def test_a_submission_that_fails_does_not_fail_the_others() -> None:
+    rows = [row("submit", state, SUBMIT, index) for index, state in enumerate(("success", "failed"))]
+    assert singles(*rows, row("wait", "upstream_failed", SENSOR), returned={("submit", 0): LINK}) == [
+        ("submitted", "https://x.example/a?token=***", "submit", 0),
+        ("failed", "", "submit", 1),
+    ]
+
+
+def test_a_failed_task_whose_image_is_stored_has_no_failed_image() -> None:
+    stored = {("wait", -1): LINK | {"fileID": "f"}}
+    assert [image[0] for image in singles(row("wait", "failed", SENSOR), returned=stored)] == ["migrated"]
+
+
+def test_a_url_that_airflow_has_cut_is_not_shown() -> None:
+    cut = {"url": "Truncated. You are likely to see https://x.example/a?token=the-signature"}
+    assert singles(row("submit", "failed", SUBMIT), submit=cut) == [("failed", "", "submit", -1)]
+    assert singles(row("submit", "failed", SUBMIT), submit={"url": LINK["url"]}) == [
+        ("failed", "https://x.example/a?token=***", "submit", -1)
+    ]
