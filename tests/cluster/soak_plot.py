@@ -43,7 +43,7 @@ def plot(soak: Soak) -> str:
     ]
     services = list(dict.fromkeys(service for service, _ in soak.series))
     legend = "".join(
-        f'<text x="{LEFT + index * 110}" y="14" style="fill:{COLOURS[index]}">{escape(service)}</text>'
+        f'<text x="{LEFT + index * 160}" y="14" style="fill:{COLOURS[index]}">{escape(service)}</text>'
         for index, service in enumerate(services)
     )
     size = f"{COLUMNS * (WIDTH + LEFT + 10) + 10} {TOP + rows * (HEIGHT + GAP)}"

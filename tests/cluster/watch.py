@@ -17,6 +17,7 @@ from dev.services import Service
 from tests.cluster.trends import Sample
 
 EVERY_SECONDS = 5.0
+SUPERVISOR = ", supervisor"  # ends the name of a process with children; a triggerer's child runs the triggers
 # File descriptors of database connections count as connections only: a pool that takes up another one is no leak.
 MEASURES = ("memory, MB", "other file descriptors", "threads", "database connections")
 
@@ -24,7 +25,8 @@ MEASURES = ("memory, MB", "other file descriptors", "threads", "database connect
 class Watch:
     """A thread that samples services.
 
-    :ivar series: pairs of Unix seconds and a value, by service and measure.
+    :ivar series: pairs of Unix seconds and a value, by service and measure. A supervising process is apart from its
+        descendants: that of a triggerer runs no code of triggers.
     :ivar load: pairs of Unix seconds and the machine's load average over a minute.
     :ivar services_by_pid: the names of the services of all processes that were seen.
     :ivar restarted: the services whose first process changed.
@@ -71,17 +73,26 @@ class Watch:
                 self._sample(at, name, service.processes(), ports)
 
     def _sample(self, at: float, name: str, processes: list[psutil.Process], ports: set[int]) -> None:
+        if not processes:
+            return
+        oldest = min(processes, key=lambda process: process.pid)
+        if self._first.setdefault(name, oldest.pid) != oldest.pid:
+            self.restarted.add(name)
+        self._sample_processes(
+            at, name, [process for process in processes if process != oldest] or [oldest], ports
+        )
+        if len(processes) > 1:
+            self._sample_processes(at, f"{name}{SUPERVISOR}", [oldest], ports)
+
+    def _sample_processes(
+        self, at: float, name: str, processes: list[psutil.Process], ports: set[int]
+    ) -> None:
         totals = dict.fromkeys(MEASURES, 0.0)
         for process in processes:
             with suppress(psutil.Error):  # it may have ended since it was listed
                 values = self._values(process, ports)
                 totals = {measure: totals[measure] + values[measure] for measure in MEASURES}
                 self.services_by_pid[process.pid] = name
-        if not processes:
-            return
-        oldest = min(processes, key=lambda process: process.pid).pid
-        if self._first.setdefault(name, oldest) != oldest:
-            self.restarted.add(name)
         for measure, value in totals.items():
             self.series[name, measure].append((at, value))
 
