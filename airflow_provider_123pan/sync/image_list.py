@@ -181,6 +181,8 @@ class ImageList:
     def matches(self, image: Image) -> list[int]:
         """Return the numbers of the images that a stored one is, by its name or by its MD5."""
         number = self.entry_named(image)
+        if number is not None and self._may_be_its_own_name(image, number):
+            number = None
         numbers = [] if number is None or self._differs(number, image) else [number]
         converted = [each for each, made in self.conversions.to(image.etag) if made.is_of(self.entry(each))]
         same = (*self.with_md5(image.etag), *converted)
@@ -194,19 +196,22 @@ class ImageList:
         """Return whether a stored image with an entry's name may have been converted from an unknown source."""
         return bool(self._naming.targets) and self.conversions.is_possible(number, self.entry(number), image)
 
-    def _differs(self, number: int, image: Image) -> bool:
-        """Return whether a stored image with an entry's name may be another one than the list states.
-
-        What the list states is compared with the source of a converted image, or with nothing if that is not known. A
-        numbered name may be another image's own one, so it counts only if the list states the image's size.
-        """
-        entry = self.entry(number)
-        if (made := self.conversions.get(number)) and made.etag == image.etag:
-            return not made.is_of(entry)
-        is_doubtful = entry.size is None and self.key_of(image) != self.key(number)
-        return (is_doubtful or difference(entry, image) is not None) and not self.may_be_converted(
-            number, image
+    def _may_be_its_own_name(self, image: Image, number: int) -> bool:
+        """Return whether the service may not have numbered an image: only the size that the list states can tell."""
+        return (
+            self.key_of(image) != self.key(number)
+            and self.entry(number).size is None
+            and not self.may_be_converted(number, image)
         )
+
+    def _differs(self, number: int, image: Image) -> bool:
+        """Return whether a stored image with an entry's name is another one than the list states.
+
+        What the list states is compared with the source of a converted image, or with nothing if that is not known.
+        """
+        if (made := self.conversions.get(number)) and made.etag == image.etag:
+            return not made.is_of(self.entry(number))
+        return difference(self.entry(number), image) is not None and not self.may_be_converted(number, image)
 
     def _for_worker(self) -> Iterator[int]:
         """Yield the numbers of the images that only the worker can fetch, or convert."""
