@@ -104,6 +104,18 @@ class Monitor:
         """Read which images were called back; those that have just ended are counted."""
         self._deliveries.read()
 
+    def has_new_deliveries(self) -> bool:
+        """Read which images were called back; return whether one of them has not been polled since."""
+        self._deliveries.read()
+        now = self._clock()
+        return any(
+            pending.deliveries
+            and pending.taskID is not None
+            and not pending.succeeded_at
+            and pending.poll_at <= now
+            for pending in self._in_flight
+        )
+
     def close(self) -> None:
         """End the threads."""
         self._digests.close()

@@ -197,8 +197,8 @@ class SyncRun:
             submitter = self._submitter()
             try:
                 ended = submitter.run(idle_limit)
-                submitter.monitor.read_deliveries()
                 if ended:
+                    submitter.monitor.read_deliveries()
                     self._complete_outcomes()
                     is_left = self._guard.replace()
             except Pan123Error as error:

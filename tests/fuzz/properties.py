@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from types import UnionType
@@ -34,6 +35,8 @@ def run_properties(properties: Sequence[Callable[[], None]], examples: int, seed
         print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
+    # A server of an earlier test in this process may use `random` while hypothesis makes an input.
+    warnings.filterwarnings("ignore", "Do not use the `random` module inside strategies")
     failures = []
     for check in properties:
         try:

@@ -96,3 +96,14 @@ def test_a_name_in_another_unicode_form_is_the_same_name(context: dict[str, Any]
     assert counts(sync(context, images=images)) == (0, 1, 0)
     images[0]["file_name"] = unicodedata.normalize("NFC", "café.png")
     assert counts(sync(context, images=images)) == (1, 0, 0)
+
+
+def test_a_worker_does_not_defer_what_was_called_back_since_its_last_check(
+    context: dict[str, Any], sandbox: Sandbox, set_timing: Callable[..., None]
+) -> None:
+    """The triggerer would ask for it after minutes only: it waits for callbacks that have not come."""
+    set_timing(
+        check=(2.0, 2.0)
+    )  # the first check finds nothing, and an idle worker defers before the second one
+    sandbox.configure(delay=0.1)
+    assert counts(sync(context, images=addresses(2), deferrable=True)) == (0, 2, 0)
