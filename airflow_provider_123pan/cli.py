@@ -171,7 +171,7 @@ def undo(args: Namespace) -> None:
     for page, reason in sorted(done.left.items()):
         print(f"left: {page}: {reason}")
     print(
-        f"pages restored: {len(done.restored)}, as before already: {len(done.untouched)}, left: {len(done.left)}"
+        f"pages restored: {len(done.restored)}, already restored: {len(done.untouched)}, left: {len(done.left)}"
     )
     if done.left:
         raise SystemExit(1)

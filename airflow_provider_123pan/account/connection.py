@@ -237,5 +237,5 @@ def unknown_connection(conn_id: str) -> Pan123NoConnectionError:
     """Return the error for a connection that Airflow does not give."""
     return Pan123NoConnectionError(
         f"pan123_conn_id: there is no connection {conn_id!r}; create it, with type 123pan, under Admin > Connections, "
-        f"or check that the value of AIRFLOW_CONN_{conn_id.upper()} is valid JSON"
+        f"or check that the value of AIRFLOW_CONN_{conn_id.upper()} is valid JSON or a valid URI"
     )

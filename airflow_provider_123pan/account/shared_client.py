@@ -23,8 +23,8 @@ from airflow_provider_123pan.service.progress_queue import ProgressQueue
 #: Requests per second with which a triggerer begins. Callbacks for many waits may arrive at once; if this rate is too
 #: high, the service refuses one or two polls.
 TRIGGERERS_FIRST_RATE = 8.0
-#: Seconds before each repetition of the look-up of a connection that Airflow does not find: for Airflow, a secrets
-#: backend or an API server that does not answer has none either.
+#: Seconds before each new attempt to read a connection that Airflow does not find: Airflow says the same when a secrets
+#: backend or the API server does not answer.
 CONNECTION_PAUSES = (1.0, 2.0, 4.0, 8.0)
 
 log = logging.getLogger(__name__)
@@ -119,13 +119,13 @@ async def _look_up(pan123_conn_id: str, clients: _LoopClients) -> SharedClient:
 
 
 async def _read_connection(pan123_conn_id: str) -> Connection:
-    """Read a connection again when Airflow does not find it: a worker has found it, and the error ends all waits."""
+    """Return a connection, trying again if Airflow does not find it: a worker found it, and an error ends all waits."""
     for pause in CONNECTION_PAUSES:
         try:
             return await BaseHook.aget_connection(pan123_conn_id)
         except AirflowNotFoundException:
             log.warning(
-                "Airflow does not find the connection %r; asking again in %g s", pan123_conn_id, pause
+                "Airflow does not find the connection %r; trying again in %g s", pan123_conn_id, pause
             )
         await asyncio.sleep(pause)
     try:

@@ -237,7 +237,7 @@ class InboxFollower:
     async def _post(self, http: httpx.AsyncClient, url: str, body: dict[str, Any]) -> InboxPage:
         try:
             answer = await http.post(url, json=body, headers=self._inbox.headers())
-        except (httpx.HTTPError, OSError) as error:  # httpx passes on errors of TLS
+        except (httpx.HTTPError, OSError) as error:  # httpx lets errors of TLS through
             raise InboxUnreachableError(
                 f"{self._inbox.base_url}: {str(error) or type(error).__name__}"
             ) from error

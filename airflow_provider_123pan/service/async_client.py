@@ -134,7 +134,7 @@ class AsyncPan123Client:
             except TimeoutError as error:
                 late = TimeoutError(f"no complete answer within {total_seconds:g} seconds")
                 raise self._endpoint.unavailable(call, late, ambiguous=True) from error
-            except (httpx.HTTPError, OSError, BodyError) as error:  # httpx passes on errors of TLS
+            except (httpx.HTTPError, OSError, BodyError) as error:  # httpx lets errors of TLS through
                 unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
                 raise self._endpoint.unavailable(call, error, ambiguous=not unsent) from error
 

@@ -73,7 +73,7 @@ class _LimitedReader(io.RawIOBase):
         self._sock.settimeout(left)
         try:
             return self._raw.readinto(buffer)
-        except ssl.SSLError as error:  # which requests does not tell from a handshake that failed
+        except ssl.SSLError as error:  # requests cannot tell this from a failed handshake
             raise ConnectionError(str(error)) from error
 
     def close(self) -> None:

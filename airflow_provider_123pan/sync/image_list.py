@@ -181,7 +181,7 @@ class ImageList:
     def matches(self, image: Image) -> list[int]:
         """Return the numbers of the images that a stored one is, by its name or by its MD5."""
         number = self.entry_named(image)
-        if number is not None and self._may_be_its_own_name(image, number):
+        if number is not None and self._may_be_another(image, number):
             number = None
         numbers = [] if number is None or self._differs(number, image) else [number]
         converted = [each for each, made in self.conversions.to(image.etag) if made.is_of(self.entry(each))]
@@ -196,11 +196,11 @@ class ImageList:
         """Return whether a stored image with an entry's name may have been converted from an unknown source."""
         return bool(self._naming.targets) and self.conversions.is_possible(number, self.entry(number), image)
 
-    def _may_be_its_own_name(self, image: Image, number: int) -> bool:
-        """Return whether the service may not have numbered an image: only the size that the list states can tell."""
+    def _may_be_another(self, image: Image, number: int) -> bool:
+        """Return whether a stored image whose name has a number may be another one: no size shows that it is not."""
         return (
             self.key_of(image) != self.key(number)
-            and self.entry(number).size is None
+            and None in (self.entry(number).size, image.size)
             and not self.may_be_converted(number, image)
         )
 

@@ -64,7 +64,7 @@ class InFlightImage:
     :ivar deliveries: the callbacks received.
     :ivar problem: why it is unknown whether the submission arrived.
     :ivar poll_at: when its progress is polled next; 0 before that is known.
-    :ivar poll_pause: seconds between its last two polls.
+    :ivar poll_pause: seconds between its last two polls; 0 before the first, and before the first after a callback.
     :ivar was_polled: this worker has polled its progress.
     :ivar digest: of its source's bytes, if the worker has asked the source.
     :ivar lacks_url_since: when it was first found without a URL.
@@ -114,7 +114,7 @@ class InFlightImage:
         """Take a callback; a new one brings the next poll forward."""
         if delivery not in self.deliveries:
             self.deliveries += (delivery,)
-            self.poll_at = now
+            self.poll_at, self.poll_pause = now, 0.0
 
     def poll_soon(self, at: float) -> None:
         """Poll its progress at that moment, if not before."""

@@ -107,12 +107,10 @@ class Monitor:
     def has_new_deliveries(self) -> bool:
         """Read which images were called back; return whether one of them has not been polled since."""
         self._deliveries.read()
-        now = self._clock()
         return any(
             pending.deliveries
             and pending.taskID is not None
-            and not pending.succeeded_at
-            and pending.poll_at <= now
+            and not (pending.succeeded_at or pending.poll_pause)
             for pending in self._in_flight
         )
 

@@ -162,7 +162,7 @@ class Submitter:
                     return True
                 waits = not (self._calls or self._formats or self._fetches.is_busy or self.monitor.is_busy)
                 if waits and now - busy_at > idle_limit:
-                    if not self.monitor.has_new_deliveries():  # the triggerer waits for other callbacks
+                    if not self.monitor.has_new_deliveries():  # the triggerer waits for the others only
                         return False
                     busy_at = now
         finally:

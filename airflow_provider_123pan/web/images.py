@@ -15,6 +15,7 @@ from airflow_provider_123pan.html_report import origin_of
 from airflow_provider_123pan.service.redaction import redact_text, redact_url
 from airflow_provider_123pan.sync.result_record import ResultRecord
 from airflow_provider_123pan.sync.results import Results, read_results
+from airflow_provider_123pan.web.runs import text_in
 from airflow_provider_123pan.web.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -189,14 +190,10 @@ def _shown(record: ResultRecord, task: Task) -> ShownImage:
 
 def _of_failure(failure: Mapping[str, Any]) -> ResultRecord:
     """Return the record of a failure in an XCom."""
-    url, name = _text(failure.get("url")), _text(failure.get("file_name"))
-    reason = _text(failure.get("reason"))
+    url, name = text_in(failure.get("url")), text_in(failure.get("file_name"))
+    reason = text_in(failure.get("reason"))
     return ResultRecord(url or "", name, "failed", None, None, None, None, None, None, reason)
 
 
 def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_CELL_STARTS) else value
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -277,6 +277,11 @@ def failed_singles(
     return known
 
 
+def text_in(value: Any) -> str | None:
+    """Return an XCom's text; None if it has another type or is empty."""
+    return value if isinstance(value, str) and value else None
+
+
 def number_in(value: Any) -> int:
     """Return an XCom's number; 0 if it has another type."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

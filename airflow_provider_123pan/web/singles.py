@@ -10,17 +10,17 @@ from typing import Any
 from airflow_provider_123pan.html_report import origin_of
 from airflow_provider_123pan.service.redaction import redact_url
 from airflow_provider_123pan.web.images import ShownImage
+from airflow_provider_123pan.web.runs import text_in
 from airflow_provider_123pan.web.tasks import Task
 
 SENSOR = "Pan123OfflineDownloadSensor"
 _RANKS = {"submitted": 0, "waiting": 0, "failed": 1, "migrated": 2}
-_NO_FAILURES: Mapping[tuple[str, int], tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
 
 
 def single_images(
     tasks: Iterable[Task],
     xcoms: Iterable[tuple[str, int, str, Any]],
-    failed: Mapping[tuple[str, int], tuple[Mapping[str, Any], Mapping[str, Any]]] = _NO_FAILURES,
+    failed: Mapping[tuple[str, int], tuple[Mapping[str, Any], Mapping[str, Any]]],
 ) -> list[ShownImage]:
     """Return the images of tasks with one image each.
 
@@ -36,7 +36,7 @@ def single_images(
     if any(not task.has_ended for task in singles):
         unresolved = "waiting"
     elif any(task.states["skipped"] for task in singles if task.task_id in sensors):
-        unresolved = "failed"  # with soft_fail
+        unresolved = "failed"  # with soft_fail, or by a branch: which one is not known
     values = {(task_id, map_index): value for task_id, map_index, _, value in xcoms}
     found: dict[Any, ShownImage] = {}
     unmatched: list[ShownImage] = []
@@ -83,21 +83,24 @@ def _put(found: dict[Any, ShownImage], value: Mapping[str, Any], image: ShownIma
 def _matched_by_index(
     found: dict[Any, ShownImage], unmatched: Iterable[ShownImage], failed: Mapping[tuple[str, int], Any]
 ) -> list[ShownImage]:
-    """Replace submissions by those of failed sensors with the same map index, and return the images left over.
+    """Replace submissions with the images of failed sensors that have the same map index, and return those left over.
 
-    Airflow keeps the rendered arguments of the last runs only, so a failed sensor may not say what it waited for.
+    Airflow keeps the rendered arguments of the last runs only, so a failed sensor may not say what it waited for. If
+    more submissions than sensors have the index, any of them may be meant, so none is replaced.
     """
     keys: dict[int, list[Any]] = defaultdict(list)
     for key, image in found.items():
         if image.status != "migrated" and (image.task_id, image.map_index) not in failed:
             keys[image.map_index].append(key)
-    left = []
+    images: dict[int, list[ShownImage]] = defaultdict(list)
     for image in unmatched:
-        if same := keys[image.map_index]:
-            key = same.pop(0)
+        images[image.map_index].append(image)
+    left = []
+    for index, some in images.items():
+        same = keys[index] if len(keys[index]) <= len(some) else []
+        for key, image in zip(same, some, strict=False):
             found[key] = _completed(image, found[key])
-        else:
-            left.append(image)
+        left += some[len(same) :]
     return left
 
 
@@ -110,16 +113,16 @@ def _completed(image: ShownImage, known: ShownImage) -> ShownImage:
 
 
 def _image(value: Mapping[str, Any], status: str, place: tuple[str, int]) -> ShownImage:
-    url, new = _text(value.get("url")), _text(value.get("user_url")) or _text(value.get("download_url"))
+    url, new = text_in(value.get("url")), text_in(value.get("user_url")) or text_in(value.get("download_url"))
     size = value.get("size")
     return ShownImage(
         "migrated" if value.get("fileID") else status,
         redact_url(url) if url else "",
         new if new and origin_of(new) else None,
-        _text(value.get("file_name")),
+        text_in(value.get("file_name")),
         None,
         size if isinstance(size, int) else None,
-        _text(value.get("directory_id")),
+        text_in(value.get("directory_id")),
         *place,
     )
 
@@ -135,7 +138,3 @@ def _submission_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if not str(found.get("url")).lower().startswith(("http://", "https://")):
         found.pop("url", None)
     return found
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_123pan.sync.results import owner_of_task
-from airflow_provider_123pan.web.runs import CHECK, SINGLE, TaskRow, number_in
+from airflow_provider_123pan.web.runs import CHECK, SINGLE, TaskRow, number_in, text_in
 
 #: States in which a task instance changes no more. One that waits for a retry is not among them.
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -137,10 +137,10 @@ def _batch(row: TaskRow, values: Mapping[str, Any], owner: str, arguments: Mappi
         row.end,
         _progress(reported, counts, ended=row.state in ENDED),
         counts,
-        _text(values.get("report")),
-        results or _text(values.get("results")),
+        text_in(values.get("report")),
+        results or text_in(values.get("results")),
         owner,
-        arguments.get("directory") or _text(values.get("directory_id")) or arguments.get("directory_id"),
+        arguments.get("directory") or text_in(values.get("directory_id")) or arguments.get("directory_id"),
         [failure for failure in failures if isinstance(failure, dict)] if isinstance(failures, list) else [],
     )
 
@@ -181,7 +181,3 @@ def _together(task_id: str, operator: str, rows: list[TaskRow]) -> Task:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

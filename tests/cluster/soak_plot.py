@@ -30,10 +30,13 @@ def plot(soak: Soak) -> str:
     times = [at for samples in soak.series.values() for at, _ in samples]
     start, end = min(times), max(times)
     rows = -(-len(panels) // COLUMNS)
+    services = list(dict.fromkeys(service for service, _ in soak.series))
+    colours = dict(zip(services, COLOURS, strict=False))
     drawn = [
         _panel(
             name,
             lines,
+            colours,
             (start, end),
             soak.warm_up,
             left=LEFT + index % COLUMNS * (WIDTH + LEFT + 10),
@@ -41,9 +44,8 @@ def plot(soak: Soak) -> str:
         )
         for index, (name, lines) in enumerate(panels.items())
     ]
-    services = list(dict.fromkeys(service for service, _ in soak.series))
     legend = "".join(
-        f'<text x="{LEFT + index * 160}" y="14" style="fill:{COLOURS[index]}">{escape(service)}</text>'
+        f'<text x="{LEFT + index * 160}" y="14" style="fill:{colours[service]}">{escape(service)}</text>'
         for index, service in enumerate(services)
     )
     size = f"{COLUMNS * (WIDTH + LEFT + 10) + 10} {TOP + rows * (HEIGHT + GAP)}"
@@ -69,6 +71,7 @@ def _per_minute(lags: Sequence[Lag]) -> list[Sample]:
 def _panel(
     name: str,
     lines: Mapping[str, Sequence[Sample]],
+    colours: Mapping[str, str],
     span: tuple[float, float],
     warm_up: float,
     *,
@@ -92,9 +95,9 @@ def _panel(
         f'<text x="{left + WIDTH}" y="{top + HEIGHT + 14}" text-anchor="end">{seconds / 60:.0f} min</text>',
         f'<path class="axis" d="M{left},{top} V{top + HEIGHT} H{left + WIDTH}"/>',
     ]
-    for colour, samples in zip(COLOURS, lines.values(), strict=False):
+    for service, samples in lines.items():
         steps = " ".join(
             f"{x(at):.1f},{top + HEIGHT * (1 - (value - low) / (high - low)):.1f}" for at, value in samples
         )
-        drawn.append(f'<path stroke="{colour}" d="M{steps}"/>')
+        drawn.append(f'<path stroke="{colours.get(service, COLOURS[0])}" d="M{steps}"/>')
     return "".join(drawn)

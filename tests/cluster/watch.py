@@ -17,7 +17,9 @@ from dev.services import Service
 from tests.cluster.trends import Sample
 
 EVERY_SECONDS = 5.0
-SUPERVISOR = ", supervisor"  # ends the name of a process with children; a triggerer's child runs the triggers
+SUPERVISOR = (
+    ", supervisor"  # suffix for a process that has children, such as a triggerer's, which runs no triggers
+)
 # File descriptors of database connections count as connections only: a pool that takes up another one is no leak.
 MEASURES = ("memory, MB", "other file descriptors", "threads", "database connections")
 
@@ -25,8 +27,8 @@ MEASURES = ("memory, MB", "other file descriptors", "threads", "database connect
 class Watch:
     """A thread that samples services.
 
-    :ivar series: pairs of Unix seconds and a value, by service and measure. A supervising process is apart from its
-        descendants: that of a triggerer runs no code of triggers.
+    :ivar series: pairs of Unix seconds and a value, by service and measure. A supervisor has series of its own,
+        apart from those of its descendants: a triggerer's supervisor runs no triggers.
     :ivar load: pairs of Unix seconds and the machine's load average over a minute.
     :ivar services_by_pid: the names of the services of all processes that were seen.
     :ivar restarted: the services whose first process changed.

@@ -19,6 +19,7 @@ from airflow_provider_123pan.sync.in_flight import InFlight, InFlightImage
 from airflow_provider_123pan.sync.inventory import Inventory
 from airflow_provider_123pan.sync.journal import STORE_KEY, Journal
 from airflow_provider_123pan.sync.manifest import read_images
+from airflow_provider_123pan.sync.monitor import Monitor
 from airflow_provider_123pan.sync.timing import SyncTiming
 
 IMAGES = 3
@@ -148,3 +149,30 @@ def test_the_count_survives(scene: Scene, stored: Callable[[Scene], Any]) -> Non
 def test_without_callbacks_nothing_is_stored(scene: Scene) -> None:
     scene.read()
     assert "called_back" not in scene.in_flight.dump()
+
+
+def test_a_worker_waits_for_the_first_poll_after_a_callback_only(scene: Scene) -> None:
+    hook: Any = None  # nothing is sent
+    monitor = Monitor(
+        hook,
+        scene.inventory,
+        scene.in_flight,
+        lambda _: [],
+        ENDPOINT,
+        None,
+        overwrite=False,
+        deadline=1e10,
+        prober=None,
+        timing=SyncTiming(),
+        clock=lambda: scene.now,
+    )
+    assert not monitor.has_new_deliveries()
+    scene.call_back(1)
+    assert monitor.has_new_deliveries()
+    called_back = scene.in_flight.get(1)
+    assert called_back
+    called_back.schedule_poll(scene.now, SyncTiming().silent)
+    scene.now = 1e6  # the next poll is due
+    assert not monitor.has_new_deliveries()
+    scene.call_back(1, body=b'{"status": 1}')
+    assert monitor.has_new_deliveries()

@@ -286,6 +286,16 @@ def test_a_failed_sensor_fails_the_image_that_its_arguments_name() -> None:
     assert singles(rows[2], wait={"submission": LINK}) == [shown]
 
 
+def test_a_failed_sensor_without_arguments_fails_no_submission_if_several_may_be_meant() -> None:
+    rows = row("a", "success", SUBMIT), row("b", "success", SUBMIT), row("wait", "failed", SENSOR)
+    returned = {(name, -1): {"taskID": name, "url": f"https://x.example/{name}"} for name in "ab"}
+    assert singles(*rows, returned=returned) == [
+        ("submitted", "https://x.example/a", "a", -1),
+        ("submitted", "https://x.example/b", "b", -1),
+        ("failed", "", "wait", -1),
+    ]
+
+
 def test_a_failed_sensor_without_arguments_fails_the_submission_with_its_map_index() -> None:
     submits = [row("submit", "success", SUBMIT, index) for index in range(3)]
     waits = [

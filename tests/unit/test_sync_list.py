@@ -225,6 +225,7 @@ def test_the_directorys_images_are_known_by_name_and_md5(inventory: Inventory) -
                 {"url": "https://a.com/2.png", "file_name": "a(1).png"},
                 {"url": "https://a.com/3.png", "file_name": "b.png", "md5": MD5, "size": 1},
                 {"url": "https://a.com/4.png", "file_name": "d.png", "size": 1},
+                {"url": "https://a.com/5.png", "file_name": "e.png", "md5": "e" * 32},
             ]
         )
     )
@@ -233,6 +234,9 @@ def test_the_directorys_images_are_known_by_name_and_md5(inventory: Inventory) -
     assert inventory.matches(stored("a(2).png")) == []  # maybe another image's own name
     assert inventory.matches(stored("d(1).png", size=1)) == [3]
     assert inventory.matches(stored("d(1).png", size=2)) == []
+    assert inventory.matches(stored("d(1).png")) == []
+    assert inventory.matches(stored("e(1).png", etag="e" * 32, size=5)) == [4]
+    assert inventory.matches(stored("e(1).png", etag="f" * 32, size=5)) == []
     assert inventory.matches(stored("c.png")) == []
     assert inventory.matches(stored("b.png", etag=MD5, size=1)) == [2]
     assert inventory.matches(stored("other.png", etag=MD5, size=1)) == [2]

@@ -106,7 +106,7 @@ def test_a_missing_connection_fails(check: Check) -> None:
         1,
         (
             "connection    failed:   pan123_conn_id: there is no connection 'nowhere'; create it, with type 123pan, "
-            "under Admin > Connections, or check that the value of AIRFLOW_CONN_NOWHERE is valid JSON\n"
+            "under Admin > Connections, or check that the value of AIRFLOW_CONN_NOWHERE is valid JSON or a valid URI\n"
             f"access token  {skipped}list call     {skipped}clock         {skipped}"
             f"inbox         {skipped}callback URL  {skipped}"
         ),

@@ -296,7 +296,7 @@ def test_the_command_undoes_and_names_what_is_left(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
         f"left: {site}/data.json: it was edited since",
-        "pages restored: 2, as before already: 0, left: 1",
+        "pages restored: 2, already restored: 0, left: 1",
     ]
     with pytest.raises(SystemExit, match="holds no journal"):
         undo_command(Namespace(journal=str(site), verbose=False))

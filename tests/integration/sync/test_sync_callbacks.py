@@ -101,7 +101,7 @@ def test_a_name_in_another_unicode_form_is_the_same_name(context: dict[str, Any]
 def test_a_worker_does_not_defer_what_was_called_back_since_its_last_check(
     context: dict[str, Any], sandbox: Sandbox, set_timing: Callable[..., None]
 ) -> None:
-    """The triggerer would ask for it after minutes only: it waits for callbacks that have not come."""
+    """The triggerer would poll it only after minutes: it waits for callbacks that have not arrived."""
     set_timing(
         check=(2.0, 2.0)
     )  # the first check finds nothing, and an idle worker defers before the second one

@@ -219,7 +219,7 @@ async def test_a_triggerer_begins_faster_than_a_task_unless_a_rate_was_found(
 
 @pytest.mark.usefixtures("connect")
 @pytest.mark.parametrize("failures", [1, 10])
-async def test_waits_survive_a_connection_that_is_not_found_for_a_moment(
+async def test_a_connection_that_is_not_found_is_looked_up_again_before_waits_fail(
     failures: int, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, asked = BaseHook.aget_connection, 0

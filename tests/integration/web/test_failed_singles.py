@@ -118,7 +118,7 @@ def test_failed_tasks_without_anything_known_still_count(login: Login, run: Meta
     user = login(READABLE)
     assert user.get(PAGE).text.count(COUNT.format(1)) == 2
     failures = user.get(f"{PAGE}/failures").text
-    assert "Images whose source URL is not known here: 2" in failures
+    assert "Images without a known source URL: 2" in failures
     assert urls(failures) == []
     assert COUNT.format(2) in user.get(f"{PREFIX}/").text
 
