@@ -116,19 +116,30 @@ class Pan123SyncImagesTrigger(BaseTrigger):
             check = _Check(self, shared)
             first, longest = self.timing.trigger_check
             pause = first
+            checking: asyncio.Task[bool] | None = None
             with follower.subscription(keys, waiter) if follower else nullcontext():
                 look_at = time.time() + self._jittered(pause, follower)
-                while True:
-                    check.ended.update(keys[callback] for callback in waiter.delivered)
-                    now = time.time()
-                    if len(check.ended) >= self.want or now >= self.until:
-                        return check.ended
-                    if now >= look_at:
-                        found = await check.check()
-                        pause = first if found else min(pause * 1.5, longest)
-                        look_at = time.time() + self._jittered(pause, follower)
-                        continue
-                    await waiter.wait(max(0.0, min(look_at, self.until) - now))
+                try:
+                    while True:
+                        check.ended.update(keys[callback] for callback in waiter.delivered)
+                        now = time.time()
+                        if len(check.ended) >= self.want or now >= self.until:
+                            return check.ended
+                        if checking and checking.done():
+                            pause = first if checking.result() else min(pause * 1.5, longest)
+                            checking, look_at = None, time.time() + self._jittered(pause, follower)
+                        elif checking is None and now >= look_at:
+                            # A task, since it may queue for long, and callbacks and the deadline do not wait for it.
+                            checking = asyncio.create_task(check.check())
+                            checking.add_done_callback(lambda _: waiter.interrupt())
+                        wake_at = self.until if checking else min(look_at, self.until)
+                        await waiter.wait(max(0.0, wake_at - time.time()))
+                        if follower and not follower.reachable:
+                            look_at = min(look_at, time.time() + self._jittered(pause, follower))
+                finally:
+                    if checking and not checking.done():
+                        checking.cancel()
+                        await asyncio.wait({checking})
 
     def _jittered(self, pause: float, follower: InboxFollower | None) -> float:
         """Vary a pause in seconds; it is longer while callbacks can wake the wait."""
@@ -144,9 +155,10 @@ class _Check:
         self._trigger = trigger
         self._client = shared.client
         self._queue = shared.queue
-        self._asked = dict.fromkeys(trigger.active, time.time())
+        self._asked = dict.fromkeys(trigger.active, asyncio.get_running_loop().time())
+        self._unknown: set[str] = set()  # whose taskID the service did not know when it was last asked
         self._directory_ids = [*filter(None, [trigger.directory_id]), *trigger.folders]
-        self._looked_at = time.time()
+        self._looked_at = asyncio.get_running_loop().time()
         self._new = 0
         self._is_refused = False
         self.ended: set[str] = set()
@@ -186,21 +198,27 @@ class _Check:
 
     async def _ask(self) -> None:
         """Poll the images that were not polled for the longest time: a failure shows in no listing."""
+        loop = asyncio.get_running_loop()
         silent = sorted(self._trigger.active.keys() - self.ended, key=self._asked.__getitem__)
-        now = time.time()
-        most = max(MAX_POLLS, round(SHARE * self._client.throttle.rate * (now - self._looked_at)))
-        self._looked_at = now
+        most = max(MAX_POLLS, round(SHARE * self._client.throttle.rate * (loop.time() - self._looked_at)))
+        self._looked_at = loop.time()
         for key in silent[:most]:
             taskID = self._trigger.active[key][0]
             if len(self.ended) >= self._trigger.want or time.time() >= self._trigger.until:
                 return
-            if taskID is None or time.time() - self._asked[key] < self._trigger.timing.trigger_check[0]:
+            if taskID is None or loop.time() - self._asked[key] < self._trigger.timing.trigger_check[0]:
                 continue
             await self._queue.enqueue(self._asked[key])
-            self._asked[key] = time.time()
+            if key in self.ended:  # a callback came meanwhile
+                continue
+            self._asked[key] = loop.time()
             try:
                 task = await self._client.call(get_offline_download(taskID), READ_RETRY_SECONDS)
             except (Pan123ServiceError, Pan123AnswerError):
-                continue  # unknown, or not known yet: the worker decides
+                if key in self._unknown:  # and not just not known yet: the worker decides
+                    self.ended.add(key)
+                self._unknown.add(key)
+                continue
+            self._unknown.discard(key)
             if task.status in (TaskStatus.FAILED, TaskStatus.SUCCEEDED):
                 self.ended.add(key)
