@@ -133,7 +133,7 @@ class Pan123OfflineDownloadTrigger(BaseTrigger):
 class _TriggerWait:
     """How a trigger waits: its polls queue with those of all other triggers, and a delivery ends its pause."""
 
-    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter", "timing")
+    __slots__ = ("_polled_at", "_queue", "_urgent", "_waiter", "_was_woken", "timing")
 
     def __init__(self, queue: ProgressQueue, waiter: DeliveryWaiter, timing: WaitTiming) -> None:
         self.timing = timing
@@ -141,6 +141,7 @@ class _TriggerWait:
         self._queue = queue
         self._polled_at = asyncio.get_running_loop().time()
         self._urgent = 0  # polls that need no place in the queue, after a delivery
+        self._was_woken = False  # by a delivery, while it queued for a poll
 
     def acquire_poll(self, left: float) -> Flow[bool]:
         """Queue for a poll."""
@@ -149,10 +150,8 @@ class _TriggerWait:
             return True
         acquire_poll = self._queue.enqueue(self._polled_at)
         # At the deadline thousands of waits may want their last poll at once: those that get none time out.
-        if (
-            not (yield from self.pause(max(left, self.timing.last_poll), acquire_poll))
-            and not acquire_poll.result()
-        ):
+        self._was_woken = yield from self._wait(max(left, self.timing.last_poll), acquire_poll)
+        if not self._was_woken and not acquire_poll.result():
             return False
         self._polled_at = asyncio.get_running_loop().time()
         return True
@@ -162,8 +161,13 @@ class _TriggerWait:
         yield from ()
         return self._waiter.deliveries
 
-    def pause(self, seconds: float, acquire_poll: asyncio.Future[bool] | None = None) -> Flow[bool]:
-        """Pause until a delivery, until the poll may be made, or for these seconds."""
+    def pause(self, seconds: float) -> Flow[bool]:
+        """Pause until a delivery, or for these seconds; a delivery that ended the queueing for a poll counts, too."""
+        was_woken, self._was_woken = self._was_woken, False
+        return was_woken or (yield from self._wait(seconds))
+
+    def _wait(self, seconds: float, acquire_poll: asyncio.Future[bool] | None = None) -> Flow[bool]:
+        """Wait until a delivery, until the poll may be made, or for these seconds."""
         notified: bool = yield Await(partial(self._waiter.wait, seconds, acquire_poll))
         if notified:
             log.info("%s; asking 123pan for the offline task's progress", WOKEN)
