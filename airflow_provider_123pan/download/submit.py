@@ -33,6 +33,7 @@ from airflow_provider_123pan.exceptions import (
     Pan123NoDataError,
     Pan123RedirectError,
     Pan123ServiceError,
+    Pan123WaitError,
     may_have_arrived,
 )
 from airflow_provider_123pan.service.flow import Flow, Sleep
@@ -122,8 +123,11 @@ def forgetting_unconfirmed(context: Context, submission: Submission) -> Iterator
     """Let the next try submit again if a submission without a taskID has no image."""
     try:
         yield
-    except Pan123InvisibleError:
-        if submission.taskID is None:
+    except (
+        Pan123InvisibleError,
+        Pan123WaitError,
+    ) as error:  # the latter has the code of an error in the triggerer
+        if submission.taskID is None and error.help_code == Pan123InvisibleError.help_code:
             forget_submission(context)
         raise
 

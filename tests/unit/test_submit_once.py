@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_123pan.callbacks.delivery import Delivery, DeliveryStatus
+from airflow_provider_123pan.download.events import from_event, to_event
 from airflow_provider_123pan.download.submit import STORE_KEY, _has_arrived, forgetting_unconfirmed
 from airflow_provider_123pan.download.timing import WaitTiming
-from airflow_provider_123pan.exceptions import Pan123InvisibleError, Pan123UnavailableError
+from airflow_provider_123pan.exceptions import (
+    Pan123Error,
+    Pan123InvisibleError,
+    Pan123UnavailableError,
+    Pan123WaitError,
+)
 from airflow_provider_123pan.service.flow import Sleep, drive
 from airflow_provider_123pan.service.models import Image, Listing
 from tests.support import image, submission
@@ -53,12 +59,21 @@ def test_a_submission_arrived_if_its_image_or_a_success_says_so(
     assert arrived(statuses, images) is expected
 
 
+def in_triggerer(error: Pan123Error) -> Pan123WaitError:
+    """Return what a task raises after this error ended its wait in the triggerer."""
+    with pytest.raises(Pan123WaitError) as raised:
+        from_event(to_event(error))
+    return raised.value
+
+
 @pytest.mark.parametrize(
     ("taskID", "error", "forgotten"),
     [
         (None, Pan123InvisibleError("no image"), True),
         (7, Pan123InvisibleError("no image"), False),
         (None, Pan123UnavailableError("502"), False),
+        (None, in_triggerer(Pan123InvisibleError("no image in its directory is certainly 'a.jpg'")), True),
+        (None, in_triggerer(Pan123UnavailableError("502")), False),
     ],
 )
 def test_the_next_try_submits_again_what_has_neither_a_taskid_nor_an_image(
