@@ -28,10 +28,12 @@ class Cursor:
     Remembers the images of the latest complete listing and of the current one, newest first.
 
     :ivar since: Unix seconds; listings show what is not older.
+    :ivar held_since: the same of the listing that showed the image that is held back; None if none is.
     """
 
     def __init__(self, since: int, seen: Iterable[bytes] = ()) -> None:
         self.since = since
+        self.held_since: int | None = None
         self._previous: dict[bytes, None] = {}
         self._current: dict[bytes, None] = dict.fromkeys(islice(seen, MAX_SEEN))
 
@@ -56,9 +58,10 @@ class Cursor:
             self._current[key] = None
 
     def dump(self) -> dict[str, Any]:
-        """Return the cursor as JSON, between two listings."""
+        """Return the cursor as JSON, between two listings; with it, an image that is held back is listed again."""
         keys = b"".join(islice(self._current, MAX_STORED))
-        return {"since": self.since, "seen": b64encode(keys).decode()}
+        since = self.since if self.held_since is None else min(self.since, self.held_since)
+        return {"since": since, "seen": b64encode(keys).decode()}
 
     @classmethod
     def load(cls, stored: Any) -> Cursor:

@@ -110,7 +110,7 @@ class Watch:
                         while time.monotonic() < refresh_at:
                             if self._held is not None and self._keeper.is_idle:
                                 yield self._report(cursor, *self._held)
-                                self._held = None
+                                self._held = cursor.held_since = None
                             async with aclosing(self._check(shared, cursor)) as found:
                                 async for image in found:
                                     yield image
@@ -158,11 +158,10 @@ class Watch:
                                 record = replace(record, directory_id=record.directory_id or directory_id)
                                 if self._held is not None:
                                     yield self._report(cursor, *self._held)
-                                    self._held = key, record
-                                elif self._keeper.is_idle:
+                                if self._held is None and self._keeper.is_idle:
                                     yield self._report(cursor, key, record)
                                 else:
-                                    self._held = key, record
+                                    self._held, cursor.held_since = (key, record), cursor.since
                         elif self._may_wait(key, record):
                             unfinished[key] = self._unfinished.get(key, time.monotonic())
                         else:

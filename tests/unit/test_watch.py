@@ -149,3 +149,33 @@ async def test_an_image_that_review_rejected_is_no_event(reported: Callable[...,
     detail = image(file_id="a", status=status)
     found = await reported(Directory([unfinished("a", status=0)], {"a": lambda _: detail}))
     assert found == (["a"] if status == 2 else [])
+
+
+async def test_an_image_that_is_held_back_is_listed_by_the_next_triggerer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The triggerer dies after it kept the cursor, and before it reports the image."""
+    begins = itertools.count(1_000_000, 1000)
+    monkeypatch.setattr(watch, "next_since", lambda timing: next(begins))
+    kept: list[dict[str, Any]] = []
+    directory = Directory([image(file_id=name) for name in "ab"], {}, listings=3)
+
+    async def save(cursor: dict[str, Any]) -> None:
+        kept.append(cursor)
+
+    @asynccontextmanager
+    async def shared(conn_id: str) -> AsyncIterator[Directory]:
+        yield directory
+
+    monkeypatch.setattr(watch, "shared_client", shared)
+    monkeypatch.setattr(directory, "save", save)
+    timing = ArrivalTiming(stored_within=0.0, max_age=0.0, retry=(0.0, 0.0))
+    watching = Watch("c", "dir", (), 0.001, directory, timing)  # type: ignore[arg-type]
+    reported = []
+    async with aclosing(watching.images()) as images:
+        async for each in images:
+            if len(kept) > 1:  # the first one is kept before any listing
+                break
+            reported.append(each.fileID)
+    assert reported == ["a"]
+    assert kept[-1]["since"] == 1_000_000
