@@ -52,4 +52,5 @@ class DeliveryReader:
         except InboxUnreachableError as error:
             log.warning("The inbox is unreachable, so only progress is known: %s", error)
             self._not_before = self._clock() + self._timing.inbox_retry
+            return
         self._in_flight.note_read(len(late))

@@ -64,7 +64,8 @@ class InFlightImage:
     :ivar deliveries: the callbacks received.
     :ivar problem: why it is unknown whether the submission arrived.
     :ivar poll_at: when its progress is polled next; 0 before that is known.
-    :ivar poll_pause: seconds between its last two polls; 0 before the first, and before the first after a callback.
+    :ivar poll_pause: seconds between its last two polls.
+    :ivar follow_ups: answers to polls, since the last new callback, that did not say how it ended.
     :ivar was_polled: this worker has polled its progress.
     :ivar digest: of its source's bytes, if the worker has asked the source.
     :ivar lacks_url_since: when it was first found without a URL.
@@ -83,6 +84,7 @@ class InFlightImage:
     problem: str = ""
     poll_at: float = 0.0
     poll_pause: float = 0.0
+    follow_ups: int = 0
     was_polled: bool = False
     failed_at: float | None = None
     succeeded_at: float | None = None
@@ -114,7 +116,7 @@ class InFlightImage:
         """Take a callback; a new one brings the next poll forward."""
         if delivery not in self.deliveries:
             self.deliveries += (delivery,)
-            self.poll_at, self.poll_pause = now, 0.0
+            self.poll_at, self.follow_ups = now, 0
 
     def poll_soon(self, at: float) -> None:
         """Poll its progress at that moment, if not before."""
@@ -123,6 +125,15 @@ class InFlightImage:
     def poll_again(self, at: float) -> None:
         """Poll its progress at that moment."""
         self.poll_at = at
+
+    def follow_up(self, now: float, pauses: tuple[float, ...]) -> None:
+        """Poll soon again if a callback came.
+
+        :param pauses: seconds, the last one first; then the usual ones follow.
+        """
+        if self.deliveries and self.follow_ups < len(pauses):
+            self.poll_at = now + pauses[-1 - self.follow_ups]
+        self.follow_ups += 1
 
     def schedule_poll(self, now: float, silent: tuple[float, float]) -> None:
         """Poll after a pause that doubles from time to time, within these bounds in seconds."""

@@ -105,12 +105,14 @@ class Monitor:
         self._deliveries.read()
 
     def has_new_deliveries(self) -> bool:
-        """Read which images were called back; return whether one of them has not been polled since."""
+        """Read which images were called back; return whether one of them is polled soon because of that."""
         self._deliveries.read()
+        most = len(self._timing.wait.after_delivery)
         return any(
             pending.deliveries
             and pending.taskID is not None
-            and not (pending.succeeded_at or pending.poll_pause)
+            and not pending.succeeded_at
+            and pending.follow_ups <= most
             for pending in self._in_flight
         )
 
@@ -122,7 +124,10 @@ class Monitor:
     @property
     def is_busy(self) -> bool:
         """Whether this worker will soon find out more than the triggerer could."""
-        return self._finder.awaits_digests
+        return self._finder.awaits_digests or any(
+            pending.refused_at or (pending.taskID is None and not pending.deliveries)
+            for pending in self._in_flight
+        )
 
     @property
     def since(self) -> datetime:
@@ -184,6 +189,8 @@ class Monitor:
                 pending.report_running(facts.failed_at, facts.refused_at)
                 if poll_at is not None:
                     pending.poll_again(poll_at)
+                else:
+                    pending.follow_up(now, self._timing.wait.after_delivery)
                 if isinstance(answer, Pan123Error):
                     shown = self._inventory.redact(pending.number, str(answer))
                     log.warning("Progress will be polled again later: %s", shown)
@@ -206,7 +213,9 @@ class Monitor:
     def _give_up(self, pending: InFlightImage) -> None:
         """End an image that has not appeared, or has no URL."""
         if (since := pending.lacks_url_since) is not None:
-            if self._finder.scanned_at - since > self._timing.wait.unknown_recheck:
+            # An earlier worker may have found it without a URL, too: a scan that comes so late decides.
+            late = (pending.succeeded_at or since) + self._finder.window(pending)
+            if self._finder.scanned_at - min(since, late) > self._timing.wait.unknown_recheck:
                 self._recorder.failed(pending, NO_URL, again=False)
             return
         self._in_flight.alone.add(pending.number)

@@ -287,7 +287,8 @@ class SyncRun:
         ]
         all_visible = len(silent) == len(in_flight) > 0
         may_share_files = any(pending.succeeded_at for pending in in_flight)
-        recheck_at = min(self._options.deadline, time.time() + self._timing.recheck)
+        last_look_at = self._options.deadline - self._timing.last_look
+        recheck_at = min(last_look_at, time.time() + self._timing.recheck)
         checkpoint = Checkpoint(
             inventory=self._inventory.dump(),
             in_flight=in_flight.dump(),
@@ -311,7 +312,7 @@ class SyncRun:
             "since": submitter.monitor.since.isoformat(),
             # While there is more to submit, half of the room is worth starting a worker.
             "want": max(1, len(silent) // 2 if submitting else len(silent)),
-            "until": self._options.deadline if all_visible else recheck_at,
+            "until": last_look_at if all_visible else recheck_at,
             **self._target.watched(pending.number for pending in silent),
         }
         return Deferral(checkpoint, trigger)

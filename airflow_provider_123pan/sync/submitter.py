@@ -134,8 +134,10 @@ class Submitter:
         shortest, longest = self._timing.check
         pause = shortest
         try:
+            if self._in_flight and time.time() > self._deadline:
+                self.monitor.check()  # what has ended since an earlier worker deferred is no failure
             while True:
-                if time.time() > self._deadline:
+                if time.time() > self._deadline and (not self._have_ended() or self._fetches.is_busy):
                     raise Pan123WaitTimeoutError("the sync has not ended within the timeout")
                 self._submit()
                 self._fetches.fill(others_ended=self._have_ended())
@@ -161,7 +163,8 @@ class Submitter:
                 if self._have_ended() and not self._fetches.is_busy:
                     return True
                 waits = not (self._calls or self._formats or self._fetches.is_busy or self.monitor.is_busy)
-                if waits and now - busy_at > idle_limit:
+                is_last = time.time() > self._deadline - self._timing.last_look
+                if waits and not is_last and now - busy_at > idle_limit:
                     if not self.monitor.has_new_deliveries():  # the triggerer waits for the others only
                         return False
                     busy_at = now

@@ -15,6 +15,7 @@ class SyncTiming:
 
     :ivar wait: the durations that a sync shares with the wait for one image.
     :ivar idle_before_deferral: a worker that saw no image end for so long defers; a deferral costs about as much.
+    :ivar last_look: a worker that defers no more looks for so long before the deadline.
     :ivar recheck: after so long a worker checks again what the triggerer cannot see.
     :ivar trigger_check: between two checks of the triggerer without callbacks: the first, and the longest.
     :ivar check: between two checks of a worker: the shortest, and the longest.
@@ -39,6 +40,7 @@ class SyncTiming:
 
     wait: WaitTiming = field(default_factory=WaitTiming)
     idle_before_deferral: float = 10.0
+    last_look: float = 60.0
     recheck: float = 30.0
     trigger_check: tuple[float, float] = (10.0, 60.0)
     check: tuple[float, float] = (0.25, 10.0)

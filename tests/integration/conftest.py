@@ -110,6 +110,7 @@ def set_timing(monkeypatch: pytest.MonkeyPatch) -> SetTiming:
         silent=(0.5, 1.0),
         idle_before_deferral=0.5,
         recheck=1.0,
+        last_look=1.0,
         read_retry_pauses=(0.1,) * 20,
         unavailable_pauses=(0.1, 1.0),
         too_many_tasks_pauses=(0.2, 0.5, 1.0),

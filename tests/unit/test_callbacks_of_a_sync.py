@@ -151,7 +151,7 @@ def test_without_callbacks_nothing_is_stored(scene: Scene) -> None:
     assert "called_back" not in scene.in_flight.dump()
 
 
-def test_a_worker_waits_for_the_first_poll_after_a_callback_only(scene: Scene) -> None:
+def test_a_worker_follows_a_callback_up_for_some_seconds(scene: Scene) -> None:
     hook: Any = None  # nothing is sent
     monitor = Monitor(
         hook,
@@ -171,8 +171,21 @@ def test_a_worker_waits_for_the_first_poll_after_a_callback_only(scene: Scene) -
     assert monitor.has_new_deliveries()
     called_back = scene.in_flight.get(1)
     assert called_back
-    called_back.schedule_poll(scene.now, SyncTiming().silent)
-    scene.now = 1e6  # the next poll is due
-    assert not monitor.has_new_deliveries()
+    pauses, waited = SyncTiming().wait.after_delivery, []
+    while monitor.has_new_deliveries():
+        called_back.follow_up(scene.now, pauses)  # progress reports none yet
+        waited.append(called_back.poll_at - scene.now)
+    assert waited == [1.0, 2.0, 4.0, 8.0, 8.0]
     scene.call_back(1, body=b'{"status": 1}')
     assert monitor.has_new_deliveries()
+
+
+def test_a_callback_that_an_unreachable_inbox_hides_is_counted_later(scene: Scene) -> None:
+    scene.read()
+    scene.in_flight.remove(0)
+    scene.reachable = False
+    scene.read()
+    scene.reachable = True
+    scene.call_back(0)
+    scene.now += SyncTiming().inbox_retry
+    assert scene.read() == 1
