@@ -140,11 +140,11 @@ def test_never_fail_skips(mode: str, sandbox: Sandbox, context: dict[str, Any]) 
 def test_trouble_does_not_end_the_wait(
     mode: str, trouble: dict[str, Any], sandbox: Sandbox, context: dict[str, Any]
 ) -> None:
-    sandbox.configure(delay=1)
     submission = submit(context)
     # The first poll is the worker's in every mode; the trouble begins with the second, which in deferrable mode is
     # the trigger's.
-    sandbox.configure(answers=[progress(action="pass"), trouble])
+    running = {"code": 0, "data": {"process": 0, "status": 0}}
+    sandbox.configure(answers=[progress(body=running), trouble])
     assert run(sensor(mode, submission), context)["fileID"]
     assert sum(sandbox.state()["answers_left"]) == 0
 
