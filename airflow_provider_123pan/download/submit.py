@@ -123,10 +123,8 @@ def forgetting_unconfirmed(context: Context, submission: Submission) -> Iterator
     """Let the next try submit again if a submission without a taskID has no image."""
     try:
         yield
-    except (
-        Pan123InvisibleError,
-        Pan123WaitError,
-    ) as error:  # the latter has the code of an error in the triggerer
+    except (Pan123InvisibleError, Pan123WaitError) as error:
+        # A wait that ended in the triggerer raises the second one, with the code of the first.
         if submission.taskID is None and error.help_code == Pan123InvisibleError.help_code:
             forget_submission(context)
         raise
