@@ -78,5 +78,6 @@ def test_an_image_whose_submissions_are_lost_fails_alone(
         return create(self, pending, entry)
 
     monkeypatch.setattr(Submitter, "_create", lose_one)
-    set_timing(search=1.0, retry_for=60.0)
+    # No question to its source keeps the worker busy.
+    set_timing(search=1.0, retry_for=60.0, resubmit_after=0.0)
     assert counts(sync(context, images=addresses(2), max_failures=1, deferrable=True)) == (0, 1, 1)
