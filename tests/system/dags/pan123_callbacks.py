@@ -13,6 +13,9 @@ from airflow_provider_123pan.sensors.offline_download import Pan123OfflineDownlo
 
 @dag(
     schedule=None,
+    # A busy scheduler may treat a task as failed whose deferral ends within seconds, and on SQLite, an API server that
+    # waits for a lock may fail a task that asks it for something.
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=1)},
     params={
         "urls": Param(["https://example.com/a.png"], type="array"),
         "pan123_conn_id": "pan123_callbacks",
@@ -36,9 +39,6 @@ def pan123_callbacks() -> None:
             deferrable=True,
             poke_interval=3600,  # only a callback or the fallback poll ends the wait
             timeout=timedelta(minutes=5),
-            # If a wait ends within seconds of its deferral, the scheduler may treat the task as failed.
-            retries=3,
-            retry_delay=timedelta(seconds=1),
             pan123_conn_id="{{ params.pan123_conn_id }}",
         )
 

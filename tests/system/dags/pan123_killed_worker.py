@@ -81,7 +81,7 @@ def pan123_killed_worker() -> None:
     """Run each mode once per step."""
     from airflow.sdk import task
 
-    @task
+    @task(retries=3, retry_delay=10)
     def images(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         assert params is not None
         return list(params["images"])

@@ -17,7 +17,7 @@ from airflow_provider_123pan.operators.offline_download import Pan123OfflineDown
 def pan123_outages() -> None:
     """Migrate the images of `urls`."""
 
-    @task
+    @task(retries=3, retry_delay=timedelta(seconds=1))
     def urls(**context: Any) -> list[str]:
         return list(context["params"]["urls"])
 
